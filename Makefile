@@ -1,0 +1,40 @@
+# MaLV-OS. `make run` sets up, builds and does the main job; `make test` sets up, builds and tests;
+# `make bench` measures. Each folder declares itself in its folder.mk (docs/building.md).
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+BUILD := build
+
+FOLDERS := $(sort $(shell find lib kernel modules host user tests -name folder.mk))
+
+include tools/build/flavors.mk
+include $(FOLDERS)
+include tools/build/image.mk
+
+.PHONY: all run test bench setup clean check
+all: $(ALL)
+
+setup:
+	@tools/setup
+
+# The jobs run in a second make, because what they need exists only after set-up.
+run: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tools/first-light
+
+test: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@tests/run
+
+bench: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all benches
+	@bench/run $(ROW)
+
+tests: $(TESTS)
+benches: $(BENCHES)
+
+clean:
+	rm -rf $(filter-out $(BUILD)/tools,$(wildcard $(BUILD)/*))
+
+-include $(DEPS)

@@ -1,0 +1,91 @@
+/*
+ * malv.h: the user ABI of the GPU, /dev/malv0.
+ *
+ * One context per open file: closing it, or the death of the process, releases everything in it.
+ * Objects are small positive numbers of that context. Commands have the device's own layout
+ * (virtio_gpgpu.h); the device checks them. Nothing here depends on the guest kernel being
+ * Micro-LAKE. Every ioctl returns 0 or a negative errno:
+ *   EINVAL  a field is malformed     ENOENT  no such object     ENOSPC  out of objects
+ *   ENOMEM  no memory                E2BIG   over a limit       ENODEV  the device is gone
+ *   EIO     the device failed the work   ETIME  its time limit ended it   ENOEXEC  does not build
+ *   ETIMEDOUT  a wait ended first        EOPNOTSUPP  not on this back end
+ */
+#pragma once
+
+#include <stdint.h>
+#include "virtio_gpgpu.h"
+
+#define MALV_DEVICE_PATH "/dev/malv0"
+#define MALV_ABI_VERSION 1u
+
+/* Linux's ioctl encoding, spelled out so that this header needs no other. */
+#define MALV_IOC(nr, type) ((3u << 30) | ((uint32_t)sizeof(type) << 16) | ((uint32_t)'M' << 8) | (nr))
+
+struct malv_info {
+    uint32_t abi_version; /* out: MALV_ABI_VERSION */
+    uint32_t reserved;
+    struct vgpgpu_config config; /* out: the device's configuration space */
+};
+
+/* Creates a buffer. GUEST buffers can be mapped: mmap(fd, offset = mmap_offset), MAP_SHARED. */
+struct malv_buffer_create {
+    uint64_t size;        /* in: bytes */
+    uint32_t flags;       /* in: VGPGPU_BUFFER_GUEST or VGPGPU_BUFFER_DEVICE */
+    uint32_t buffer;      /* out */
+    uint64_t mmap_offset; /* out: GUEST only */
+};
+
+/* Builds a program. On ENOEXEC the log says why. */
+struct malv_program_create {
+    uint64_t source;  /* in: address */
+    uint64_t options; /* in: address, may be 0 */
+    uint64_t log;     /* in: address of log_bytes bytes for the NUL-terminated log, may be 0 */
+    uint32_t source_bytes;
+    uint32_t options_bytes;
+    uint32_t log_bytes;
+    uint32_t kind;    /* in: enum vgpgpu_program_kind */
+    uint32_t program; /* out */
+    uint32_t reserved;
+};
+
+struct malv_kernel_create {
+    uint32_t program;   /* in */
+    uint32_t kernel;    /* out */
+    uint32_t arg_count; /* out */
+    uint32_t reserved;
+    char name[64]; /* in: NUL-terminated */
+};
+
+enum malv_object_kind { MALV_BUFFER = 1, MALV_PROGRAM = 2, MALV_KERNEL = 3 };
+
+struct malv_destroy {
+    uint32_t kind; /* enum malv_object_kind */
+    uint32_t object;
+};
+
+/* Submits commands to an in-order queue and does not wait. */
+struct malv_submit {
+    uint64_t commands; /* in: address */
+    uint32_t command_bytes;
+    uint32_t queue; /* in: 0..63 */
+    uint64_t fence; /* out: value to wait for on this queue */
+};
+
+/* Waits until a queue's fence is signalled. Returns the status of the first submission that failed. */
+struct malv_wait {
+    uint64_t fence;
+    uint64_t timeout_ns; /* UINT64_MAX: no limit; 0: only look */
+    uint32_t queue;
+    uint32_t reserved;
+};
+
+#define MALV_IOC_INFO MALV_IOC(0x00, struct malv_info)
+#define MALV_IOC_BUFFER_CREATE MALV_IOC(0x01, struct malv_buffer_create)
+#define MALV_IOC_PROGRAM_CREATE MALV_IOC(0x02, struct malv_program_create)
+#define MALV_IOC_KERNEL_CREATE MALV_IOC(0x03, struct malv_kernel_create)
+#define MALV_IOC_DESTROY MALV_IOC(0x04, struct malv_destroy)
+#define MALV_IOC_SUBMIT MALV_IOC(0x05, struct malv_submit)
+#define MALV_IOC_WAIT MALV_IOC(0x06, struct malv_wait)
+
+/* mmap offset of the fence page (read-only): struct vgpgpu_fence_slot[64], to spin without a call. */
+#define MALV_MMAP_FENCES 0u

@@ -1,0 +1,257 @@
+/*
+ * virtio_gpgpu.h: the virtio-gpgpu device as C.
+ *
+ * docs/virtio-gpgpu.md is the specification; this header is that page in C and the two change
+ * together. Everything on the wire is little-endian and naturally aligned. The driver chooses
+ * object identifiers; a context is the unit of isolation and of clean-up.
+ *
+ * The device checks every field of every request on a private copy. A malformed request is answered
+ * with a status; it never harms another context or another machine.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define VGPGPU_MAGIC 0x55475047u /* "GPGU" */
+#define VGPGPU_VERSION 1u
+
+/* The virtio device id is configurable (QEMU's generic vhost-user device wants one it can name). */
+#define VGPGPU_DEFAULT_VIRTIO_ID 22u
+
+enum vgpgpu_queue {
+    VGPGPU_QUEUE_CONTROL = 0, /* object life cycle: request, then reply */
+    VGPGPU_QUEUE_SUBMIT = 1,  /* batches of commands */
+    VGPGPU_QUEUE_EVENT = 2,   /* device to driver: fences for sleepers, loss of the device */
+    VGPGPU_QUEUE_COUNT = 3,
+};
+
+enum vgpgpu_device_type {
+    VGPGPU_DEVICE_CPU = 1,
+    VGPGPU_DEVICE_GPU = 2,
+    VGPGPU_DEVICE_ACCELERATOR = 3,
+};
+
+/* Configuration space, read-only. Strings are NUL-terminated. */
+struct vgpgpu_config {
+    uint32_t magic;   /* VGPGPU_MAGIC: another device may wear the same virtio id */
+    uint32_t version; /* VGPGPU_VERSION */
+    uint32_t max_contexts;
+    uint32_t max_objects;       /* per context and kind; identifiers are 1..max_objects */
+    uint32_t max_segments;      /* of one BUFFER_CREATE */
+    uint32_t max_submit_bytes;  /* commands of one submission */
+    uint32_t max_program_bytes; /* source plus options of one PROGRAM_CREATE */
+    uint32_t offset_align;      /* a buffer argument's offset is a multiple of this, bytes */
+    uint32_t device_type;       /* enum vgpgpu_device_type */
+    uint32_t compute_units;
+    uint64_t global_memory; /* bytes */
+    uint64_t max_buffer;    /* bytes of one buffer */
+    char backend[32];       /* "opencl", "cuda" */
+    char backend_version[32];
+    char device_name[64];
+};
+_Static_assert(sizeof(struct vgpgpu_config) == 184, "config space layout");
+
+enum vgpgpu_status {
+    VGPGPU_OK = 0,
+    VGPGPU_ERR_INVALID = 1,     /* malformed request: lengths, flags, reserved bits */
+    VGPGPU_ERR_ID = 2,          /* no such context or object, or the identifier is taken */
+    VGPGPU_ERR_RANGE = 3,       /* an offset or length leaves its object or guest memory */
+    VGPGPU_ERR_LIMIT = 4,       /* more than the configuration space allows */
+    VGPGPU_ERR_NO_MEMORY = 5,   /* the device is out of memory */
+    VGPGPU_ERR_BUILD = 6,       /* the program does not build: see the log */
+    VGPGPU_ERR_UNSUPPORTED = 7, /* a kind or command that this back end does not have */
+    VGPGPU_ERR_EXEC = 8,        /* the device refused or failed the command */
+    VGPGPU_ERR_LOST = 9,        /* the device or its worker died; the context is gone */
+    VGPGPU_ERR_TIMEOUT = 10,    /* the context's time limit ended the work */
+};
+
+/* ---- Control queue: device-readable request, then device-writable reply ---------------------- */
+
+enum vgpgpu_request_type {
+    VGPGPU_CONTEXT_CREATE = 1,
+    VGPGPU_CONTEXT_DESTROY = 2,
+    VGPGPU_BUFFER_CREATE = 3,
+    VGPGPU_BUFFER_DESTROY = 4,
+    VGPGPU_PROGRAM_CREATE = 5,
+    VGPGPU_PROGRAM_DESTROY = 6,
+    VGPGPU_KERNEL_CREATE = 7,
+    VGPGPU_KERNEL_DESTROY = 8,
+};
+
+/* Starts every request. `object` is 0 for requests on the context itself. */
+struct vgpgpu_request {
+    uint32_t type;    /* enum vgpgpu_request_type */
+    uint32_t context; /* 1..max_contexts */
+    uint32_t object;  /* 1..max_objects */
+    uint32_t reserved;
+};
+
+/* Starts every reply. */
+struct vgpgpu_reply {
+    uint32_t status; /* enum vgpgpu_status */
+    uint32_t length; /* bytes of payload behind this header */
+    uint64_t value;  /* per request: KERNEL_CREATE: argument count; else 0 */
+};
+
+/* CONTEXT_CREATE: the fence page, one page of guest memory that the device writes into. */
+struct vgpgpu_context_create {
+    struct vgpgpu_request header;
+    uint64_t fence_page; /* guest-physical, 4096-aligned */
+};
+
+enum vgpgpu_buffer_flags {
+    VGPGPU_BUFFER_GUEST = 1u << 0,  /* guest memory, used in place: segments follow */
+    VGPGPU_BUFFER_DEVICE = 1u << 1, /* memory of the device: no segments */
+};
+
+struct vgpgpu_segment {
+    uint64_t address; /* guest-physical, 4096-aligned */
+    uint64_t length;  /* bytes, multiple of 4096 */
+};
+
+/* BUFFER_CREATE: exactly one of GUEST and DEVICE. GUEST: the segments add up to at least size. */
+struct vgpgpu_buffer_create {
+    struct vgpgpu_request header;
+    uint32_t flags; /* enum vgpgpu_buffer_flags */
+    uint32_t segment_count;
+    uint64_t size; /* bytes, not 0 */
+    /* struct vgpgpu_segment segments[segment_count] */
+};
+
+enum vgpgpu_program_kind {
+    VGPGPU_PROGRAM_OPENCL_C = 1,
+    VGPGPU_PROGRAM_SPIRV = 2,
+    VGPGPU_PROGRAM_PTX = 3,
+    VGPGPU_PROGRAM_CUDA_C = 4,
+};
+
+/* PROGRAM_CREATE: builds. The reply's payload is the build log, cut to the room given. */
+struct vgpgpu_program_create {
+    struct vgpgpu_request header;
+    uint32_t kind; /* enum vgpgpu_program_kind */
+    uint32_t options_bytes;
+    uint32_t source_bytes;
+    uint32_t reserved;
+    /* char options[options_bytes]; char source[source_bytes]; neither NUL-terminated */
+};
+
+/* KERNEL_CREATE: a kernel of a program that was built. */
+struct vgpgpu_kernel_create {
+    struct vgpgpu_request header;
+    uint32_t program;
+    uint32_t reserved;
+    char name[64]; /* NUL-terminated */
+};
+
+/* ---- Fence page ------------------------------------------------------------------------------ */
+
+#define VGPGPU_PAGE 4096u
+#define VGPGPU_QUEUES_PER_CONTEXT 64u /* in-order queues, 0..63; one fence slot each */
+#define VGPGPU_NOBODY_WAITS UINT64_MAX
+
+/*
+ * One in-order queue's timeline. The device stores `signalled` last, with release order, then reads
+ * `wait` after a full fence; a driver that goes to sleep stores `wait`, then reads `signalled` after
+ * a full fence. So one of the two always sees the other.
+ */
+struct vgpgpu_fence_slot {
+    uint64_t signalled; /* device: fence value of the newest finished submission */
+    uint64_t wait;      /* driver: send an event once signalled >= wait */
+    uint64_t failed;    /* device: fence value of the first submission that failed, or 0 */
+    uint32_t status;    /* device: its enum vgpgpu_status */
+    uint32_t reserved;
+    uint64_t start_ns; /* device: the newest finished submission began, device clock */
+    uint64_t end_ns;   /* device: it ended */
+    uint64_t pad[2];
+};
+_Static_assert(sizeof(struct vgpgpu_fence_slot) == 64, "one cache line a slot");
+
+/* ---- Submit queue: device-readable only ------------------------------------------------------- */
+
+/* A batch of commands for one in-order queue. Fence values of a queue only grow. */
+struct vgpgpu_submit {
+    uint32_t context;
+    uint32_t queue;         /* 0..VGPGPU_QUEUES_PER_CONTEXT - 1 */
+    uint32_t command_bytes; /* multiple of 8 */
+    uint32_t reserved;
+    uint64_t fence; /* signalled when all commands have ended, in order, failed ones too */
+    /* commands */
+};
+
+enum vgpgpu_command_op {
+    VGPGPU_CMD_LAUNCH = 1,
+    VGPGPU_CMD_COPY = 2,
+    VGPGPU_CMD_FILL = 3,
+    VGPGPU_CMD_BARRIER = 4, /* header only; everything before it in this queue ends first */
+};
+
+/* Starts every command; commands stand at multiples of 8 bytes. */
+struct vgpgpu_command {
+    uint16_t op; /* enum vgpgpu_command_op */
+    uint16_t reserved;
+    uint32_t bytes; /* this command with its payload, multiple of 8 */
+};
+
+enum vgpgpu_arg_kind {
+    VGPGPU_ARG_VALUE = 1,  /* `size` bytes follow, padded to a multiple of 8 */
+    VGPGPU_ARG_BUFFER = 2, /* `object`, from `offset` */
+    VGPGPU_ARG_LOCAL = 3,  /* `size` bytes of work-group local memory */
+};
+
+struct vgpgpu_arg {
+    uint16_t kind; /* enum vgpgpu_arg_kind */
+    uint16_t reserved;
+    uint32_t object; /* BUFFER: its identifier; else 0 */
+    uint64_t offset; /* BUFFER: bytes, multiple of offset_align; else 0 */
+    uint64_t size;   /* VALUE, LOCAL: bytes; BUFFER: 0 */
+};
+
+#define VGPGPU_MAX_ARGS 64u
+#define VGPGPU_MAX_VALUE 256u /* bytes of one VALUE argument */
+
+/* LAUNCH: an ND-range of a kernel with all its arguments, in order. */
+struct vgpgpu_cmd_launch {
+    struct vgpgpu_command header;
+    uint32_t kernel;
+    uint32_t dimensions; /* 1..3 */
+    uint32_t arg_count;
+    uint32_t reserved;
+    uint64_t global[3]; /* work-items; unused dimensions are 1 */
+    uint64_t local[3];  /* work-group; all 0: the device chooses */
+    /* struct vgpgpu_arg, each followed by its value */
+};
+
+/* COPY: ranges of one buffer must not overlap. */
+struct vgpgpu_cmd_copy {
+    struct vgpgpu_command header;
+    uint32_t source;
+    uint32_t target;
+    uint64_t source_offset;
+    uint64_t target_offset;
+    uint64_t length; /* bytes, not 0 */
+};
+
+/* FILL: length and offset are multiples of pattern_bytes. */
+struct vgpgpu_cmd_fill {
+    struct vgpgpu_command header;
+    uint32_t target;
+    uint32_t pattern_bytes; /* 1, 2, 4, 8 or 16 */
+    uint64_t offset;
+    uint64_t length; /* bytes, not 0 */
+    uint8_t pattern[16];
+};
+
+/* ---- Event queue: device-writable ------------------------------------------------------------- */
+
+enum vgpgpu_event_type {
+    VGPGPU_EVENT_FENCE = 1, /* signalled reached a `wait`: look at all slots of the context */
+    VGPGPU_EVENT_LOST = 2,  /* the device is gone; every fence that is due failed with ERR_LOST */
+};
+
+struct vgpgpu_event {
+    uint32_t type; /* enum vgpgpu_event_type */
+    uint32_t context;
+    uint32_t queue;
+    uint32_t reserved;
+    uint64_t value; /* FENCE: signalled */
+};
