@@ -1,0 +1,103 @@
+/*
+ * aspace.h: address spaces of user programs and the memory objects mapped into them.
+ *
+ * All functions: thread context, may sleep. Addresses and lengths are multiples of PAGE_SIZE unless
+ * said otherwise.
+ */
+#pragma once
+
+#include <microlake/types.h>
+
+struct aspace;
+struct memobj;
+
+/* ---- Memory objects: reference counted sources of pages -------------------------------------- */
+
+/* Supplies the pages of a pager-backed object (a page cache, say). */
+struct pager_ops {
+    /* Fills a zeroed frame with page `index`. OK, ERR_IO, ERR_RANGE (past the end). */
+    int (*fill)(void *pager, uint64_t index, void *page);
+    /* The last reference to the object is gone. */
+    void (*closed)(void *pager);
+};
+
+/* Zeroed on first touch; pages live as long as the object. size in bytes. */
+int memobj_create_anon(uint64_t size, struct memobj **out);
+
+/* Pages that `ops` supplies on first touch. */
+int memobj_create_pager(uint64_t size, const struct pager_ops *ops, void *pager, struct memobj **out);
+
+/* Physical memory as it is: device registers, or frames of somebody who outlives the object. */
+int memobj_create_phys(paddr_t base, uint64_t size, struct memobj **out);
+
+void memobj_ref(struct memobj *obj);
+void memobj_unref(struct memobj *obj);
+uint64_t memobj_size(const struct memobj *obj);
+int memobj_resize(struct memobj *obj, uint64_t size); /* frees pages behind the end */
+
+/* The frame of page `index`, allocated or filled if it was not there. The object keeps owning it. */
+int memobj_page(struct memobj *obj, uint64_t index, paddr_t *out);
+
+/* Reads or writes bytes of an object through its pages. */
+int memobj_read(struct memobj *obj, uint64_t offset, void *dst, size_t size);
+int memobj_write(struct memobj *obj, uint64_t offset, const void *src, size_t size);
+
+/* ---- Address spaces --------------------------------------------------------------------------- */
+
+enum map_prot { PROT_READ = 1u << 0, PROT_WRITE = 1u << 1, PROT_EXEC = 1u << 2 };
+
+enum map_flags {
+    MAP_FIXED = 1u << 0,     /* exactly at `at`, replacing what is there */
+    MAP_NOREPLACE = 1u << 1, /* exactly at `at`, or ERR_EXISTS */
+    MAP_PRIVATE = 1u << 2,   /* writes go to the address space's own copies */
+    MAP_POPULATE = 1u << 3,  /* touch every page now */
+    MAP_GROWSDOWN = 1u << 4, /* a stack: faults just below it extend it to its limit */
+    MAP_LOW = 1u << 5,       /* below 2 GiB */
+};
+
+int aspace_create(struct aspace **out);
+void aspace_ref(struct aspace *as);
+void aspace_unref(struct aspace *as); /* the last one frees every mapping and page */
+
+/*
+ * Maps length bytes of `obj` from `offset` (NULL: zeroed private memory) at, or above, the hint `at`
+ * (0: anywhere). The mapping holds a reference of its own. *out: where. ERR_NO_MEMORY, ERR_EXISTS,
+ * ERR_INVALID.
+ */
+int aspace_map(struct aspace *as, vaddr_t at, uint64_t length, unsigned prot, unsigned flags,
+               struct memobj *obj, uint64_t offset, vaddr_t *out);
+
+/* Unmaps whatever lies in the range; holes are no error. */
+int aspace_unmap(struct aspace *as, vaddr_t at, uint64_t length);
+
+/* Changes protection; ERR_NO_MEMORY when part of the range is not mapped (as Linux says it). */
+int aspace_protect(struct aspace *as, vaddr_t at, uint64_t length, unsigned prot);
+
+/* Moves a mapping's pages to `to` (mremap); the target range must be free or is replaced. */
+int aspace_move(struct aspace *as, vaddr_t from, uint64_t old_length, vaddr_t to, uint64_t new_length);
+
+/* Drops the pages of private memory in the range: the next touch sees zeroes or the object again. */
+int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length);
+
+/* A copy of the whole space for fork: private pages are shared until written. */
+int aspace_fork(struct aspace *as, struct aspace **out);
+
+struct aspace_mapping {
+    vaddr_t start, end;
+    unsigned prot, flags;
+    uint64_t offset;
+    struct memobj *obj; /* not a reference: valid only while the caller keeps the space unchanged */
+};
+
+/* The first mapping that ends above `at`. ERR_NOT_FOUND: none. */
+int aspace_find(struct aspace *as, vaddr_t at, struct aspace_mapping *out);
+
+/* Resolves a fault at any address, as a page fault would. OK, ERR_NOT_FOUND, ERR_ACCESS, ERR_NO_MEMORY,
+ * ERR_IO. */
+int aspace_fault(struct aspace *as, vaddr_t address, unsigned access);
+
+struct aspace_stats {
+    uint64_t mapped;   /* bytes of mappings */
+    uint64_t resident; /* bytes in frames, shared ones included */
+};
+void aspace_stats(struct aspace *as, struct aspace_stats *out);

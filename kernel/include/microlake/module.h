@@ -1,0 +1,37 @@
+/*
+ * module.h: loadable kernel modules. Thread context.
+ */
+#pragma once
+
+#include <microlake/types.h>
+#include "uapi/kmod.h"
+
+struct module;
+
+/* Loads NAME.kmod from the boot archive, with what it needs. OK when it is loaded already. Errors are
+ * logged with their reason. */
+int module_load(const char *name);
+
+/* Loads from bytes (a file a program gave). The bytes are not kept. */
+int module_load_bytes(const void *data, size_t size);
+
+/* ERR_BUSY while other modules need it or references are held. */
+int module_unload(const char *name);
+
+/* Loads the modules that the boot archive's etc/modules names, in order. */
+int module_load_boot(void);
+
+struct module *module_find(const char *name);
+struct module *module_of_address(const void *address); /* any context; NULL: not in a module */
+bool module_ref(struct module *m);                     /* any context; false: it is being unloaded */
+void module_unref(struct module *m);                   /* any context */
+
+struct module_info {
+    char name[KMOD_NAME_MAX];
+    char version[KMOD_VERSION_MAX];
+    size_t size;     /* bytes of memory it takes */
+    unsigned refs;
+};
+
+/* The nth loaded module, in load order. ERR_NOT_FOUND at the end. */
+int module_info(unsigned nth, struct module_info *out);

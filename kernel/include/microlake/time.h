@@ -1,0 +1,37 @@
+/*
+ * time.h: clocks and one-shot timers.
+ */
+#pragma once
+
+#include <microlake/list.h>
+#include <microlake/types.h>
+
+#define TIME_NEVER UINT64_MAX
+
+/* Nanoseconds since the machine's start; never goes back. Any context. */
+uint64_t time_now(void);
+
+/* Nanoseconds since 1970 at time_now() == 0, read once from the machine's clock. Thread context. */
+uint64_t time_wall_offset(void);
+
+/* Converts time-stamp counter readings, for code that reads rdtsc itself. */
+uint64_t time_tsc_khz(void);
+uint64_t time_from_tsc(uint64_t tsc);
+
+/* A one-shot timer. The callback runs in interrupt context on the CPU that armed it. */
+struct timer {
+    struct list link;     /* guarded by the owning CPU's timer lock */
+    uint64_t due;         /* time_now() value */
+    void (*expired)(struct timer *t);
+    unsigned cpu;
+    bool armed;
+};
+
+void timer_init(struct timer *t, void (*expired)(struct timer *t));
+
+/* Arms, or moves, a timer to an absolute time. Any context. */
+void timer_arm(struct timer *t, uint64_t due);
+
+/* Disarms; returns false when it was not armed. On return the callback does not run any more, unless
+ * called from it. Not from interrupt context of another timer. */
+bool timer_cancel(struct timer *t);
