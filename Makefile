@@ -6,7 +6,7 @@
 MAKEFLAGS += --no-builtin-rules
 BUILD := build
 
-FOLDERS := $(sort $(shell find lib kernel modules host user tests -name folder.mk))
+FOLDERS := $(sort $(shell find lib kernel modules host user tests bench -name folder.mk))
 
 include tools/build/flavors.mk
 include $(FOLDERS)
@@ -27,7 +27,8 @@ test: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@tests/run
 
-bench: setup
+bench:
+	@tools/setup --bench
 	@$(MAKE) --no-print-directory -j$$(nproc) all benches
 	@bench/run $(ROW)
 

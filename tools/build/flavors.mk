@@ -1,0 +1,42 @@
+# The flavors a C file is compiled in, and the helpers that the kinds of folder share.
+#   k  kernel and modules: freestanding, general registers only
+#   h  programs of the host and of the guest (they are both ordinary Linux programs)
+#   s  the same as h under address and undefined-behaviour sanitizers: tests
+
+CC := gcc
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Werror
+COMMON := -std=gnu11 -O2 -g -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
+
+CFLAGS_k := $(COMMON) -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+  -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
+  -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
+  -Ikernel/include -Ikernel/arch/x86/include
+CFLAGS_h := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -fstack-protector-strong
+CFLAGS_s := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -O1 -fno-omit-frame-pointer \
+  -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+# $(call objects,FLAVOR,SOURCES)
+objects = $(patsubst %,$(BUILD)/obj/$(1)/%.o,$(2))
+
+define flavor_rules
+$(BUILD)/obj/$(1)/%.c.o: %.c
+	@mkdir -p $$(@D)
+	$$(Q)$(CC) $$(CFLAGS_$(1)) $$(EXTRA_CFLAGS) -c $$< -o $$@
+$(BUILD)/obj/$(1)/%.S.o: %.S
+	@mkdir -p $$(@D)
+	$$(Q)$(CC) $$(CFLAGS_$(1)) $$(EXTRA_CFLAGS) -c $$< -o $$@
+endef
+Q := $(if $(V),,@)
+$(foreach f,k h s,$(eval $(call flavor_rules,$(f))))
+
+# Every folder that others may need says what its sources are: SRCS_<folder>. NEEDS are resolved
+# one level deep: a library names all libraries it uses in its own NEEDS.
+ALL :=
+TESTS :=
+BENCHES :=
+DEPS :=
+NUCLEUS_SRCS :=
+KMODS :=
+GUEST_PROGRAMS :=
+needs_srcs = $(foreach n,$(1),$(SRCS_$(n)) $(foreach m,$(NEEDS_$(n)),$(SRCS_$(m))))
+deps_of = $(patsubst %.o,%.d,$(1))

@@ -1,0 +1,3 @@
+PROGRAM_PLACE := host
+PROGRAM_LDFLAGS_$(NAME) :=
+include tools/build/program.mk

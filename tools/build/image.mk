@@ -1,0 +1,21 @@
+# What a machine boots: the nucleus and the boot archive.
+
+# ---- nucleus ---------------------------------------------------------------------------------
+
+# ---- boot archive ----------------------------------------------------------------------------
+# lib/modules/NAME.kmod from KMODS; DEST:SOURCE pairs from GUEST_PROGRAMS (mode 755) and from
+# GUEST_FILES (mode 644, e.g. a model); etc/modules from modules/boot-order.
+BOOT_ENTRIES := $(sort $(foreach m,$(KMODS),m:lib/modules/$(notdir $(m)):$(m)) \
+  $(addprefix x:,$(GUEST_PROGRAMS)) $(addprefix f:,$(GUEST_FILES)))
+BOOT_SOURCES := $(foreach e,$(BOOT_ENTRIES),$(lastword $(subst :, ,$(e))))
+
+# Holds the list itself, so that the archive is made again when an entry goes.
+$(BUILD)/boot.list: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(BOOT_ENTRIES) | cmp -s - $@ || printf '%s\n' $(BOOT_ENTRIES) > $@
+$(BUILD)/boot.cpio: $(BOOT_SOURCES) $(BUILD)/boot.list modules/boot-order tools/build/make-archive
+	$(Q)tools/build/make-archive $@ modules/boot-order $(BOOT_ENTRIES)
+ALL += $(BUILD)/boot.cpio
+
+.PHONY: FORCE
+FORCE:
