@@ -6,7 +6,9 @@
 MAKEFLAGS += --no-builtin-rules
 BUILD := build
 
-FOLDERS := $(sort $(shell find lib kernel modules host user tests bench -name folder.mk))
+# Folders that others name in NEEDS come first.
+FOLDERS := $(sort $(shell find lib user/libmalv -name folder.mk)) \
+  $(sort $(shell find kernel modules host user tests bench -name folder.mk -not -path 'user/libmalv/*'))
 
 include tools/build/flavors.mk
 include $(FOLDERS)

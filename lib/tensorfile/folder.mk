@@ -1,0 +1,4 @@
+DIR := lib/tensorfile
+SRCS := tensorfile.c
+NEEDS :=
+include tools/build/library.mk
