@@ -1,0 +1,198 @@
+/*
+ * malv.h: libmalv, the C API of the GPU for programs.
+ *
+ *     open a device -> create buffers, programs, kernels -> record a batch -> submit -> wait
+ *
+ * It speaks uapi/malv.h to a device file and depends on no particular guest kernel. Functions
+ * return 0 or a negative errno (the list is in uapi/malv.h; malv_error_text says it in words). All
+ * sizes and offsets are bytes, all times nanoseconds.
+ *
+ * Objects belong to the device they were created on and end at the latest when it is closed. One
+ * device may be used by many threads at once; one batch by one thread at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uapi/malv.h"
+
+/* ---- Device ---------------------------------------------------------------------------------- */
+
+struct malv_device;
+
+/*
+ * Opens a device: the file `path`, or MALV_DEVICE_PATH when it is NULL. The caller owns `*device`
+ * and ends it with malv_device_close. -ENOENT or -ENODEV: there is none; -EPROTONOSUPPORT: the file
+ * is no such device, or speaks another version.
+ */
+int malv_device_open(const char *path, struct malv_device **device);
+
+/*
+ * Ends a device with everything that was created on it; mappings of its buffers stay until
+ * malv_buffer_unmap. NULL is allowed.
+ */
+void malv_device_close(struct malv_device *device);
+
+/* What the device is and its limits. Valid until the device is closed. */
+const struct vgpgpu_config *malv_device_config(const struct malv_device *device);
+
+/* ---- Buffers --------------------------------------------------------------------------------- */
+
+/* A buffer. The fields are the caller's to read, libmalv's to write. */
+struct malv_buffer {
+    uint32_t id;    /* names the buffer in commands; 0: none */
+    uint32_t flags; /* VGPGPU_BUFFER_GUEST or VGPGPU_BUFFER_DEVICE */
+    uint64_t size;
+    uint64_t mmap_offset;
+    void *memory; /* where malv_buffer_map put it, or NULL */
+};
+
+/*
+ * Creates a buffer of `size` bytes: VGPGPU_BUFFER_GUEST in the program's reach, used in place by
+ * the device, or VGPGPU_BUFFER_DEVICE in the device's own memory. On an error `*buffer` is all
+ * zero.
+ */
+int malv_buffer_create(struct malv_device *device, uint64_t size, uint32_t flags,
+                       struct malv_buffer *buffer);
+
+/*
+ * Maps a GUEST buffer; the address is buffer->memory, page-aligned. What the program writes before
+ * a submit the device sees, and what the device writes the program sees after the wait. -EINVAL for
+ * a DEVICE buffer. Mapping it again changes nothing.
+ */
+int malv_buffer_map(struct malv_device *device, struct malv_buffer *buffer);
+
+/* Undoes malv_buffer_map. A buffer that is not mapped is left alone. */
+void malv_buffer_unmap(struct malv_buffer *buffer);
+
+/*
+ * Unmaps and destroys a buffer and makes `*buffer` all zero. Wait for the work that uses it first.
+ * A buffer that is all zero is left alone.
+ */
+int malv_buffer_destroy(struct malv_device *device, struct malv_buffer *buffer);
+
+/* ---- Programs and kernels -------------------------------------------------------------------- */
+
+/*
+ * Builds a program from `source_bytes` bytes of source (it need not end in NUL) of a kind of enum
+ * vgpgpu_program_kind. `options` are the compiler's, NULL for none. When `log` is not NULL its
+ * `log_bytes` bytes get the build log, NUL-terminated and cut to fit, on success too. -ENOEXEC: it
+ * does not build, the log says why; -EOPNOTSUPP: not a kind that this back end takes.
+ */
+int malv_program_build(struct malv_device *device, uint32_t kind, const void *source,
+                       size_t source_bytes, const char *options, char *log, size_t log_bytes,
+                       uint32_t *program);
+
+/* Destroys a program. Its kernels stay usable. */
+int malv_program_destroy(struct malv_device *device, uint32_t program);
+
+/*
+ * Makes the kernel `name` of a program; `*arg_count`, if not NULL, gets the number of its
+ * arguments. -ENOENT: the program has none of that name; -E2BIG: the name is longer than 63 bytes.
+ */
+int malv_kernel_create(struct malv_device *device, uint32_t program, const char *name,
+                       uint32_t *kernel, uint32_t *arg_count);
+
+int malv_kernel_destroy(struct malv_device *device, uint32_t kernel);
+
+/* ---- Batches --------------------------------------------------------------------------------- */
+
+/*
+ * A recorded list of commands. It grows as needed. The first call that fails sets `error`; the
+ * calls after it and malv_submit then return that error, so that it is enough to look once.
+ */
+struct malv_batch {
+    uint8_t *bytes; /* commands in the device's layout (uapi/virtio_gpgpu.h) */
+    size_t used;
+    size_t capacity;
+    int error; /* 0 or a negative errno */
+};
+
+/* One argument of a launch. Made by the functions below; `value` is read during malv_batch_launch.
+ */
+struct malv_arg {
+    uint16_t kind;   /* enum vgpgpu_arg_kind */
+    uint32_t object; /* BUFFER: its id */
+    uint64_t offset; /* BUFFER: bytes, a multiple of the device's offset_align */
+    uint64_t size;   /* VALUE, LOCAL */
+    const void *value;
+};
+
+/* A buffer, from `offset` on. */
+static inline struct malv_arg malv_arg_buffer(const struct malv_buffer *buffer, uint64_t offset)
+{
+    return (struct malv_arg){.kind = VGPGPU_ARG_BUFFER, .object = buffer->id, .offset = offset};
+}
+
+/* The `size` bytes at `value`, 1 to VGPGPU_MAX_VALUE of them, in the kernel's own type. */
+static inline struct malv_arg malv_arg_value(const void *value, size_t size)
+{
+    return (struct malv_arg){.kind = VGPGPU_ARG_VALUE, .size = size, .value = value};
+}
+
+/* `size` bytes of memory that a work-group shares. */
+static inline struct malv_arg malv_arg_local(size_t size)
+{
+    return (struct malv_arg){.kind = VGPGPU_ARG_LOCAL, .size = size};
+}
+
+/* Makes a batch empty before its first use. It holds no memory yet. */
+void malv_batch_init(struct malv_batch *batch);
+
+/* Empties a batch and clears its error; its memory stays for the next commands. */
+void malv_batch_reset(struct malv_batch *batch);
+
+/* Frees a batch's memory; it is empty and usable again. */
+void malv_batch_free(struct malv_batch *batch);
+
+/*
+ * Runs a kernel over `dimensions` (1..3) extents: `global[i]` work-items each, not 0, in groups of
+ * `local[i]`; `local` NULL: the device chooses. All arguments of the kernel, in order. -EINVAL: a
+ * number is out of these ranges; -ENOMEM: no memory for the batch.
+ */
+int malv_batch_launch(struct malv_batch *batch, uint32_t kernel, uint32_t dimensions,
+                      const uint64_t *global, const uint64_t *local, const struct malv_arg *args,
+                      uint32_t arg_count);
+
+/* Copies `length` bytes, not 0; within one buffer the two ranges must not overlap. -ERANGE:
+ * outside. */
+int malv_batch_copy(struct malv_batch *batch, const struct malv_buffer *source,
+                    uint64_t source_offset, const struct malv_buffer *target,
+                    uint64_t target_offset, uint64_t length);
+
+/*
+ * Fills `length` bytes, not 0, with a pattern of 1, 2, 4, 8 or 16 bytes; offset and length are
+ * multiples of the pattern. -ERANGE: outside the buffer.
+ */
+int malv_batch_fill(struct malv_batch *batch, const struct malv_buffer *target, uint64_t offset,
+                    uint64_t length, const void *pattern, uint32_t pattern_bytes);
+
+/* Everything recorded before this ends before anything recorded after it starts. */
+int malv_batch_barrier(struct malv_batch *batch);
+
+/* ---- Queues ---------------------------------------------------------------------------------- */
+
+/*
+ * Hands a batch to an in-order queue (0..VGPGPU_QUEUES_PER_CONTEXT - 1) and does not wait; `*fence`
+ * is what to wait for. The batch may be changed or used again at once. An empty batch is -EINVAL;
+ * one of more than max_submit_bytes -E2BIG.
+ */
+int malv_submit(struct malv_device *device, uint32_t queue, const struct malv_batch *batch,
+                uint64_t *fence);
+
+/*
+ * Waits until all work of a queue up to `fence` has ended, at most `timeout_ns` (UINT64_MAX: no
+ * limit; 0: only looks). It first spins for some microseconds on the fence page, then sleeps. 0:
+ * the work succeeded; -ETIMEDOUT: not ended yet; else the error of the queue's first failed
+ * submission.
+ */
+int malv_wait(struct malv_device *device, uint32_t queue, uint64_t fence, uint64_t timeout_ns);
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+/*
+ * What an error of this API means, for a person: a phrase without a full stop, never NULL. `error`
+ * is what a function returned, the negative errno.
+ */
+const char *malv_error_text(int error);
