@@ -1,0 +1,4 @@
+DIR := kernel/lib
+SRCS := string.c format.c status.c chacha20.c random.c
+NEEDS :=
+include tools/build/nucleus.mk
