@@ -1,0 +1,4 @@
+DIR := lib/cpio
+SRCS := cpio.c
+NEEDS :=
+include tools/build/library.mk
