@@ -1,0 +1,28 @@
+/*
+ * child.h: the programs that malv starts. A child dies with malv, however malv dies, is in a
+ * process group of its own (so Ctrl-C reaches only malv), and inherits standard error.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct child {
+    pid_t pid;  /* 0: not running */
+    int status; /* as waitpid gives it, once it has ended */
+};
+
+/*
+ * Starts words[0]. `keep` are descriptors that the child inherits under the same numbers; standard
+ * input and output become /dev/null. False: a line on standard error said why.
+ */
+bool child_start(struct child *child, char *const *words, const int *keep, unsigned keep_count);
+
+/* Looks whether a child has ended; then pid is 0 and status is set. */
+bool child_ended(struct child *child);
+
+/* Waits up to `milliseconds` for the end. */
+bool child_wait(struct child *child, unsigned milliseconds);
+
+/* Ends a child that still runs: asks it first where grace_ms is not 0. It is gone afterwards. */
+void child_end(struct child *child, unsigned grace_ms);

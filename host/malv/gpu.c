@@ -1,0 +1,91 @@
+/*
+ * gpu.c: starts gpud for one machine and waits until it is ready.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gpu.h"
+#include "locate.h"
+#include "message.h"
+
+/* The first use of an OpenCL device may compile its built-in library. */
+#define READY_MS 30000
+#define GRACE_MS 1000
+
+static bool folder_make(struct gpu *gpu)
+{
+    const char *base = getenv("TMPDIR");
+    /* A socket's path is at most 107 bytes long. */
+    if (!base || !*base || strlen(base) > sizeof(gpu->folder) - 16)
+        base = "/tmp";
+    snprintf(gpu->folder, sizeof(gpu->folder), "%s/malv-XXXXXX", base);
+    if (!mkdtemp(gpu->folder)) {
+        message("can't make a temporary folder in %s", base);
+        gpu->folder[0] = '\0';
+        return false;
+    }
+    snprintf(gpu->socket, sizeof(gpu->socket), "%s/gpu.sock", gpu->folder);
+    return true;
+}
+
+enum readiness { READY, DIED, TOO_SLOW, CANCELLED };
+
+/* gpud writes to its ready descriptor; the end of file comes when it has died. */
+static enum readiness ready_wait(struct child *gpud, int ready_fd, int cancel_fd)
+{
+    struct pollfd fds[] = {{.fd = ready_fd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+    char byte;
+    if (poll(fds, 2, READY_MS) == 0)
+        return TOO_SLOW;
+    if (fds[0].revents)
+        return read(ready_fd, &byte, 1) == 1 ? READY : DIED;
+    /* The signal may be the one that says that gpud has ended. */
+    return child_ended(gpud) ? DIED : CANCELLED;
+}
+
+bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
+{
+    static char program[PATH_MAX];
+    char number[16];
+    int ready[2];
+    if (!locate_beside("gpud", program) || access(program, X_OK)) {
+        message("%s is missing; `make` builds it, --gpu off runs without a GPU", program);
+        return false;
+    }
+    if (!folder_make(gpu) || pipe2(ready, O_CLOEXEC))
+        return false;
+    snprintf(number, sizeof(number), "%d", ready[1]);
+    char *words[] = {program,      "--socket", gpu->socket, "--device", (char *)(uintptr_t)device,
+                     "--ready-fd", number,     NULL};
+    bool started = child_start(&gpu->gpud, words, &ready[1], 1);
+    close(ready[1]);
+    enum readiness result = started ? ready_wait(&gpu->gpud, ready[0], cancel_fd) : CANCELLED;
+    close(ready[0]);
+    if (result == DIED) {
+        child_end(&gpu->gpud, GRACE_MS);
+        message("the GPU did not start, gpud's line above says why; --gpu off runs without one");
+    }
+    if (result == TOO_SLOW)
+        message("gpud was not ready within %d s; --gpu off runs without a GPU", READY_MS / 1000);
+    return result == READY;
+}
+
+void gpu_hide(struct gpu *gpu)
+{
+    if (!gpu->folder[0])
+        return;
+    unlink(gpu->socket);
+    rmdir(gpu->folder);
+    gpu->folder[0] = '\0';
+}
+
+void gpu_stop(struct gpu *gpu)
+{
+    child_end(&gpu->gpud, GRACE_MS);
+    gpu_hide(gpu);
+}

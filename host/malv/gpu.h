@@ -1,0 +1,26 @@
+/*
+ * gpu.h: the device side of the machine's GPU: one gpud of its own, reached through a socket in a
+ * temporary folder.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include "child.h"
+
+struct gpu {
+    struct child gpud;
+    char folder[64]; /* "": there is none */
+    char socket[80];
+};
+
+/*
+ * Starts gpud for `device` ("auto" or a name) and waits until it listens. Gives up when cancel_fd,
+ * a signalfd that is left unread, becomes readable. False: it said why, or it was cancelled.
+ */
+bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd);
+
+/* Removes socket and folder; QEMU needs them only to connect. Safe to call again. */
+void gpu_hide(struct gpu *gpu);
+
+/* Ends gpud and removes what is left. Safe to call on a zeroed gpu. */
+void gpu_stop(struct gpu *gpu);

@@ -1,0 +1,63 @@
+/*
+ * main.c: malv, the launcher of MaLV-OS machines. docs/malv.md is its manual.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "message.h"
+#include "options.h"
+#include "run.h"
+
+#define MALV_VERSION "0.1.0"
+
+static const char usage[] =
+    "usage: malv run [OPTIONS] [--] COMMAND [ARGUMENTS]   run a command in a machine of its own\n"
+    "       malv version                                  print the version\n"
+    "       malv --help                                   print this\n"
+    "\n"
+    "options of run:\n"
+    "  --cpus N            virtual CPUs (1)\n"
+    "  --memory SIZE       memory, as in 512M or 2G (512M)\n"
+    "  --gpu WHICH         auto: the best device of the host; off: none; or a device's name "
+    "(auto)\n"
+    "  --timeout SECONDS   end the machine after that time, with status 124\n"
+    "  --stats             print moments and figures of the machine at the end\n"
+    "  --stats=FILE        write them as JSON to FILE\n"
+    "  --verbose           show the machine's console, its kernel's log\n"
+    "  --kernel FILE       another kernel (build/microlake.elf)\n"
+    "  --initrd FILE       another boot archive (build/boot.cpio)\n"
+    "  --append OPTIONS    more options for the machine's kernel\n"
+    "  --machine TYPE      QEMU's machine type (microvm)\n"
+    "\n"
+    "The exit status is the command's; 125: malv or the machine failed, 126: the command can't be\n"
+    "run, 127: there is no such command, 124: --timeout, 128+N: malv was ended by signal N.\n";
+
+int main(int argc, char **argv)
+{
+    struct run_options options;
+    const char *verb = argc > 1 ? argv[1] : "";
+    if (!strcmp(verb, "--help") || !strcmp(verb, "-h") || !strcmp(verb, "help")) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!strcmp(verb, "version") || !strcmp(verb, "--version")) {
+        puts("malv " MALV_VERSION);
+        return 0;
+    }
+    if (strcmp(verb, "run")) {
+        if (*verb)
+            message("there is no \"malv %s\"; see malv --help", verb);
+        else
+            fputs(usage, stderr);
+        return MALV_FAILED;
+    }
+    switch (options_parse(argv + 2, &options)) {
+    case OPTIONS_RUN:
+        return machine_run(&options);
+    case OPTIONS_HELP:
+        fputs(usage, stdout);
+        return 0;
+    default:
+        return MALV_FAILED;
+    }
+}

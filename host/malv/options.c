@@ -1,0 +1,187 @@
+/*
+ * options.c: reads the options of `malv run` and checks each value on its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "options.h"
+
+#define MIB        (1024ull * 1024)
+#define MEMORY_MIN (16 * MIB)
+#define MEMORY_MAX (1024ull * 1024 * MIB)
+#define CPUS_MAX   64u
+
+/* Reads a decimal number in min..max that ends where *end then points. */
+static bool number_read(const char *text, uint64_t max, uint64_t *out, const char **end)
+{
+    char *stop;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    unsigned long long value = strtoull(text, &stop, 10);
+    if (errno || value > max)
+        return false;
+    *out = value;
+    *end = stop;
+    return true;
+}
+
+static bool parse_cpus(const char *text, struct run_options *out)
+{
+    uint64_t value;
+    const char *end;
+    if (!number_read(text, CPUS_MAX, &value, &end) || *end || !value) {
+        message("--cpus takes 1 to %u, not \"%s\"", CPUS_MAX, text);
+        return false;
+    }
+    out->cpus = (unsigned)value;
+    return true;
+}
+
+static bool parse_memory(const char *text, struct run_options *out)
+{
+    uint64_t value;
+    const char *end;
+    uint64_t unit = 0;
+    if (number_read(text, MEMORY_MAX, &value, &end)) {
+        if (!strcmp(end, "M") || !strcmp(end, "m") || !*end)
+            unit = MIB;
+        else if (!strcmp(end, "G") || !strcmp(end, "g"))
+            unit = 1024 * MIB;
+    }
+    if (!unit || value > MEMORY_MAX / unit || value * unit < MEMORY_MIN) {
+        message("--memory takes a size of at least 16M, as in 512M or 2G, not \"%s\"", text);
+        return false;
+    }
+    out->memory = value * unit;
+    return true;
+}
+
+static bool parse_timeout(const char *text, struct run_options *out)
+{
+    uint64_t value;
+    const char *end;
+    if (!number_read(text, 1000000, &value, &end) || *end || !value) {
+        message("--timeout takes a number of seconds from 1, not \"%s\"", text);
+        return false;
+    }
+    out->timeout = (unsigned)value;
+    return true;
+}
+
+static bool parse_machine(const char *text, struct run_options *out)
+{
+    if (strcmp(text, "microvm")) {
+        message("--machine \"%s\" is not known; there is: microvm", text);
+        return false;
+    }
+    out->machine = text;
+    return true;
+}
+
+static bool parse_gpu(const char *text, struct run_options *out)
+{
+    out->gpu = text;
+    return true;
+}
+
+static bool parse_kernel(const char *text, struct run_options *out)
+{
+    out->kernel = text;
+    return true;
+}
+
+static bool parse_initrd(const char *text, struct run_options *out)
+{
+    out->initrd = text;
+    return true;
+}
+
+static bool parse_append(const char *text, struct run_options *out)
+{
+    out->append = text;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*parse)(const char *text, struct run_options *out);
+} valued_options[] = {
+    {"--cpus", parse_cpus},       {"--memory", parse_memory},   {"--gpu", parse_gpu},
+    {"--kernel", parse_kernel},   {"--initrd", parse_initrd},   {"--append", parse_append},
+    {"--machine", parse_machine}, {"--timeout", parse_timeout},
+};
+
+/*
+ * Takes one option with a value, "--name value" or "--name=value". Returns how many words it took,
+ * 0 when the name is not one of these, -1 when a line said what is wrong.
+ */
+static int valued_option_take(char **words, struct run_options *out)
+{
+    for (size_t i = 0; i < sizeof(valued_options) / sizeof(valued_options[0]); i++) {
+        size_t length = strlen(valued_options[i].name);
+        if (strncmp(words[0], valued_options[i].name, length))
+            continue;
+        if (words[0][length] == '=')
+            return valued_options[i].parse(words[0] + length + 1, out) ? 1 : -1;
+        if (words[0][length])
+            continue;
+        if (!words[1] || !words[1][0]) {
+            message("%s needs a value; see malv --help", words[0]);
+            return -1;
+        }
+        return valued_options[i].parse(words[1], out) ? 2 : -1;
+    }
+    return 0;
+}
+
+static bool flag_take(const char *word, struct run_options *out)
+{
+    if (!strcmp(word, "--verbose"))
+        out->verbose = true;
+    else if (!strcmp(word, "--stats"))
+        out->stats = true;
+    else if (!strncmp(word, "--stats=", 8) && word[8])
+        out->stats_path = word + 8;
+    else
+        return false;
+    return true;
+}
+
+enum options_result options_parse(char **words, struct run_options *out)
+{
+    *out = (struct run_options){
+        .cpus = 1,
+        .memory = 512 * MIB,
+        .gpu = "auto",
+        .machine = "microvm",
+    };
+    while (*words && (*words)[0] == '-') {
+        if (!strcmp(*words, "--")) {
+            words++;
+            break;
+        }
+        if (!strcmp(*words, "--help"))
+            return OPTIONS_HELP;
+        if (flag_take(*words, out)) {
+            words++;
+            continue;
+        }
+        int taken = valued_option_take(words, out);
+        if (taken < 0)
+            return OPTIONS_BAD;
+        if (!taken) {
+            message("there is no option %s; see malv --help", *words);
+            return OPTIONS_BAD;
+        }
+        words += taken;
+    }
+    if (!*words) {
+        message("no command: malv run [OPTIONS] -- COMMAND [ARGUMENTS]");
+        return OPTIONS_BAD;
+    }
+    out->command = words;
+    return OPTIONS_RUN;
+}

@@ -1,0 +1,31 @@
+/*
+ * options.h: the options of `malv run`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct run_options {
+    unsigned cpus;
+    uint64_t memory;     /* bytes, a multiple of 1 MiB */
+    const char *gpu;     /* "auto", "off" or a device's name */
+    const char *kernel;  /* path, or NULL: the one beside malv */
+    const char *initrd;  /* path, or NULL: the one beside malv */
+    const char *append;  /* further options for the guest's kernel, or NULL */
+    const char *machine; /* QEMU's machine type */
+    bool verbose;
+    bool stats;
+    const char *stats_path; /* write the figures as JSON there, or NULL */
+    unsigned timeout;       /* seconds, 0: none */
+    char **command;         /* NULL-terminated, at least one word */
+};
+
+enum options_result {
+    OPTIONS_RUN,  /* go on */
+    OPTIONS_HELP, /* help was asked for */
+    OPTIONS_BAD,  /* a line on standard error said why */
+};
+
+/* Reads the words behind `malv run`. Strings stay the caller's. */
+enum options_result options_parse(char **words, struct run_options *out);

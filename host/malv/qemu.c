@@ -1,0 +1,166 @@
+/*
+ * qemu.c: says in QEMU's options what the machine is.
+ *
+ * microvm without ACPI, PIT and PIC: the guest finds its devices on the kernel command line and its
+ * time in the local APIC. The two serial lines are the console (COM1) and the control channel
+ * (COM2); a write to port 0x501 ends the machine. Guest memory is a shared memfd, so that gpud
+ * works in it.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bootline.h"
+#include "message.h"
+#include "qemu.h"
+#include "uapi/virtio_gpgpu.h"
+
+#define MIB (1024ull * 1024)
+
+/*
+ * The first device on microvm's virtio-mmio bus takes the last of its 8 transports. QEMU could
+ * append this itself, but it would stand behind the command's words.
+ */
+#define GPU_TRANSPORT "virtio_mmio.device=512@0xfeb00e00:12"
+
+#define WORDS_MAX 64
+#define TEXT_MAX  (16 * 1024)
+
+/* QEMU's words; their text lies in `text`. */
+struct word_list {
+    char *words[WORDS_MAX + 1];
+    unsigned count;
+    char text[TEXT_MAX];
+    size_t used;
+    bool full;
+};
+
+__attribute__((format(printf, 2, 3))) static void word_add(struct word_list *list,
+                                                           const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t room = sizeof(list->text) - list->used;
+    int length = vsnprintf(list->text + list->used, room, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= room || list->count == WORDS_MAX) {
+        list->full = true;
+        return;
+    }
+    list->words[list->count++] = list->text + list->used;
+    list->words[list->count] = NULL;
+    list->used += (size_t)length + 1;
+}
+
+/* Hardware virtualisation, where this processor shows it and the device may be opened. */
+static bool kvm_works(void)
+{
+    static char text[8192];
+    int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        close(fd);
+    text[length < 0 ? 0 : length] = '\0';
+    if (!strstr(text, " vmx") && !strstr(text, " svm"))
+        return false;
+    fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static void add_board(struct word_list *list, const struct run_options *options)
+{
+    bool kvm = kvm_works();
+    word_add(list, "-M");
+    word_add(list,
+             "%s,acpi=off,pit=off,pic=off,rtc=on,isa-serial=off,auto-kernel-cmdline=off,"
+             "x-option-roms=off,memory-backend=ram",
+             options->machine);
+    word_add(list, "-object");
+    word_add(list, "memory-backend-memfd,id=ram,share=on,size=%lluM",
+             (unsigned long long)(options->memory / MIB));
+    word_add(list, "-m");
+    word_add(list, "%lluM", (unsigned long long)(options->memory / MIB));
+    word_add(list, "-smp");
+    word_add(list, "%u", options->cpus);
+    word_add(list, "-accel");
+    word_add(list, kvm ? "kvm" : "tcg,thread=multi");
+    word_add(list, "-cpu");
+    word_add(list, kvm ? "host" : "max");
+    word_add(list, "-nodefaults");
+    word_add(list, "-no-user-config");
+    word_add(list, "-no-reboot");
+    word_add(list, "-display");
+    word_add(list, "none");
+    word_add(list, "-bios");
+    word_add(list, "qboot.rom");
+}
+
+static void add_devices(struct word_list *list, const struct machine *machine)
+{
+    word_add(list, "-device");
+    word_add(list, "isa-debug-exit,iobase=0x501,iosize=2");
+    word_add(list, "-chardev");
+    word_add(list, "socket,id=console,fd=%d", machine->console_fd);
+    word_add(list, "-device");
+    word_add(list, "isa-serial,chardev=console");
+    word_add(list, "-chardev");
+    word_add(list, "socket,id=control,fd=%d", machine->control_fd);
+    word_add(list, "-device");
+    word_add(list, "isa-serial,chardev=control");
+    if (!machine->gpu_socket)
+        return;
+    word_add(list, "-global");
+    word_add(list, "virtio-mmio.force-legacy=false");
+    word_add(list, "-chardev");
+    word_add(list, "socket,id=gpu,path=%s", machine->gpu_socket);
+    word_add(list, "-device");
+    word_add(
+        list,
+        "vhost-user-test-device,chardev=gpu,virtio-id=%u,num_vqs=%u,vq_size=128,config_size=%zu",
+        VGPGPU_DEFAULT_VIRTIO_ID, VGPGPU_QUEUE_COUNT, sizeof(struct vgpgpu_config));
+}
+
+/* The guest's command line. False: it is too long, and a line said so. */
+static bool add_boot(struct word_list *list, const struct machine *machine)
+{
+    char line[BOOTLINE_MAX];
+    char own[BOOTLINE_MAX];
+    const char *append = machine->options->append ? machine->options->append : "";
+    const char *gpu = machine->gpu_socket ? GPU_TRANSPORT : "";
+    const char *gap = *append && *gpu ? " " : "";
+    int length = snprintf(own, sizeof(own), "%s%s%s", gpu, gap, append);
+    if (length >= (int)sizeof(own) ||
+        !bootline_write(line, sizeof(line), own, machine->options->command)) {
+        message("command and options are too long: %d bytes at most, encoded", BOOTLINE_MAX - 1);
+        return false;
+    }
+    word_add(list, "-kernel");
+    word_add(list, "%s", machine->kernel);
+    word_add(list, "-initrd");
+    word_add(list, "%s", machine->initrd);
+    word_add(list, "-append");
+    word_add(list, "%s", line);
+    return true;
+}
+
+bool qemu_start(struct child *child, const struct qemu_program *qemu, const struct machine *machine)
+{
+    static struct word_list list;
+    const int keep[] = {machine->console_fd, machine->control_fd};
+    list = (struct word_list){0};
+    for (char *const *word = qemu->words; *word; word++)
+        word_add(&list, "%s", *word);
+    add_board(&list, machine->options);
+    add_devices(&list, machine);
+    if (!add_boot(&list, machine))
+        return false;
+    if (list.full) {
+        message("the paths of kernel, boot archive and QEMU are too long");
+        return false;
+    }
+    return child_start(child, list.words, keep, 2);
+}

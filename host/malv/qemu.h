@@ -1,0 +1,24 @@
+/*
+ * qemu.h: the machine as QEMU's options.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "child.h"
+#include "locate.h"
+#include "options.h"
+
+/* Everything that decides the machine. */
+struct machine {
+    const struct run_options *options;
+    const char *kernel;     /* path */
+    const char *initrd;     /* path */
+    const char *gpu_socket; /* path, or NULL: no GPU */
+    int console_fd;         /* QEMU's ends of the two serial lines */
+    int control_fd;
+};
+
+/* Starts QEMU. False: a line on standard error said why. */
+bool qemu_start(struct child *child, const struct qemu_program *qemu,
+                const struct machine *machine);

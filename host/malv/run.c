@@ -1,0 +1,323 @@
+/*
+ * run.c: starts a machine and carries bytes between it and the terminal until it ends.
+ *
+ * One thread, one poll loop. Signals come as bytes of a signalfd, so nothing happens behind its
+ * back. Whatever ends the run, machine_end() leaves no process and no file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "console.h"
+#include "frames.h"
+#include "gpu.h"
+#include "image.h"
+#include "locate.h"
+#include "message.h"
+#include "qemu.h"
+#include "report.h"
+#include "run.h"
+
+#define LAST_LINES   12
+#define POWER_OFF_MS 2000 /* from the exit frame to the end of QEMU */
+
+/* A run. `status` is the result once `over` is set. */
+struct run {
+    const struct run_options *options;
+    struct gpu gpu;
+    struct child qemu;
+    int console_fd; /* our ends of the serial lines, non-blocking; -1 once closed */
+    int control_fd;
+    int signal_fd;
+    bool stdin_open; /* there may be more to forward */
+    bool heard;      /* the machine has sent something: its channel is up */
+    bool answered;   /* the exit frame came */
+    bool over;
+    int status;
+    uint64_t deadline_ns; /* 0: none */
+    uint8_t outgoing[sizeof(struct hostctl_header) + HOSTCTL_MAX_PAYLOAD];
+    size_t outgoing_at;
+    size_t outgoing_end;
+    struct frame_reader reader;
+    struct console console;
+    struct report report;
+};
+
+static void run_finish(struct run *run, int status)
+{
+    if (run->over)
+        return;
+    run->over = true;
+    run->status = status;
+}
+
+/* Writes all of it; a reader that went away ends the run. */
+static void output_write(struct run *run, int fd, const uint8_t *bytes, size_t count)
+{
+    while (count) {
+        ssize_t done = write(fd, bytes, count);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0 && errno == EAGAIN) {
+            struct pollfd room = {.fd = fd, .events = POLLOUT};
+            poll(&room, 1, -1);
+            continue;
+        }
+        if (done < 0) {
+            message("can't write the command's output: %s", strerror(errno));
+            run_finish(run, MALV_FAILED);
+            return;
+        }
+        bytes += done;
+        count -= (size_t)done;
+    }
+}
+
+static void frame_handle(void *context, uint8_t type, const uint8_t *payload, size_t length)
+{
+    struct run *run = context;
+    run->heard = true;
+    switch (type) {
+    case HOSTCTL_STDOUT:
+        output_write(run, STDOUT_FILENO, payload, length);
+        break;
+    case HOSTCTL_STDERR:
+        output_write(run, STDERR_FILENO, payload, length);
+        break;
+    case HOSTCTL_MARK:
+        report_mark(&run->report, (const char *)payload, length);
+        break;
+    case HOSTCTL_STAT:
+        report_stat(&run->report, (const char *)payload, length);
+        break;
+    case HOSTCTL_EXIT:
+        if (length < 1 || run->answered)
+            break;
+        report_mark(&run->report, "exit", 4);
+        run->answered = true;
+        run->status = payload[0];
+        run->deadline_ns = monotonic_ns() + POWER_OFF_MS * 1000000ull;
+        break;
+    default: /* a newer guest's; skipped by its length */
+        break;
+    }
+}
+
+/* Takes what a serial line has to give. */
+static void line_read(struct run *run, int *fd)
+{
+    uint8_t bytes[4096];
+    ssize_t count = read(*fd, bytes, sizeof(bytes));
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (count <= 0) {
+        close(*fd);
+        *fd = -1;
+        return;
+    }
+    gpu_hide(&run->gpu);
+    if (fd == &run->control_fd)
+        frame_reader_feed(&run->reader, bytes, (size_t)count, frame_handle, run);
+    else
+        console_take(&run->console, (const char *)bytes, (size_t)count);
+}
+
+/* One frame at a time: no more is read from standard input while the machine has not taken the
+ * last. */
+static void stdin_read(struct run *run)
+{
+    struct hostctl_header header = {.type = HOSTCTL_STDIN};
+    ssize_t count = read(STDIN_FILENO, run->outgoing + sizeof(header), HOSTCTL_MAX_PAYLOAD);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (count <= 0) {
+        count = 0;
+        run->stdin_open = false;
+    }
+    header.length = (uint8_t)count;
+    memcpy(run->outgoing, &header, sizeof(header));
+    run->outgoing_at = 0;
+    run->outgoing_end = sizeof(header) + (size_t)count;
+}
+
+static void outgoing_write(struct run *run)
+{
+    ssize_t count = write(run->control_fd, run->outgoing + run->outgoing_at,
+                          run->outgoing_end - run->outgoing_at);
+    if (count > 0)
+        run->outgoing_at += (size_t)count;
+}
+
+static void qemu_gone(struct run *run)
+{
+    if (run->answered) {
+        run_finish(run, run->status);
+        return;
+    }
+    console_tail(&run->console, LAST_LINES);
+    if (WIFSIGNALED(run->qemu.status))
+        message("QEMU was killed by signal %d before the command ended",
+                WTERMSIG(run->qemu.status));
+    else if (!run->console.total && !run->heard)
+        message("QEMU ended with status %d before the machine said anything",
+                WEXITSTATUS(run->qemu.status));
+    else
+        message("the machine died before the command ended%s",
+                run->console.show ? "" : ", see its last lines above");
+    run_finish(run, MALV_FAILED);
+}
+
+static void signal_handle(struct run *run)
+{
+    struct signalfd_siginfo info;
+    if (read(run->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    if (info.ssi_signo != SIGCHLD) {
+        run_finish(run, MALV_SIGNALLED + (int)info.ssi_signo);
+        return;
+    }
+    if (run->gpu.gpud.pid && child_ended(&run->gpu.gpud) && !run->answered) {
+        message("gpud ended while the machine was using it; the run is over");
+        run_finish(run, MALV_FAILED);
+    }
+}
+
+static void deadline_check(struct run *run)
+{
+    if (!run->deadline_ns || monotonic_ns() < run->deadline_ns)
+        return;
+    if (run->answered) {
+        run_finish(run, run->status);
+        return;
+    }
+    console_tail(&run->console, LAST_LINES);
+    message("the command did not end within %u s (--timeout)", run->options->timeout);
+    run_finish(run, MALV_TIMED_OUT);
+}
+
+static int poll_timeout(const struct run *run)
+{
+    if (!run->deadline_ns)
+        return -1;
+    uint64_t now = monotonic_ns();
+    return now >= run->deadline_ns ? 0 : (int)((run->deadline_ns - now) / 1000000) + 1;
+}
+
+/* The machine's UART loses what comes before its driver is up, so the first word is the machine's.
+ */
+static bool wants_stdin(const struct run *run)
+{
+    return run->stdin_open && run->heard && run->outgoing_at == run->outgoing_end;
+}
+
+static void run_step(struct run *run)
+{
+    enum { SIGNALS, CONTROL, CONSOLE, STDIN, COUNT };
+    bool sending = run->outgoing_at < run->outgoing_end;
+    struct pollfd fds[COUNT] = {
+        [SIGNALS] = {.fd = run->signal_fd, .events = POLLIN},
+        [CONTROL] = {.fd = run->control_fd, .events = (short)(POLLIN | (sending ? POLLOUT : 0))},
+        [CONSOLE] = {.fd = run->console_fd, .events = POLLIN},
+        [STDIN] = {.fd = wants_stdin(run) ? STDIN_FILENO : -1, .events = POLLIN},
+    };
+    if (poll(fds, COUNT, poll_timeout(run)) < 0 && errno != EINTR)
+        run_finish(run, MALV_FAILED);
+    if (fds[CONTROL].revents & (POLLIN | POLLHUP | POLLERR))
+        line_read(run, &run->control_fd);
+    if (fds[CONSOLE].revents & (POLLIN | POLLHUP | POLLERR))
+        line_read(run, &run->console_fd);
+    if (run->control_fd >= 0 && (fds[CONTROL].revents & POLLOUT))
+        outgoing_write(run);
+    if (fds[STDIN].revents)
+        stdin_read(run);
+    if (fds[SIGNALS].revents)
+        signal_handle(run);
+    /* Both lines are closed once QEMU is gone and everything it left was read. */
+    if (run->control_fd < 0 && run->console_fd < 0 && !run->over) {
+        child_end(&run->qemu, POWER_OFF_MS);
+        qemu_gone(run);
+    }
+    deadline_check(run);
+}
+
+static bool signals_take(struct run *run)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return run->signal_fd >= 0;
+}
+
+/* Makes a serial line: our end in *ours, non-blocking, QEMU's end in *theirs. */
+static bool line_make(int *ours, int *theirs)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return false;
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    *ours = pair[0];
+    *theirs = pair[1];
+    return true;
+}
+
+static bool machine_start(struct run *run, const char *kernel, const char *initrd)
+{
+    static struct qemu_program qemu;
+    bool with_gpu = strcmp(run->options->gpu, "off") != 0;
+    struct machine machine = {.options = run->options, .kernel = kernel, .initrd = initrd};
+    if (!locate_qemu(&qemu))
+        return false;
+    if (with_gpu && !gpu_start(&run->gpu, run->options->gpu, run->signal_fd))
+        return false;
+    machine.gpu_socket = with_gpu ? run->gpu.socket : NULL;
+    if (!line_make(&run->console_fd, &machine.console_fd) ||
+        !line_make(&run->control_fd, &machine.control_fd))
+        return false;
+    run->report.start_ns = monotonic_ns();
+    if (run->options->timeout)
+        run->deadline_ns = run->report.start_ns + run->options->timeout * 1000000000ull;
+    bool started = qemu_start(&run->qemu, &qemu, &machine);
+    close(machine.console_fd);
+    close(machine.control_fd);
+    return started;
+}
+
+int machine_run(const struct run_options *options)
+{
+    static struct run run = {.console_fd = -1, .control_fd = -1, .stdin_open = true};
+    char beside[2][PATH_MAX];
+    const char *kernel = options->kernel ? options->kernel : beside[0];
+    const char *initrd = options->initrd ? options->initrd : beside[1];
+    if (!locate_beside("../microlake.elf", beside[0]) || !locate_beside("../boot.cpio", beside[1]))
+        return MALV_FAILED;
+    if (!image_check_kernel(kernel) || !image_check_initrd(initrd) || !signals_take(&run))
+        return MALV_FAILED;
+    run.options = options;
+    run.console.show = options->verbose;
+    if (!machine_start(&run, kernel, initrd)) {
+        signal_handle(&run);
+        run_finish(&run, MALV_FAILED);
+    }
+    while (!run.over)
+        run_step(&run);
+    child_end(&run.qemu, 0);
+    gpu_stop(&run.gpu);
+    if (options->stats)
+        report_print(&run.report, options, run.status);
+    if (options->stats_path && !report_write(&run.report, options, run.status))
+        return MALV_FAILED;
+    return run.status;
+}
