@@ -17,6 +17,9 @@ struct memobj;
 struct pager_ops {
     /* Fills a zeroed frame with page `index`. OK, ERR_IO, ERR_RANGE (past the end). */
     int (*fill)(void *pager, uint64_t index, void *page);
+    /* In place of fill, when not NULL: the frame of page `index` as it is. The frame is the pager's own
+     * and lives until closed(). OK, ERR_RANGE. */
+    int (*frame)(void *pager, uint64_t index, paddr_t *out);
     /* The last reference to the object is gone. */
     void (*closed)(void *pager);
 };

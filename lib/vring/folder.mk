@@ -1,0 +1,4 @@
+DIR := lib/vring
+SRCS := vring.c
+NEEDS :=
+include tools/build/library.mk
