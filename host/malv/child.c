@@ -46,7 +46,8 @@ bool child_start(struct child *child, char *const *words, const int *keep, unsig
     }
     if (!pid)
         child_become(parent, words, keep, keep_count);
-    *child = (struct child){.pid = pid};
+    setpgid(pid, pid); /* whoever of the two comes first */
+    *child = (struct child){.pid = pid, .group = pid};
     return true;
 }
 
@@ -67,15 +68,15 @@ bool child_wait(struct child *child, unsigned milliseconds)
 
 void child_end(struct child *child, unsigned grace_ms)
 {
-    if (child_ended(child))
+    if (!child->group)
         return;
-    if (grace_ms) {
-        kill(child->pid, SIGTERM);
-        if (child_wait(child, grace_ms))
-            return;
+    if (child->pid && grace_ms) {
+        kill(-child->group, SIGTERM);
+        child_wait(child, grace_ms);
     }
-    kill(child->pid, SIGKILL);
+    kill(-child->group, SIGKILL);
     while (child->pid && waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR)
         continue;
     child->pid = 0;
+    child->group = 0;
 }

@@ -8,8 +8,9 @@
 #include <sys/types.h>
 
 struct child {
-    pid_t pid;  /* 0: not running */
-    int status; /* as waitpid gives it, once it has ended */
+    pid_t pid;   /* 0: not running */
+    pid_t group; /* of it and of what it starts; 0: nothing left to end */
+    int status;  /* as waitpid gives it, once it has ended */
 };
 
 /*
@@ -24,5 +25,8 @@ bool child_ended(struct child *child);
 /* Waits up to `milliseconds` for the end. */
 bool child_wait(struct child *child, unsigned milliseconds);
 
-/* Ends a child that still runs: asks it first where grace_ms is not 0. It is gone afterwards. */
+/*
+ * Ends a child, asking it first where grace_ms is not 0, and whatever it started that still runs.
+ * Nothing happens to one that was never started or was ended before.
+ */
 void child_end(struct child *child, unsigned grace_ms);

@@ -241,7 +241,8 @@ static void run_step(struct run *run)
         signal_handle(run);
     /* Both lines are closed once QEMU is gone and everything it left was read. */
     if (run->control_fd < 0 && run->console_fd < 0 && !run->over) {
-        child_end(&run->qemu, POWER_OFF_MS);
+        child_wait(&run->qemu, POWER_OFF_MS);
+        child_end(&run->qemu, 0);
         qemu_gone(run);
     }
     deadline_check(run);
