@@ -6,13 +6,15 @@
 MAKEFLAGS += --no-builtin-rules
 BUILD := build
 
-# Folders that others name in NEEDS come first.
-FOLDERS := $(sort $(shell find lib user/libmalv -name folder.mk)) \
-  $(sort $(shell find kernel modules host user tests bench -name folder.mk -not -path 'user/libmalv/*'))
+# Libraries first: who needs one reads its list of sources.
+ALL_FOLDERS := $(sort $(shell find lib kernel modules host user tests bench -name folder.mk))
+LIBRARIES := $(shell grep -l tools/build/library.mk /dev/null $(ALL_FOLDERS))
+FOLDERS := $(LIBRARIES) $(filter-out $(LIBRARIES),$(ALL_FOLDERS))
 
 include tools/build/flavors.mk
 include $(FOLDERS)
 include tools/build/image.mk
+include tools/build/tests.mk
 
 .PHONY: all run test bench setup clean check
 all: $(ALL)

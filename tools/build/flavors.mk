@@ -33,10 +33,13 @@ $(foreach f,k h s,$(eval $(call flavor_rules,$(f))))
 # one level deep: a library names all libraries it uses in its own NEEDS.
 ALL :=
 TESTS :=
+UNIT_TESTS :=
 BENCHES :=
 DEPS :=
 NUCLEUS_SRCS :=
+NUCLEUS_NEEDS :=
 KMODS :=
 GUEST_PROGRAMS :=
+GUEST_FILES :=
 needs_srcs = $(foreach n,$(1),$(SRCS_$(n)) $(foreach m,$(NEEDS_$(n)),$(SRCS_$(m))))
 deps_of = $(patsubst %.o,%.d,$(1))
