@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * The function that contains addr. *module is NULL for the nucleus, else the module's name. The names
- * live as long as the module does. false: the address is in no known code. Any context, a panic or
- * a fault included: it never waits.
+ * The function that contains addr. *module is NULL for the nucleus, else the module's name. The
+ * names live as long as the module does. false: the address is in no known code. Any context, a
+ * panic or a fault included: it never waits.
  */
 bool symbol_find(uint64_t addr, const char **name, uint64_t *offset, const char **module);
 

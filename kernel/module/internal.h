@@ -1,0 +1,73 @@
+/*
+ * internal.h: what a loaded module is, shared by the files of this folder.
+ *
+ * Two locks: loading and unloading as a whole go one at a time (module.c); the table's spinlock
+ * (table.c) guards what others look at in the meantime.
+ */
+#pragma once
+
+#include <microlake/list.h>
+#include <microlake/module.h>
+
+#include "lib/kmodfile/kmodfile.h"
+
+#define MODULE_NEEDS_MAX 16
+
+enum module_state {
+    MODULE_STARTING, /* init runs; references may be taken */
+    MODULE_LIVE,
+    MODULE_STOPPING, /* exit runs, or has run: no new references */
+};
+
+/* A symbol kept after loading, for dependents and for backtraces. Ordered by offset. */
+struct module_symbol {
+    uint32_t offset; /* from the module's base */
+    uint32_t name;   /* position in names */
+    bool exported;
+    bool function;
+};
+
+struct module {
+    struct list link;        /* in load order; guarded by the table's lock */
+    enum module_state state; /* guarded by the table's lock */
+    unsigned refs;           /* guarded by the table's lock */
+    unsigned users;          /* modules that need this one; guarded by the table's lock */
+
+    /* constant once the module is in the table */
+    char name[KMOD_NAME_MAX];
+    char version[KMOD_VERSION_MAX];
+    uint8_t *base; /* pages of all areas: text, read-only data, data */
+    size_t pages;
+    size_t area_pages[KMODFILE_AREAS];
+    int (*init)(void);
+    void (*exit)(void);
+    struct module *needs[MODULE_NEEDS_MAX];
+    unsigned need_count;
+    struct module_symbol *symbols;
+    unsigned symbol_count;
+    char *names;
+    size_t names_size;
+};
+
+/*
+ * image.c: makes a module's image from a decoded file: memory, symbols, relocations, protection. m
+ * has its needs. Nothing of the module runs. On an error, logged, module_image_free() cleans up.
+ */
+int module_image_build(struct module *m, const struct kmodfile *file);
+void module_image_free(struct module *m);
+
+/* The address of an exported symbol of m, or NULL. */
+const void *module_export_find(const struct module *m, const char *name);
+
+/* table.c: the modules there are. Any context. */
+void module_table_add(struct module *m);    /* state MODULE_STARTING; counts a user of each need */
+void module_table_remove(struct module *m); /* state MODULE_STOPPING; gives the needs back */
+void module_table_live(struct module *m);
+void module_table_fail(struct module *m); /* its init failed: no more references */
+
+/* Begins the end. ERR_BUSY: there are users or references, or it starts or stops just now. */
+int module_table_stop(struct module *m);
+
+/* Calls see() for the module that contains address, under the table's lock, without waiting for it:
+ * false when there is none or the lock is taken. */
+bool module_table_try(uint64_t address, void (*see)(const struct module *m, void *ctx), void *ctx);
