@@ -1,0 +1,116 @@
+/*
+ * internal.h: what the files of kernel/gpu share. Nobody else includes it.
+ *
+ * Locks, outermost first: a device's start_lock, a context's lock (sleeping); then a device's lock
+ * and a context's submit_lock (spinning, interrupts off), of which only one is held at a time.
+ */
+#pragma once
+
+#include <microlake/aspace.h>
+#include <microlake/gpu.h>
+#include <microlake/list.h>
+#include <microlake/memory.h>
+#include <microlake/spinlock.h>
+#include <microlake/wait.h>
+
+/* ---- Numbers
+ * ------------------------------------------------------------------------------------- */
+
+/* Objects by number. A number is taken before its object exists, and given back after it is gone.
+ */
+struct gpu_table {
+    void **slots;   /* NULL free, GPU_TAKEN, or the object */
+    uint32_t size;  /* slots there are */
+    uint32_t limit; /* highest number */
+    uint32_t hint;  /* where to look for a free slot first */
+};
+
+extern char gpu_taken_mark;
+#define GPU_TAKEN ((void *)&gpu_taken_mark)
+
+/* Callers hold the lock that guards the table. ERR_LIMIT, ERR_NO_MEMORY. */
+int gpu_table_take(struct gpu_table *t, uint32_t *id);
+void *gpu_table_get(const struct gpu_table *t, uint32_t id);        /* NULL: free, or only taken */
+void gpu_table_set(struct gpu_table *t, uint32_t id, void *object); /* NULL gives the number back */
+void *gpu_table_pop(struct gpu_table *t); /* takes any object out; NULL: none is left */
+void gpu_table_close(struct gpu_table *t);
+
+/* ---- Memory
+ * -------------------------------------------------------------------------------------- */
+
+struct gpu_block {
+    paddr_t base;
+    uint64_t first; /* its first page's place in the memory */
+    unsigned order;
+};
+
+/* Frames of a buffer. A buffer holds one reference, every memory object made of it another. */
+struct gpu_memory {
+    uint32_t refs;
+    uint32_t count, room; /* blocks there are, and there is room for */
+    uint64_t pages;
+    struct gpu_block *blocks; /* in the order of the buffer's bytes */
+};
+
+int gpu_memory_create(uint64_t size, uint32_t max_blocks, struct gpu_memory **out);
+void gpu_memory_unref(struct gpu_memory *m);
+const struct gpu_block *gpu_memory_block(const struct gpu_memory *m, uint64_t page);
+int gpu_memory_object(struct gpu_memory *m, struct memobj **out);
+
+/* Segments for the device, neighbours merged; `out` has room for m->count. Returns how many. */
+uint32_t gpu_memory_segments(const struct gpu_memory *m, struct vgpgpu_segment *out);
+
+/* ---- Objects
+ * ------------------------------------------------------------------------------------- */
+
+struct gpu_device {
+    struct list link; /* guarded by the list's lock */
+    const struct gpu_driver_ops *ops;
+    void *driver;
+    struct mutex start_lock;
+    bool started;                /* guarded by start_lock */
+    struct vgpgpu_config config; /* constant once started */
+    bool lost;                   /* set once; read without a lock */
+    struct spinlock lock;
+    struct gpu_table contexts; /* guarded by lock */
+    uint32_t users;            /* guarded by the list's lock */
+};
+
+struct gpu_buffer {
+    uint64_t size;
+    struct gpu_memory *memory; /* NULL: not ours */
+};
+
+struct gpu_timeline {
+    uint64_t last;     /* newest fence value; guarded by submit_lock */
+    uint64_t usual_ns; /* how long waits take of late; a hint, not locked */
+};
+
+struct gpu_context {
+    struct gpu_device *device;
+    uint32_t id;
+    struct gpu_memory *fence_memory;
+    struct vgpgpu_fence_slot *fences; /* shared with the device */
+    struct mutex lock;
+    struct gpu_table objects[GPU_OBJECT_KINDS]; /* guarded by lock */
+    struct spinlock submit_lock;
+    struct gpu_timeline queues[VGPGPU_QUEUES_PER_CONTEXT];
+    struct wait_queue sleepers; /* threads that wait for a fence of this context */
+};
+
+/* The nth device, started, with a user's claim on it. */
+int gpu_device_get(unsigned nth, struct gpu_device **out);
+void gpu_device_put(struct gpu_device *device);
+
+/* Waits until everything submitted so far has ended, or the device is lost. */
+void gpu_context_drain(struct gpu_context *ctx);
+
+/* Frees what a buffer's object holds here, when the device does not know it any more. */
+void gpu_buffer_free(struct gpu_buffer *b);
+
+extern struct gpu_stats gpu_counters; /* changed with gpu_count() only */
+
+static inline void gpu_count(uint64_t *counter, int64_t change)
+{
+    __atomic_fetch_add(counter, (uint64_t)change, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,67 @@
+/*
+ * submit.c: batches of commands on their way to the device.
+ */
+#include "internal.h"
+
+#define BATCH_BYTES_MAX (1u << 20) /* whatever a device claims; the heap's objects end at 2 MiB */
+
+struct vgpgpu_submit *gpu_batch_alloc(struct gpu_context *ctx, uint32_t command_bytes)
+{
+    uint32_t limit = MIN(ctx->device->config.max_submit_bytes, BATCH_BYTES_MAX);
+    struct vgpgpu_submit *batch;
+
+    if (command_bytes > limit || command_bytes % 8)
+        return NULL;
+    batch = kmalloc(sizeof(*batch) + command_bytes);
+    if (!batch)
+        return NULL;
+    *batch = (struct vgpgpu_submit){.context = ctx->id, .command_bytes = command_bytes};
+    gpu_count(&gpu_counters.batches, 1);
+    return batch;
+}
+
+void gpu_batch_free(struct vgpgpu_submit *batch)
+{
+    gpu_count(&gpu_counters.batches, -1);
+    kfree(batch);
+}
+
+/* Gives the batch the queue's next fence value and hands it to the driver, as one step: fence
+ * values reach the device in their order. */
+static int submit_once(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch,
+                       uint64_t *fence)
+{
+    struct gpu_device *d = ctx->device;
+    struct gpu_timeline *line = &ctx->queues[queue];
+    uint64_t flags = spin_lock_irqsave(&ctx->submit_lock);
+    int r;
+
+    batch->queue = queue;
+    batch->fence = line->last + 1;
+    r = d->lost ? ERR_LOST : d->ops->submit(d->driver, batch);
+    if (r == OK)
+        *fence = ++line->last;
+    spin_unlock_irqrestore(&ctx->submit_lock, flags);
+    return r;
+}
+
+int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
+               uint64_t *fence)
+{
+    struct gpu_device *d = ctx->device;
+    int r = queue < VGPGPU_QUEUES_PER_CONTEXT ? ERR_AGAIN : ERR_INVALID;
+
+    while (r == ERR_AGAIN) {
+        r = submit_once(ctx, queue, batch, fence);
+        if (r != ERR_AGAIN || (flags & GPU_NOWAIT))
+            break;
+        r = d->ops->submit_wait(d->driver);
+        if (r == OK)
+            r = ERR_AGAIN;
+    }
+    if (r == OK)
+        gpu_count(&gpu_counters.submissions, 1);
+    else if (r != ERR_AGAIN)
+        gpu_batch_free(batch);
+    return r;
+}

@@ -1,0 +1,4 @@
+DIR := lib/gpucmd
+SRCS := gpucmd.c
+NEEDS :=
+include tools/build/library.mk

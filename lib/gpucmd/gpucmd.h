@@ -1,0 +1,57 @@
+/*
+ * gpucmd.h: writes the commands of uapi/virtio_gpgpu.h into a buffer, one behind the other. Pure
+ * code; any context.
+ *
+ * Start with gpucmd_begin(), append commands, and look at `failed` once at the end: after a command
+ * that does not fit or makes no sense, it is set and nothing more is written. With a NULL buffer
+ * nothing is written at all and `used` counts the room that the commands need.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uapi/virtio_gpgpu.h"
+
+struct gpucmd {
+    uint8_t *out;
+    uint32_t room; /* bytes */
+    uint32_t used; /* bytes, a multiple of 8 */
+    bool failed;
+};
+
+/* One argument of a launch. VALUE: `value` points to `size` bytes. */
+struct gpucmd_arg {
+    enum vgpgpu_arg_kind kind;
+    uint32_t buffer;
+    uint64_t offset, size;
+    const void *value;
+};
+
+#define GPUCMD_BUFFER(id)   ((struct gpucmd_arg){.kind = VGPGPU_ARG_BUFFER, .buffer = (id)})
+#define GPUCMD_LOCAL(bytes) ((struct gpucmd_arg){.kind = VGPGPU_ARG_LOCAL, .size = (bytes)})
+#define GPUCMD_VALUE(v)                                                                            \
+    ((struct gpucmd_arg){.kind = VGPGPU_ARG_VALUE, .size = sizeof(v), .value = &(v)})
+
+/* global, local: `dimensions` sizes each; local NULL: the device chooses. */
+struct gpucmd_launch {
+    uint32_t kernel, dimensions, arg_count;
+    const uint64_t *global, *local;
+    const struct gpucmd_arg *args;
+};
+
+/* buffer: 8-byte aligned, `room` bytes; or NULL to count. */
+void gpucmd_begin(struct gpucmd *c, void *buffer, uint32_t room);
+
+void gpucmd_launch(struct gpucmd *c, const struct gpucmd_launch *launch);
+
+/* `bytes` from a place in one buffer to a place in another, or elsewhere in the same one. */
+void gpucmd_copy(struct gpucmd *c, uint32_t source, uint64_t source_offset, uint32_t target,
+                 uint64_t target_offset, uint64_t bytes);
+
+/* pattern_bytes: 1, 2, 4, 8 or 16. */
+void gpucmd_fill(struct gpucmd *c, uint32_t target, uint64_t offset, uint64_t bytes,
+                 const void *pattern, uint32_t pattern_bytes);
+
+void gpucmd_barrier(struct gpucmd *c);
