@@ -122,3 +122,17 @@ class ConvNet:
             "dense.bias": p["dense.bias"],
         }
         return {name: np.ascontiguousarray(array, "<f4") for name, array in arrays.items()}
+
+    def load(self, arrays):
+        """The opposite of `export`, for a net of the same shape."""
+        channels1, channels2 = self.shape
+        dense = arrays["dense.weight"].reshape(CLASSES, channels2, POOLED, POOLED)
+        self.params = {
+            "conv1.weight": arrays["conv1.weight"].transpose(2, 3, 1, 0).reshape(9, channels1),
+            "conv1.bias": arrays["conv1.bias"],
+            "conv2.weight": arrays["conv2.weight"].transpose(2, 3, 1, 0).reshape(-1, channels2),
+            "conv2.bias": arrays["conv2.bias"],
+            "dense.weight": dense.transpose(2, 3, 1, 0).reshape(-1, CLASSES),
+            "dense.bias": arrays["dense.bias"],
+        }
+        self.params = {name: array.astype("f8") for name, array in self.params.items()}
