@@ -51,9 +51,9 @@ static int image_alloc(struct module *m, const struct kmodfile *file)
     return OK;
 }
 
+/* Module space comes zeroed: what the file does not fill stays 0. */
 static void image_copy(struct module *m, const struct kmodfile *file)
 {
-    memset(m->base, 0, m->pages * PAGE_SIZE);
     for (unsigned i = 1; i < file->section_count; i++) {
         const struct kmodfile_section *s = &file->sections[i];
 

@@ -1,0 +1,236 @@
+/*
+ * fair.c: the decisions of fair.h.
+ */
+#include "fair.h"
+
+#define RAN_MOST (10 * NS_PER_SEC) /* keeps products in 64 bits; no turn is that long */
+
+/* Real nanoseconds as virtual time of a weight. */
+static uint64_t virtual_of(uint64_t ns, uint64_t weight)
+{
+    return ns * FAIR_WEIGHT_MAX / weight;
+}
+
+static int64_t clamp(int64_t x, int64_t least, int64_t most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+/* ---- the queue's virtual time ---------------------------------------------------------------- */
+
+/* sum / weight, rounded down, so that at least one entity is at or below the mean. */
+static int64_t mean(const struct fair_queue *f)
+{
+    int64_t weight = (int64_t)f->weight;
+
+    if (weight == 0)
+        return 0;
+    return f->sum / weight - (f->sum % weight < 0);
+}
+
+uint64_t fair_virtual_time(const struct fair_queue *f)
+{
+    return f->base + (uint64_t)mean(f);
+}
+
+/* Moves the base to the mean: the sum stays small for ever. */
+static void rebase(struct fair_queue *f)
+{
+    int64_t distance = mean(f);
+
+    f->base += (uint64_t)distance;
+    f->sum -= distance * (int64_t)f->weight;
+}
+
+static void sum_add(struct fair_queue *f, uint64_t weight, uint64_t vruntime)
+{
+    f->sum += (int64_t)weight * (int64_t)(vruntime - f->base);
+    f->weight += weight;
+    rebase(f);
+}
+
+static void sum_remove(struct fair_queue *f, uint64_t weight, uint64_t vruntime)
+{
+    uint64_t last = fair_virtual_time(f);
+
+    f->sum -= (int64_t)weight * (int64_t)(vruntime - f->base);
+    f->weight -= weight;
+    if (f->weight == 0) { /* time stands still while nobody competes */
+        f->base = last;
+        f->sum = 0;
+    }
+    rebase(f);
+}
+
+static void running_forget(struct fair_queue *f)
+{
+    if (f->running)
+        sum_remove(f, f->running_weight, f->running_vruntime);
+    f->running = NULL;
+}
+
+/* ---- entities ----------------------------------------------------------------------------------
+ */
+
+/* How much time, in ns, an entity asks for at once: short for one that sleeps soon anyway. */
+static uint64_t request_length(const struct sched_queue *q, const struct fair_state *s)
+{
+    uint64_t length = q->ready + 1 >= FAIR_FEW ? FAIR_REQUEST_NORMAL : FAIR_REQUEST_LONG;
+    uint64_t burst = MAX(s->burst_average, s->burst);
+
+    if (s->burst_average == 0)
+        return length;
+    return MIN(length, MAX(2 * burst, FAIR_REQUEST_LEAST));
+}
+
+static void request_begin(const struct sched_queue *q, struct fair_state *s)
+{
+    s->deadline = s->vruntime + virtual_of(request_length(q, s), s->weight);
+}
+
+static void tree_add(struct fair_queue *f, struct sched_entity *e)
+{
+    f->root = fair_tree_insert(f->root, e);
+    fair_state(e)->queued = true;
+}
+
+static void tree_take(struct fair_queue *f, struct sched_entity *e)
+{
+    f->root = fair_tree_remove(f->root, e);
+    fair_state(e)->queued = false;
+}
+
+/* Keeps what the entity is owed, or owes, for the time it is away. */
+static void lag_keep(struct sched_queue *q, struct fair_state *s)
+{
+    int64_t limit = (int64_t)virtual_of(FAIR_LAG_LIMIT, s->weight);
+
+    s->away.vqueue = fair_virtual_time(fair_queue(q));
+    s->away.lag = clamp((int64_t)(s->away.vqueue - s->vruntime), -limit, limit);
+    s->cpu = (uint16_t)q->cpu;
+}
+
+/* The lag it comes back with: what it owed has been paid as far as the others went on meanwhile. */
+static int64_t lag_now(struct sched_queue *q, const struct fair_state *s)
+{
+    int64_t lag = s->away.lag;
+    int64_t passed = (int64_t)(fair_virtual_time(fair_queue(q)) - s->away.vqueue);
+
+    if (lag < 0 && s->cpu == q->cpu && passed > 0)
+        lag = passed >= -lag ? 0 : lag + passed;
+    return lag;
+}
+
+/* Gives an entity that comes from outside its place in virtual time. */
+static void entity_place(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_queue *f = fair_queue(q);
+    struct fair_state *s = fair_state(e);
+    int64_t lag = e->flags & (SCHED_NEW | SCHED_ADOPTED) ? 0 : lag_now(q, s);
+
+    if (e->flags & SCHED_WAKEUP) {
+        s->burst_average = s->burst_average ? (3 * s->burst_average + s->burst) / 4 : s->burst;
+        s->burst = 0;
+    }
+    s->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
+    /* Its coming moves the mean towards it: stretched, the lag is right afterwards. */
+    if (f->weight != 0)
+        lag += lag * (int64_t)s->weight / (int64_t)f->weight;
+    s->vruntime = fair_virtual_time(f) - (uint64_t)lag;
+    request_begin(q, s);
+}
+
+/* It ran here until now and goes on competing. */
+static void entity_return(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_state *s = fair_state(e);
+
+    s->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
+    if (e->flags & SCHED_YIELDED)
+        s->deadline += virtual_of(request_length(q, s), s->weight);
+    else if (!virtual_before(s->vruntime, s->deadline))
+        request_begin(q, s);
+}
+
+/* ---- struct sched_ops ---------------------------------------------------------------------------
+ */
+
+void fair_enqueue(struct sched_queue *q, struct sched_entity *e, uint64_t now)
+{
+    struct fair_queue *f = fair_queue(q);
+    bool ran_here = f->running == e && (e->flags & (SCHED_PREEMPTED | SCHED_YIELDED)) &&
+                    !(e->flags & (SCHED_NEW | SCHED_ADOPTED | SCHED_MOVED));
+
+    (void)now;
+    if (f->running == e)
+        running_forget(f);
+    if (ran_here)
+        entity_return(q, e);
+    else
+        entity_place(q, e);
+    sum_add(f, fair_state(e)->weight, fair_state(e)->vruntime);
+    tree_add(f, e);
+}
+
+void fair_dequeue(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_queue *f = fair_queue(q);
+    struct fair_state *s = fair_state(e);
+
+    tree_take(f, e);
+    lag_keep(q, s);
+    sum_remove(f, s->weight, s->vruntime);
+}
+
+struct sched_entity *fair_pick(struct sched_queue *q, uint64_t now)
+{
+    struct fair_queue *f = fair_queue(q);
+    struct sched_entity *e;
+
+    (void)now;
+    running_forget(f);
+    e = fair_tree_first_eligible(f->root, fair_virtual_time(f));
+    if (!e)
+        return NULL;
+    tree_take(f, e);
+    f->running = e;
+    f->running_weight = fair_state(e)->weight;
+    f->running_vruntime = fair_state(e)->vruntime;
+    lag_keep(q, fair_state(e));
+    return e;
+}
+
+void fair_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran)
+{
+    struct fair_queue *f = fair_queue(q);
+    struct fair_state *s = fair_state(e);
+
+    if (s->weight == 0 || s->queued) /* it has never been picked here */
+        return;
+    ran = MIN(ran, RAN_MOST);
+    s->burst += ran;
+    s->vruntime += virtual_of(ran, s->weight);
+    if (f->running == e) {
+        sum_remove(f, f->running_weight, f->running_vruntime);
+        f->running_vruntime = s->vruntime;
+        sum_add(f, f->running_weight, f->running_vruntime);
+    }
+    lag_keep(q, s);
+}
+
+uint64_t fair_slice(struct sched_queue *q, struct sched_entity *e)
+{
+    const struct fair_state *s = fair_state(e);
+
+    if (!virtual_before(s->vruntime, s->deadline))
+        return request_length(q, s);
+    return MAX((s->deadline - s->vruntime) * s->weight / FAIR_WEIGHT_MAX, FAIR_REQUEST_LEAST);
+}
+
+bool fair_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running)
+{
+    const struct fair_state *s = fair_state(fresh);
+
+    return !virtual_before(fair_virtual_time(fair_queue(q)), s->vruntime) &&
+           virtual_before(s->deadline, fair_state(running)->deadline);
+}

@@ -1,0 +1,44 @@
+/*
+ * sched_fair.c: the module of the fair scheduler: policy "fair" of class "sched". It becomes the
+ * active one when it is loaded, unless the option `sched=NAME` chooses another.
+ */
+#include <microlake/boot.h>
+#include <microlake/memory.h>
+#include <microlake/module.h>
+#include <microlake/policy.h>
+
+#include "fair.h"
+
+static const struct sched_ops fair_ops = {
+    .struct_size = sizeof(struct sched_ops),
+    .enqueue = fair_enqueue,
+    .dequeue = fair_dequeue,
+    .pick = fair_pick,
+    .charge = fair_charge,
+    .slice = fair_slice,
+    .preempts = fair_preempts,
+};
+
+static struct policy fair_policy = {.name = "fair", .ops = &fair_ops};
+
+static int fair_init(void)
+{
+    const char *choice = boot_option("sched", 0);
+    int result = policy_register("sched", &fair_policy);
+
+    if (result != OK)
+        return result;
+    if (choice && strcmp(choice, fair_policy.name) != 0)
+        return OK;
+    result = policy_set("sched", fair_policy.name);
+    if (result != OK)
+        policy_unregister("sched", &fair_policy);
+    return result;
+}
+
+static void fair_exit(void)
+{
+    policy_unregister("sched", &fair_policy);
+}
+
+KMOD_MANIFEST(.name = "sched_fair", .version = "1.0.0", .init = fair_init, .exit = fair_exit);
