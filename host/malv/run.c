@@ -242,6 +242,7 @@ static void run_step(struct run *run)
     /* Both lines are closed once QEMU is gone and everything it left was read. */
     if (run->control_fd < 0 && run->console_fd < 0 && !run->over) {
         child_wait(&run->qemu, POWER_OFF_MS);
+        report_mark(&run->report, "end", 3);
         child_end(&run->qemu, 0);
         qemu_gone(run);
     }
