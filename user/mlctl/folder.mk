@@ -1,0 +1,5 @@
+DIR := user/mlctl
+NAME := mlctl
+SRCS := main.c commands.c classes.c
+NEEDS :=
+include tools/build/guest-program.mk
