@@ -17,6 +17,10 @@ bool locate_beside(const char *name, char path[PATH_MAX])
         return false;
     self[length] = '\0';
     char *slash = strrchr(self, '/');
+    for (; slash && !strncmp(name, "../", 3); name += 3) {
+        *slash = '\0';
+        slash = strrchr(self, '/');
+    }
     if (!slash)
         return false;
     *slash = '\0';
