@@ -88,9 +88,11 @@ static void json_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static void json_machine(FILE *out, const struct run_options *options, int status)
+static void json_machine(FILE *out, const struct run_options *options, int status,
+                         uint64_t start_ns)
 {
-    fprintf(out, "{\"status\": %d, \"machine\": {\"type\": ", status);
+    fprintf(out, "{\"status\": %d, \"start_ns\": %llu, \"machine\": {\"type\": ", status,
+            (unsigned long long)start_ns);
     json_string(out, options->machine);
     fprintf(out, ", \"cpus\": %u, \"memory\": %llu, \"gpu\": ", options->cpus,
             (unsigned long long)options->memory);
@@ -109,7 +111,7 @@ bool report_write(const struct report *report, const struct run_options *options
         message("can't write %s: %s", options->stats_path, strerror(errno));
         return false;
     }
-    json_machine(out, options, status);
+    json_machine(out, options, status, report->start_ns);
     fputs("], \"marks_ms\": {", out);
     for (unsigned i = 0; i < report->mark_count; i++) {
         fputs(i ? ", " : "", out);
