@@ -1,0 +1,212 @@
+/*
+ * control.c: the control queue's thread. A request is copied out of guest memory once, checked by
+ * its handler against nothing but the copy, and answered in order. Only the destruction of a buffer
+ * or a context may be answered later than its successors: when the device has let go of guest
+ * memory.
+ */
+#include "machine.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include "checked.h"
+#include "control.h"
+#include "log.h"
+
+#define MAX_REQUEST_BYTES (sizeof(struct vgpgpu_program_create) + MAX_PROGRAM_BYTES)
+_Static_assert(MAX_REQUEST_BYTES >= sizeof(struct vgpgpu_buffer_create) +
+                                        MAX_SEGMENTS * sizeof(struct vgpgpu_segment),
+               "the longest request is a program");
+
+static const struct {
+    size_t least_bytes;
+    uint32_t (*handle)(struct control_call *call);
+} requests[] = {
+    [VGPGPU_CONTEXT_CREATE] = {sizeof(struct vgpgpu_context_create), control_context_create},
+    [VGPGPU_CONTEXT_DESTROY] = {sizeof(struct vgpgpu_request), control_context_destroy},
+    [VGPGPU_BUFFER_CREATE] = {sizeof(struct vgpgpu_buffer_create), control_buffer_create},
+    [VGPGPU_BUFFER_DESTROY] = {sizeof(struct vgpgpu_request), control_buffer_destroy},
+    [VGPGPU_PROGRAM_CREATE] = {sizeof(struct vgpgpu_program_create), control_program_create},
+    [VGPGPU_PROGRAM_DESTROY] = {sizeof(struct vgpgpu_request), control_program_destroy},
+    [VGPGPU_KERNEL_CREATE] = {sizeof(struct vgpgpu_kernel_create), control_kernel_create},
+    [VGPGPU_KERNEL_DESTROY] = {sizeof(struct vgpgpu_request), control_kernel_destroy},
+};
+
+static uint32_t request_run(struct control_call *call)
+{
+    struct vgpgpu_request header;
+    if (call->bytes < sizeof(header))
+        return VGPGPU_ERR_INVALID;
+    memcpy(&header, call->request, sizeof(header));
+    if (header.type >= sizeof(requests) / sizeof(requests[0]) || !requests[header.type].handle)
+        return VGPGPU_ERR_UNSUPPORTED;
+    if (call->bytes < requests[header.type].least_bytes || header.reserved)
+        return VGPGPU_ERR_INVALID;
+    return requests[header.type].handle(call);
+}
+
+/* Writes a reply with as much payload as there is room for; returns the bytes written. */
+static uint32_t reply_write(const struct chain *chain, uint32_t status, uint64_t value,
+                            const char *payload)
+{
+    struct vgpgpu_reply reply = {.status = status, .value = value};
+    uint64_t room = chain->writable_bytes - sizeof(reply);
+    size_t length = payload ? strlen(payload) : 0;
+    reply.length = (uint32_t)(length < room ? length : room);
+    chain_write(chain, sizeof(reply), payload, reply.length);
+    chain_write(chain, 0, &reply, sizeof(reply));
+    return (uint32_t)sizeof(reply) + reply.length;
+}
+
+/* Keeps the reply until the device is done with what the call destroyed. */
+static bool reply_defer(struct machine *machine, struct control_call *call,
+                        const struct chain *chain)
+{
+    size_t parts = chain->readable + chain->writable;
+    struct deferred *deferred = calloc(1, sizeof(*deferred));
+    struct chain *copy = malloc(offsetof(struct chain, parts) + parts * sizeof(chain->parts[0]));
+    if (!deferred || !copy) {
+        free(deferred);
+        free(copy);
+        return false;
+    }
+    memcpy(copy, chain, offsetof(struct chain, parts) + parts * sizeof(chain->parts[0]));
+    *deferred = (struct deferred){.next = machine->deferred,
+                                  .object = call->dying_object,
+                                  .context = call->dying_context,
+                                  .chain = copy};
+    machine->deferred = deferred;
+    atomic_fetch_add(&machine->deferred_count, 1);
+    return true;
+}
+
+static bool deferred_is_due(const struct deferred *deferred)
+{
+    atomic_uint *references =
+        deferred->object ? &deferred->object->references : &deferred->context->references;
+    return atomic_load(references) == 1;
+}
+
+/* Answers what the device has let go of. */
+static void deferred_finish_locked(struct machine *machine, struct ring *ring)
+{
+    for (struct deferred **link = &machine->deferred; *link;) {
+        struct deferred *deferred = *link;
+        if (!deferred_is_due(deferred)) {
+            link = &deferred->next;
+            continue;
+        }
+        *link = deferred->next;
+        if (deferred->object)
+            object_release(deferred->object);
+        else
+            context_release(deferred->context);
+        uint32_t written = reply_write(deferred->chain, VGPGPU_OK, 0, NULL);
+        ring_push_locked(ring, deferred->chain->head, written);
+        free(deferred->chain);
+        free(deferred);
+        atomic_fetch_sub(&machine->deferred_count, 1);
+    }
+}
+
+/* Without memory to defer: waits for the device here. */
+static void dying_wait(struct machine *machine, struct control_call *call)
+{
+    struct deferred now = {.object = call->dying_object, .context = call->dying_context};
+    while (!deferred_is_due(&now)) {
+        poll(NULL, 0, 1);
+        garbage_collect(machine);
+    }
+    if (now.object)
+        object_release(now.object);
+    else
+        context_release(now.context);
+}
+
+static void chain_serve_locked(struct machine *machine, struct ring *ring, struct chain *chain)
+{
+    struct control_call call = {.machine = machine, .memory = ring->queue.memory};
+    if (chain->writable_bytes < sizeof(struct vgpgpu_reply)) {
+        ring_push_locked(ring, chain->head, 0); /* nowhere to answer: nothing is done */
+        return;
+    }
+    uint32_t status = VGPGPU_ERR_LIMIT;
+    uint8_t *request = NULL;
+    if (chain->readable_bytes <= MAX_REQUEST_BYTES) {
+        request = malloc(chain->readable_bytes + 1);
+        status = VGPGPU_ERR_NO_MEMORY;
+    }
+    if (request) {
+        chain_read(chain, 0, request, chain->readable_bytes);
+        call.request = request;
+        call.bytes = chain->readable_bytes;
+        status = request_run(&call);
+    }
+    free(request);
+    bool dying = call.dying_object || call.dying_context;
+    if (dying && reply_defer(machine, &call, chain)) {
+        garbage_collect(machine);
+        deferred_finish_locked(machine, ring);
+        return;
+    }
+    if (dying)
+        dying_wait(machine, &call);
+    uint32_t written = reply_write(chain, status, call.value, call.payload);
+    free(call.payload);
+    ring_push_locked(ring, chain->head, written);
+}
+
+static void ring_serve(struct machine *machine, struct chain *chain)
+{
+    struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_CONTROL];
+    bool more = true;
+    while (more) {
+        ring_lock(ring);
+        garbage_collect(machine);
+        deferred_finish_locked(machine, ring);
+        while ((more = ring_pop_locked(ring, chain))) {
+            chain_serve_locked(machine, ring, chain);
+            if (ring_is_wanted(ring))
+                break;
+        }
+        ring_unlock(ring);
+    }
+}
+
+void *control_run(void *argument)
+{
+    struct machine *machine = argument;
+    struct ring *rings = machine->session.rings;
+    static struct chain chain; /* one worker, one control thread */
+    control_device_open(machine);
+    for (;;) {
+        struct pollfd events[3] = {{.fd = machine->control_wake, .events = POLLIN}};
+        ring_lock(&rings[VGPGPU_QUEUE_CONTROL]);
+        events[1] = (struct pollfd){.fd = rings[VGPGPU_QUEUE_CONTROL].kick, .events = POLLIN};
+        ring_unlock(&rings[VGPGPU_QUEUE_CONTROL]);
+        ring_lock(&rings[VGPGPU_QUEUE_EVENT]);
+        events[2] = (struct pollfd){.fd = rings[VGPGPU_QUEUE_EVENT].kick, .events = POLLIN};
+        ring_unlock(&rings[VGPGPU_QUEUE_EVENT]);
+        poll(events, 3, -1);
+        for (unsigned i = 0; i < 3; i++)
+            if (events[i].revents)
+                eventfd_drain(events[i].fd);
+        ring_serve(machine, &chain);
+        events_flush(machine);
+    }
+    return NULL;
+}
+
+void machine_reset(struct machine *machine)
+{
+    garbage_collect(machine);
+    for (uint32_t id = 1; id <= MAX_CONTEXTS; id++) {
+        struct context *context = context_remove(machine, id);
+        if (!context)
+            continue;
+        /* A device's thread may be on its last steps out of submission_done(). */
+        while (atomic_load(&context->references) != 1)
+            poll(NULL, 0, 1);
+        context_release(context);
+    }
+}

@@ -1,0 +1,35 @@
+/*
+ * control.h: control requests. control.c brings them in and takes replies out; control_requests.c
+ * says what each does.
+ */
+#pragma once
+
+#include "machine.h"
+
+/* One request in work. */
+struct control_call {
+    struct machine *machine;
+    struct guest_memory *memory; /* the newest table */
+    const uint8_t *request;      /* private copy */
+    uint64_t bytes;
+    /* What the handler leaves. */
+    uint64_t value;
+    char *payload; /* malloc'd text, or NULL */
+    /* A reference each, when the reply waits for the device to let go; then the status is OK. */
+    struct object *dying_object;
+    struct context *dying_context;
+};
+
+/* Opens the worker's device; without one, contexts are refused with VGPGPU_ERR_LOST. */
+void control_device_open(struct machine *machine);
+
+/* Each checks the request and acts; the header's length and reserved field are checked already.
+ * They return an enum vgpgpu_status. */
+uint32_t control_context_create(struct control_call *call);
+uint32_t control_context_destroy(struct control_call *call);
+uint32_t control_buffer_create(struct control_call *call);
+uint32_t control_buffer_destroy(struct control_call *call);
+uint32_t control_program_create(struct control_call *call);
+uint32_t control_program_destroy(struct control_call *call);
+uint32_t control_kernel_create(struct control_call *call);
+uint32_t control_kernel_destroy(struct control_call *call);

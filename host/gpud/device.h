@@ -1,0 +1,128 @@
+/*
+ * device.h: what gpud asks of a device, as one table of operations.
+ *
+ * An implementation owns the real device. Its caller has checked every number against its objects:
+ * identifiers, ranges, argument kinds. Statuses are enum vgpgpu_status.
+ *
+ * Threads: one thread at a time works on a queue (launch, copy, fill, batch_end); other operations
+ * may be called from any thread at the same time. A program, kernel, queue or buffer is destroyed
+ * only after every batch that names it has ended.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "uapi/virtio_gpgpu.h"
+
+struct device;
+struct device_context;
+struct device_buffer;
+struct device_program;
+struct device_kernel;
+struct device_queue;
+
+#define DEVICE_WHY_BYTES 512u /* room for one line that says why something failed */
+
+/* What the configuration space tells of a device. */
+struct device_info {
+    uint32_t type; /* enum vgpgpu_device_type */
+    uint32_t compute_units;
+    uint32_t offset_align;  /* bytes, a power of two */
+    uint64_t global_memory; /* bytes */
+    uint64_t max_buffer;    /* bytes */
+    char backend[32];
+    char backend_version[32];
+    char name[64];
+};
+
+/* What a kernel wants as one argument. */
+enum device_arg_want {
+    DEVICE_ARG_NEVER = 0, /* a kind that cannot be given: images, samplers, pipes */
+    DEVICE_ARG_VALUE = VGPGPU_ARG_VALUE,
+    DEVICE_ARG_BUFFER = VGPGPU_ARG_BUFFER,
+    DEVICE_ARG_LOCAL = VGPGPU_ARG_LOCAL,
+};
+
+struct device_arg {
+    uint32_t kind; /* enum vgpgpu_arg_kind */
+    const void *value;
+    uint64_t size;
+    struct device_buffer *buffer;
+    uint64_t offset;
+};
+
+struct device_launch {
+    struct device_kernel *kernel;
+    unsigned dimensions;
+    size_t global[3];
+    size_t local[3]; /* all 0: the device chooses */
+    const struct device_arg *args;
+    unsigned arg_count;
+};
+
+struct device_copy {
+    struct device_buffer *source, *target;
+    uint64_t source_offset, target_offset, length;
+};
+
+struct device_fill {
+    struct device_buffer *target;
+    uint64_t offset, length;
+    const void *pattern;
+    uint32_t pattern_bytes;
+};
+
+/* Called once a batch has ended, from any thread, in the queue's order or not. Must be short. */
+typedef void (*device_done)(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns);
+
+struct device_ops {
+    const char *name;
+
+    /* Finds up to `room` devices. 0, or -1 with a line in `why`. */
+    int (*list)(struct device_info *infos, unsigned room, unsigned *count, char *why);
+    /* `selector` is an index, part of a name, or "auto". 0, or -1 with a line in `why`. */
+    int (*open)(const char *selector, struct device **out, struct device_info *info, char *why);
+    void (*close)(struct device *device);
+
+    uint32_t (*context_create)(struct device *device, struct device_context **out);
+    void (*context_destroy)(struct device_context *context);
+
+    /* `memory`: `size` bytes used in place, the caller's for the buffer's life; NULL: the device's.
+     */
+    uint32_t (*buffer_create)(struct device_context *context, void *memory, uint64_t size,
+                              struct device_buffer **out);
+    void (*buffer_destroy)(struct device_buffer *buffer);
+
+    /*
+     * Builds. `source` and `options` are NUL-terminated too. *log is the build log, malloc'd, or
+     * NULL; the caller frees it.
+     */
+    uint32_t (*program_create)(struct device_context *context, uint32_t kind, const char *options,
+                               const char *source, size_t source_bytes, struct device_program **out,
+                               char **log);
+    void (*program_destroy)(struct device_program *program);
+
+    /* Fills `wants` (VGPGPU_MAX_ARGS entries of enum device_arg_want) and *arg_count. */
+    uint32_t (*kernel_create)(struct device_program *program, const char *name, uint8_t *wants,
+                              uint32_t *arg_count, struct device_kernel **out);
+    void (*kernel_destroy)(struct device_kernel *kernel);
+
+    /* An in-order queue. */
+    uint32_t (*queue_create)(struct device_context *context, struct device_queue **out);
+    void (*queue_destroy)(struct device_queue *queue);
+
+    uint32_t (*launch)(struct device_queue *queue, const struct device_launch *launch);
+    uint32_t (*copy)(struct device_queue *queue, const struct device_copy *copy);
+    uint32_t (*fill)(struct device_queue *queue, const struct device_fill *fill);
+    /*
+     * Ends a batch and sets it going: `done` is called exactly once, also when this returns an
+     * error (then perhaps before it returns), after all the batch's work has ended.
+     */
+    void (*batch_end)(struct device_queue *queue, device_done done, void *token);
+};
+
+/* The implementation called `name`, or NULL. */
+const struct device_ops *device_ops_find(const char *name);
+
+extern const struct device_ops device_opencl;

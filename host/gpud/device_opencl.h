@@ -1,0 +1,71 @@
+/* device_opencl.h: what the files of the OpenCL implementation share. */
+#pragma once
+
+#include <pthread.h>
+#include "device.h"
+#include "opencl_api.h"
+
+struct device {
+    cl_platform_id platform;
+    cl_device_id id;
+    uint32_t offset_align;
+    bool unified; /* the device works on host memory itself: no hand-over of buffers in place */
+    bool spirv;
+};
+
+struct device_context {
+    struct device *device;
+    cl_context handle;
+    cl_command_queue upkeep; /* hands buffers over, on devices that are not unified; else NULL */
+};
+
+#define SUB_BUFFERS 64u /* offsets of one buffer that are remembered */
+
+struct device_buffer {
+    struct device_context *context;
+    cl_mem handle;
+    uint64_t size;
+    void *memory; /* used in place, or NULL */
+    pthread_mutex_t lock;
+    unsigned sub_count; /* lock */
+    unsigned sub_next;  /* lock: the entry that is replaced next */
+    struct {
+        uint64_t offset;
+        cl_mem handle;
+    } subs[SUB_BUFFERS];     /* lock */
+    void *map;               /* lock: the host's view while the guest owns the bytes */
+    struct device_queue *on; /* lock: the batch under way that took it from the guest */
+};
+
+struct device_program {
+    struct device_context *context;
+    cl_program handle;
+};
+
+struct device_kernel {
+    cl_kernel handle;
+};
+
+/* An OpenCL error as a status; CL_SUCCESS is VGPGPU_OK. */
+uint32_t opencl_status(cl_int error);
+
+/* The buffer's memory from `offset` on, a handle that the buffer owns. NULL on failure. */
+cl_mem opencl_buffer_from(struct device_buffer *buffer, uint64_t offset, cl_int *error);
+
+uint32_t opencl_queue_create(struct device_context *context, struct device_queue **out);
+void opencl_queue_destroy(struct device_queue *queue);
+uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch);
+uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy);
+uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill);
+void opencl_batch_end(struct device_queue *queue, device_done done, void *token);
+
+int opencl_list(struct device_info *infos, unsigned room, unsigned *count, char *why);
+int opencl_open(const char *selector, struct device **out, struct device_info *info, char *why);
+
+uint32_t opencl_program_create(struct device_context *context, uint32_t kind, const char *options,
+                               const char *source, size_t source_bytes, struct device_program **out,
+                               char **log);
+void opencl_program_destroy(struct device_program *program);
+uint32_t opencl_kernel_create(struct device_program *program, const char *name, uint8_t *wants,
+                              uint32_t *arg_count, struct device_kernel **out);
+void opencl_kernel_destroy(struct device_kernel *kernel);

@@ -1,0 +1,56 @@
+/*
+ * event.c: tells the driver of fences that somebody sleeps on. A context has at most one event on
+ * its way: it says "look at all slots", so that newer ones fold into it.
+ */
+#include "machine.h"
+
+static void event_queue_locked(struct machine *machine, struct context *context,
+                               const struct vgpgpu_event *event)
+{
+    context->event = *event;
+    if (context->due)
+        return;
+    context->due = true;
+    context->next_due = machine->due;
+    machine->due = context;
+}
+
+void events_flush(struct machine *machine)
+{
+    struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_EVENT];
+    ring_lock(ring);
+    pthread_mutex_lock(&machine->event_lock);
+    while (machine->due && ring_pop_locked(ring, &machine->event_chain)) {
+        struct context *context = machine->due;
+        uint32_t written = 0;
+        if (chain_write(&machine->event_chain, 0, &context->event, sizeof(context->event))) {
+            written = sizeof(context->event);
+            machine->due = context->next_due;
+            context->due = false;
+        }
+        ring_push_locked(ring, machine->event_chain.head, written);
+    }
+    pthread_mutex_unlock(&machine->event_lock);
+    ring_unlock(ring);
+}
+
+void event_raise(struct machine *machine, struct context *context, const struct vgpgpu_event *event)
+{
+    pthread_mutex_lock(&machine->event_lock);
+    event_queue_locked(machine, context, event);
+    pthread_mutex_unlock(&machine->event_lock);
+    events_flush(machine);
+}
+
+void event_forget(struct machine *machine, struct context *context)
+{
+    pthread_mutex_lock(&machine->event_lock);
+    for (struct context **link = &machine->due; *link; link = &(*link)->next_due) {
+        if (*link == context) {
+            *link = context->next_due;
+            break;
+        }
+    }
+    context->due = false;
+    pthread_mutex_unlock(&machine->event_lock);
+}

@@ -1,0 +1,177 @@
+/*
+ * machine.h: one machine's device, inside its worker: its contexts, what they own, and the threads
+ * that serve its queues.
+ *
+ * Threads
+ *   connection  vhost-user messages (worker.c); stops rings and resets
+ *   control     the control ring, in order; ends what waits for running work; refills events
+ *   submit      the submit ring; polls for a short while after work, then sleeps
+ *   the device's own, which call submission_done()
+ *
+ * Locks, outermost first: a ring's lock; objects_lock; a timeline's lock; garbage_lock. The event
+ * ring's lock, then event_lock, are taken with no other of these held but a ring's.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "device.h"
+#include "vhost_user.h"
+
+#define MAX_CONTEXTS      256u
+#define MAX_OBJECTS       4096u
+#define MAX_SEGMENTS      16384u
+#define MAX_SUBMIT_BYTES  (256u << 10)
+#define MAX_PROGRAM_BYTES (4u << 20)
+#define MAX_RUNNING       4096u /* submissions on the device at a time */
+#define STOP_LIMIT_MS     5000u /* a machine that stops waits this long for its work */
+
+enum object_kind { OBJECT_BUFFER, OBJECT_PROGRAM, OBJECT_KERNEL, OBJECT_KINDS };
+
+struct machine;
+struct context;
+
+/*
+ * An object of a context. The table of its context holds one reference, each submission that names
+ * it one more: destroying it takes it out of the table, and the last one to let go frees it.
+ */
+struct object {
+    atomic_uint references;
+    enum object_kind kind;
+    struct context *context; /* reference held */
+    union {
+        struct {
+            struct device_buffer *device;
+            struct guest_span span; /* memory NULL: the device's own memory */
+            uint64_t size;
+        } buffer;
+        struct device_program *program;
+        struct {
+            struct device_kernel *device;
+            uint32_t arg_count;
+            uint8_t wants[VGPGPU_MAX_ARGS]; /* enum device_arg_want */
+        } kernel;
+    };
+};
+
+/* A batch on its way. */
+struct submission {
+    struct submission *next; /* timeline's lock, then garbage_lock */
+    struct timeline *timeline;
+    uint64_t fence;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    uint32_t status; /* enum vgpgpu_status */
+    bool ended;      /* timeline's lock */
+    unsigned reference_count;
+    struct object *references[]; /* one reference each */
+};
+
+/* One in-order queue of a context and its slot in the fence page. */
+struct timeline {
+    pthread_mutex_t lock;
+    struct context *context;
+    unsigned index;
+    struct device_queue *device;     /* submit thread; NULL until first used */
+    struct submission *first, *last; /* lock: not yet signalled, in order */
+    uint64_t submitted;              /* submit thread: newest fence value taken */
+    struct vgpgpu_fence_slot *slot;  /* guest memory */
+    uint64_t signalled;              /* lock: this side's copy of what the slot says */
+    bool failed;                     /* lock */
+};
+
+struct context {
+    atomic_uint references; /* the table's, one per object, one per submission */
+    uint32_t id;
+    struct machine *machine;
+    struct device_context *device;
+    struct guest_memory *memory;           /* reference held: the fence page lies in it */
+    struct object **objects[OBJECT_KINDS]; /* objects_lock: [1 .. MAX_OBJECTS] */
+    struct timeline timelines[VGPGPU_QUEUES_PER_CONTEXT];
+    struct context *next_due;  /* event_lock */
+    bool due;                  /* event_lock: an event waits for room in the ring */
+    struct vgpgpu_event event; /* event_lock */
+};
+
+/* A reply that waits until the device has let go of an object or a context. */
+struct deferred {
+    struct deferred *next;
+    struct object *object; /* one of the two; its last reference but one is the device's */
+    struct context *context;
+    uint16_t head;
+    struct chain *chain; /* where the reply goes */
+};
+
+struct machine {
+    struct vhost_session session;
+    const struct device_ops *ops;
+    const char *selector;
+    struct device *device; /* control thread opens it */
+    struct device_info info;
+    struct vgpgpu_config config;
+
+    pthread_t control_thread;
+    pthread_t submit_thread;
+    int control_wake; /* eventfd */
+    int submit_wake;  /* eventfd */
+
+    pthread_mutex_t objects_lock;
+    struct context *contexts[MAX_CONTEXTS + 1]; /* objects_lock */
+    uint64_t device_bytes;                      /* objects_lock: DEVICE buffers in being */
+
+    atomic_uint running;        /* submissions on the device */
+    atomic_bool throttled;      /* the submit thread waits for `running` to fall */
+    atomic_uint deferred_count; /* replies that wait */
+    struct deferred *deferred;  /* control thread */
+
+    pthread_mutex_t garbage_lock;
+    struct submission *garbage; /* garbage_lock: signalled, references still held */
+
+    pthread_mutex_t event_lock;
+    struct context *due;      /* event_lock */
+    struct chain event_chain; /* the event ring's lock */
+};
+
+/*
+ * Prepares the device of one machine at the end of `socket` and starts its threads. `info` is what
+ * the probe found. 0, or -1 after a line in the log.
+ */
+int machine_start(struct machine *machine, int socket, const struct device_ops *ops,
+                  const char *selector, const struct device_info *info);
+
+/* object.c */
+struct context *context_hold(struct context *context);
+void context_release(struct context *context);
+struct object *object_create(struct context *context, enum object_kind kind);
+void object_hold(struct object *object);
+void object_release(struct object *object);
+struct context *context_find_locked(struct machine *machine, uint32_t id);
+struct object *object_find_locked(struct context *context, enum object_kind kind, uint32_t id);
+/* Takes a context out of the machine and all objects out of its tables. The caller gets the table's
+ * reference. */
+struct context *context_remove(struct machine *machine, uint32_t id);
+
+/* timeline.c */
+void timeline_init(struct timeline *timeline, struct context *context, unsigned index,
+                   struct vgpgpu_fence_slot *slot);
+/* Puts a submission at the end of its timeline; before its work is started. */
+void timeline_add(struct submission *submission);
+/* Its work has ended: signals what is due, in order. A device_done; `token` is the submission. */
+void submission_done(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns);
+/* Lets go of what signalled submissions held. Control and submit threads. */
+void garbage_collect(struct machine *machine);
+
+/* event.c */
+void event_raise(struct machine *machine, struct context *context,
+                 const struct vgpgpu_event *event);
+/* Sends events that wait, as far as the driver has given room. */
+void events_flush(struct machine *machine);
+/* A context that goes sends no more. */
+void event_forget(struct machine *machine, struct context *context);
+
+/* control.c, submit.c: bodies of the threads. */
+void *control_run(void *machine);
+void *submit_run(void *machine);
+/* Destroys all contexts; the control ring is locked by the caller and no work is running. */
+void machine_reset(struct machine *machine);

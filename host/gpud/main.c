@@ -1,0 +1,135 @@
+/*
+ * main.c: gpud, the host's side of the GPU of MaLV-OS machines: takes vhost-user connections and
+ * gives each machine a virtio-gpgpu device (docs/virtio-gpgpu.md) on this host's real one.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "broker.h"
+#include "log.h"
+
+#define LIST_ROOM 64u
+
+static const char usage[] =
+    "usage: gpud --socket PATH [--device NAME|INDEX|auto] [--cache FOLDER] [--ready-fd FD]\n"
+    "       gpud --list\n"
+    "\n"
+    "Serves MaLV-OS machines a GPU over vhost-user until SIGTERM or SIGINT.\n"
+    "  --socket PATH    where machines connect\n"
+    "  --device WHICH   an index of --list, part of a name, or auto (the default)\n"
+    "  --cache FOLDER   keep built kernels there, for all machines: only where they trust each "
+    "other\n"
+    "  --ready-fd FD    writes \"ready\" to FD once machines can connect\n"
+    "  --list           shows the devices of this host\n";
+
+struct options {
+    struct broker_settings broker;
+    bool list;
+};
+
+static int devices_show(const struct device_ops *ops)
+{
+    static const char *const types[] = {"?", "cpu", "gpu", "accelerator"};
+    static struct device_info infos[LIST_ROOM];
+    char why[DEVICE_WHY_BYTES];
+    unsigned count;
+    if (ops->list(infos, LIST_ROOM, &count, why)) {
+        log_line("%s", why);
+        return 1;
+    }
+    for (unsigned i = 0; i < count; i++)
+        printf("%u  %s  (%s, %u units, %llu MiB, %s %s)\n", i, infos[i].name, types[infos[i].type],
+               infos[i].compute_units, (unsigned long long)(infos[i].global_memory >> 20),
+               infos[i].backend, infos[i].backend_version);
+    return 0;
+}
+
+static int number_parse(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    return *text && !*end && value >= 0 && value < 1 << 20 ? (int)value : -1;
+}
+
+/* 0; -1 after a line in the log; 1 when all is said. */
+static int options_parse(int argc, char **argv, struct options *options)
+{
+    static const struct option known[] = {
+        {"socket", required_argument, NULL, 's'},
+        {"device", required_argument, NULL, 'd'},
+        {"cache", required_argument, NULL, 'c'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"list", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            options->broker.socket = optarg;
+            break;
+        case 'd':
+            options->broker.selector = optarg;
+            break;
+        case 'c':
+            options->broker.cache = optarg;
+            break;
+        case 'r':
+            options->broker.ready_fd = number_parse(optarg);
+            if (options->broker.ready_fd < 0) {
+                log_line("--ready-fd wants the number of a file descriptor");
+                return -1;
+            }
+            break;
+        case 'l':
+            options->list = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 1;
+        default:
+            return -1; /* getopt has said why */
+        }
+    }
+    if (optind < argc) {
+        log_line("unknown argument \"%s\": see gpud --help", argv[optind]);
+        return -1;
+    }
+    if (!options->list && !options->broker.socket) {
+        log_line("where do machines connect? give --socket PATH, or see gpud --help");
+        return -1;
+    }
+    return 0;
+}
+
+static int cache_prepare(const char *folder)
+{
+    if (mkdir(folder, 0700) == 0 || errno == EEXIST)
+        return 0;
+    log_line("cannot make --cache %s: %s", folder, strerror(errno));
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.broker = {.selector = "auto", .ready_fd = -1}};
+    struct device_info info;
+    char why[DEVICE_WHY_BYTES];
+    options.broker.ops = device_ops_find("opencl");
+    int parsed = options_parse(argc, argv, &options);
+    if (parsed)
+        return parsed < 0 ? 2 : 0;
+    if (options.list)
+        return devices_show(options.broker.ops);
+    if (options.broker.cache && cache_prepare(options.broker.cache))
+        return 1;
+    if (broker_probe(options.broker.ops, options.broker.selector, &info, why)) {
+        log_line("%s", why);
+        return 1;
+    }
+    return broker_run(&options.broker, &info);
+}

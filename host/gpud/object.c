@@ -1,0 +1,109 @@
+/* object.c: contexts and their objects: tables, references, the end. */
+#include "machine.h"
+
+#include <stdlib.h>
+
+struct context *context_hold(struct context *context)
+{
+    atomic_fetch_add(&context->references, 1);
+    return context;
+}
+
+static void context_free(struct context *context)
+{
+    const struct device_ops *ops = context->machine->ops;
+    event_forget(context->machine, context);
+    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++) {
+        if (context->timelines[i].device)
+            ops->queue_destroy(context->timelines[i].device);
+        pthread_mutex_destroy(&context->timelines[i].lock);
+    }
+    if (context->device)
+        ops->context_destroy(context->device);
+    for (unsigned kind = 0; kind < OBJECT_KINDS; kind++)
+        free(context->objects[kind]);
+    guest_memory_release(context->memory);
+    free(context);
+}
+
+void context_release(struct context *context)
+{
+    if (atomic_fetch_sub(&context->references, 1) == 1)
+        context_free(context);
+}
+
+struct object *object_create(struct context *context, enum object_kind kind)
+{
+    struct object *object = calloc(1, sizeof(*object));
+    if (!object)
+        return NULL;
+    atomic_init(&object->references, 1);
+    object->kind = kind;
+    object->context = context_hold(context);
+    return object;
+}
+
+void object_hold(struct object *object)
+{
+    atomic_fetch_add(&object->references, 1);
+}
+
+static void buffer_free(struct object *object)
+{
+    struct machine *machine = object->context->machine;
+    if (object->buffer.device)
+        machine->ops->buffer_destroy(object->buffer.device);
+    if (object->buffer.span.memory) {
+        guest_span_destroy(&object->buffer.span);
+    } else {
+        pthread_mutex_lock(&machine->objects_lock);
+        machine->device_bytes -= object->buffer.size;
+        pthread_mutex_unlock(&machine->objects_lock);
+    }
+}
+
+void object_release(struct object *object)
+{
+    if (atomic_fetch_sub(&object->references, 1) != 1)
+        return;
+    const struct device_ops *ops = object->context->machine->ops;
+    if (object->kind == OBJECT_BUFFER)
+        buffer_free(object);
+    else if (object->kind == OBJECT_PROGRAM && object->program)
+        ops->program_destroy(object->program);
+    else if (object->kind == OBJECT_KERNEL && object->kernel.device)
+        ops->kernel_destroy(object->kernel.device);
+    context_release(object->context);
+    free(object);
+}
+
+struct context *context_find_locked(struct machine *machine, uint32_t id)
+{
+    return id && id <= MAX_CONTEXTS ? machine->contexts[id] : NULL;
+}
+
+struct object *object_find_locked(struct context *context, enum object_kind kind, uint32_t id)
+{
+    return id && id <= MAX_OBJECTS ? context->objects[kind][id] : NULL;
+}
+
+struct context *context_remove(struct machine *machine, uint32_t id)
+{
+    pthread_mutex_lock(&machine->objects_lock);
+    struct context *context = context_find_locked(machine, id);
+    if (context)
+        machine->contexts[id] = NULL;
+    pthread_mutex_unlock(&machine->objects_lock);
+    if (!context)
+        return NULL;
+    event_forget(machine, context);
+    for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
+        for (uint32_t i = 1; i <= MAX_OBJECTS; i++) {
+            struct object *object = context->objects[kind][i];
+            context->objects[kind][i] = NULL;
+            if (object)
+                object_release(object);
+        }
+    }
+    return context;
+}

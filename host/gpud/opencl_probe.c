@@ -1,0 +1,151 @@
+/* opencl_probe.c: finds OpenCL devices and reads what they are. */
+#include "device_opencl.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PLATFORMS 16u
+#define MAX_DEVICES   64u
+
+/* CL_DEVICE_IL_VERSION: OpenCL 2.1, asked of every device; older ones refuse. */
+#define DEVICE_IL_VERSION 0x105B
+
+struct found_device {
+    cl_platform_id platform;
+    cl_device_id id;
+};
+
+static int devices_find(struct found_device *found, unsigned *count, char *why)
+{
+    cl_platform_id platforms[MAX_PLATFORMS];
+    cl_uint platform_count = 0;
+    if (opencl_load(why))
+        return -1;
+    *count = 0;
+    opencl.GetPlatformIDs(MAX_PLATFORMS, platforms, &platform_count);
+    for (unsigned p = 0; p < platform_count && p < MAX_PLATFORMS; p++) {
+        cl_device_id ids[MAX_DEVICES];
+        cl_uint id_count = 0;
+        opencl.GetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &id_count);
+        for (unsigned d = 0; d < id_count && *count < MAX_DEVICES; d++)
+            found[(*count)++] = (struct found_device){platforms[p], ids[d]};
+    }
+    if (*count)
+        return 0;
+    snprintf(why, DEVICE_WHY_BYTES, "OpenCL has no device on this host: install pocl-opencl-icd");
+    return -1;
+}
+
+static void text_get(cl_device_id id, cl_device_info what, char *out, size_t bytes)
+{
+    char text[1024] = "";
+    opencl.GetDeviceInfo(id, what, sizeof(text) - 1, text, NULL);
+    snprintf(out, bytes, "%.*s", (int)bytes - 1, text);
+}
+
+static uint32_t device_type(cl_device_type type)
+{
+    if (type & CL_DEVICE_TYPE_GPU)
+        return VGPGPU_DEVICE_GPU;
+    return type & CL_DEVICE_TYPE_ACCELERATOR ? VGPGPU_DEVICE_ACCELERATOR : VGPGPU_DEVICE_CPU;
+}
+
+static void device_describe(const struct found_device *found, struct device_info *info)
+{
+    cl_device_type type = 0;
+    cl_uint units = 0, align_bits = 0;
+    cl_ulong global = 0, buffer = 0;
+    opencl.GetDeviceInfo(found->id, CL_DEVICE_TYPE, sizeof(type), &type, NULL);
+    opencl.GetDeviceInfo(found->id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(units), &units, NULL);
+    opencl.GetDeviceInfo(found->id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof(align_bits), &align_bits,
+                         NULL);
+    opencl.GetDeviceInfo(found->id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(global), &global, NULL);
+    opencl.GetDeviceInfo(found->id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof(buffer), &buffer, NULL);
+    *info = (struct device_info){.type = device_type(type),
+                                 .compute_units = units,
+                                 .global_memory = global,
+                                 .max_buffer = buffer,
+                                 .offset_align = align_bits >= 8 ? align_bits / 8 : 1,
+                                 .backend = "opencl"};
+    text_get(found->id, CL_DEVICE_NAME, info->name, sizeof(info->name));
+    text_get(found->id, CL_DRIVER_VERSION, info->backend_version, sizeof(info->backend_version));
+}
+
+int opencl_list(struct device_info *infos, unsigned room, unsigned *count, char *why)
+{
+    struct found_device found[MAX_DEVICES];
+    if (devices_find(found, count, why))
+        return -1;
+    if (*count > room)
+        *count = room;
+    for (unsigned i = 0; i < *count; i++)
+        device_describe(&found[i], &infos[i]);
+    return 0;
+}
+
+static unsigned select_auto(const struct device_info *infos, unsigned count)
+{
+    static const uint32_t order[] = {VGPGPU_DEVICE_GPU, VGPGPU_DEVICE_ACCELERATOR};
+    for (unsigned o = 0; o < sizeof(order) / sizeof(order[0]); o++)
+        for (unsigned i = 0; i < count; i++)
+            if (infos[i].type == order[o])
+                return i;
+    return 0;
+}
+
+/* Returns the index of the device meant, or `count`. */
+static unsigned device_select(const char *selector, const struct device_info *infos, unsigned count)
+{
+    if (strcmp(selector, "auto") == 0)
+        return select_auto(infos, count);
+    char *end;
+    unsigned long index = strtoul(selector, &end, 10);
+    if (isdigit((unsigned char)selector[0]) && !*end)
+        return index < count ? (unsigned)index : count;
+    for (unsigned i = 0; i < count; i++)
+        if (strcasestr(infos[i].name, selector))
+            return i;
+    return count;
+}
+
+static bool device_is_unified(cl_device_id id)
+{
+    cl_bool unified = CL_FALSE;
+    cl_device_type type = 0;
+    opencl.GetDeviceInfo(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
+    opencl.GetDeviceInfo(id, CL_DEVICE_TYPE, sizeof(type), &type, NULL);
+    return unified && (type & CL_DEVICE_TYPE_CPU);
+}
+
+int opencl_open(const char *selector, struct device **out, struct device_info *info, char *why)
+{
+    struct found_device found[MAX_DEVICES];
+    struct device_info infos[MAX_DEVICES];
+    unsigned count;
+    if (devices_find(found, &count, why))
+        return -1;
+    for (unsigned i = 0; i < count; i++)
+        device_describe(&found[i], &infos[i]);
+    unsigned chosen = device_select(selector, infos, count);
+    if (chosen == count) {
+        snprintf(why, DEVICE_WHY_BYTES, "no device matches \"%.64s\": see gpud --list", selector);
+        return -1;
+    }
+    struct device *device = calloc(1, sizeof(*device));
+    if (!device) {
+        snprintf(why, DEVICE_WHY_BYTES, "out of memory");
+        return -1;
+    }
+    char il[128];
+    text_get(found[chosen].id, DEVICE_IL_VERSION, il, sizeof(il));
+    device->platform = found[chosen].platform;
+    device->id = found[chosen].id;
+    device->offset_align = infos[chosen].offset_align;
+    device->unified = device_is_unified(device->id);
+    device->spirv = opencl.CreateProgramWithIL && strstr(il, "SPIR-V");
+    *info = infos[chosen];
+    *out = device;
+    return 0;
+}

@@ -1,0 +1,161 @@
+/* opencl_program.c: builds programs and finds out what their kernels want. */
+#include "device_opencl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *build_log_get(cl_program program, cl_device_id device)
+{
+    size_t bytes = 0;
+    if (opencl.GetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes) ||
+        !bytes)
+        return NULL;
+    char *log = calloc(1, bytes + 1);
+    if (log &&
+        opencl.GetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, bytes, log, NULL)) {
+        free(log);
+        log = NULL;
+    }
+    return log;
+}
+
+static cl_program handle_create(struct device_context *context, uint32_t kind, const char *source,
+                                size_t source_bytes, uint32_t *status)
+{
+    cl_int error = CL_SUCCESS;
+    cl_program handle = NULL;
+    if (kind == VGPGPU_PROGRAM_OPENCL_C) {
+        handle = opencl.CreateProgramWithSource(context->handle, 1, &source, &source_bytes, &error);
+        *status = opencl_status(error);
+    } else if (kind == VGPGPU_PROGRAM_SPIRV && context->device->spirv) {
+        handle = opencl.CreateProgramWithIL(context->handle, source, source_bytes, &error);
+        *status = error ? VGPGPU_ERR_BUILD : VGPGPU_OK;
+    } else {
+        *status = VGPGPU_ERR_UNSUPPORTED;
+    }
+    return handle;
+}
+
+/* Argument information is what tells a buffer from a number: without it no kernel is run. */
+static char *options_extend(const char *options)
+{
+    char *extended = NULL;
+    if (asprintf(&extended, "%s -cl-kernel-arg-info", options) < 0)
+        return NULL;
+    return extended;
+}
+
+uint32_t opencl_program_create(struct device_context *context, uint32_t kind, const char *options,
+                               const char *source, size_t source_bytes, struct device_program **out,
+                               char **log)
+{
+    uint32_t status;
+    *log = NULL;
+    struct device_program *program = calloc(1, sizeof(*program));
+    char *extended = options_extend(options);
+    if (!program || !extended) {
+        free(program);
+        free(extended);
+        return VGPGPU_ERR_NO_MEMORY;
+    }
+    program->context = context;
+    program->handle = handle_create(context, kind, source, source_bytes, &status);
+    if (program->handle) {
+        cl_device_id id = context->device->id;
+        cl_int error = opencl.BuildProgram(program->handle, 1, &id, extended, NULL, NULL);
+        status = error ? VGPGPU_ERR_BUILD : VGPGPU_OK;
+        *log = build_log_get(program->handle, id);
+    }
+    free(extended);
+    if (status) {
+        if (program->handle)
+            opencl.ReleaseProgram(program->handle);
+        free(program);
+        return status;
+    }
+    *out = program;
+    return VGPGPU_OK;
+}
+
+void opencl_program_destroy(struct device_program *program)
+{
+    opencl.ReleaseProgram(program->handle);
+    free(program);
+}
+
+/* Handles of the host must never come from a guest's bytes: such kinds are never given. */
+static bool type_is_handle(const char *type)
+{
+    static const char *const handles[] = {"sampler_t", "event_t", "clk_event_t", "queue_t",
+                                          "reserve_id_t"};
+    for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
+        if (strcmp(type, handles[i]) == 0)
+            return true;
+    return strncmp(type, "image", 5) == 0 || strncmp(type, "pipe", 4) == 0;
+}
+
+static cl_int arg_want(cl_kernel kernel, cl_uint index, uint8_t *want)
+{
+    cl_kernel_arg_address_qualifier place = 0;
+    char type[256] = "";
+    cl_int error = opencl.GetKernelArgInfo(kernel, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER,
+                                           sizeof(place), &place, NULL);
+    if (!error)
+        error = opencl.GetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type), type,
+                                        NULL);
+    if (error)
+        return error;
+    bool pointer = strchr(type, '*') != NULL;
+    if (!pointer && type_is_handle(type))
+        *want = DEVICE_ARG_NEVER;
+    else if (place == CL_KERNEL_ARG_ADDRESS_LOCAL)
+        *want = DEVICE_ARG_LOCAL;
+    else if (place == CL_KERNEL_ARG_ADDRESS_PRIVATE)
+        *want = DEVICE_ARG_VALUE;
+    else
+        *want = DEVICE_ARG_BUFFER;
+    return CL_SUCCESS;
+}
+
+static uint32_t kernel_inspect(cl_kernel kernel, uint8_t *wants, uint32_t *arg_count)
+{
+    cl_uint count = 0;
+    if (opencl.GetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof(count), &count, NULL))
+        return VGPGPU_ERR_EXEC;
+    if (count > VGPGPU_MAX_ARGS)
+        return VGPGPU_ERR_LIMIT;
+    for (cl_uint i = 0; i < count; i++)
+        if (arg_want(kernel, i, &wants[i]))
+            return VGPGPU_ERR_UNSUPPORTED;
+    *arg_count = count;
+    return VGPGPU_OK;
+}
+
+uint32_t opencl_kernel_create(struct device_program *program, const char *name, uint8_t *wants,
+                              uint32_t *arg_count, struct device_kernel **out)
+{
+    struct device_kernel *kernel = calloc(1, sizeof(*kernel));
+    if (!kernel)
+        return VGPGPU_ERR_NO_MEMORY;
+    cl_int error;
+    kernel->handle = opencl.CreateKernel(program->handle, name, &error);
+    uint32_t status = error == CL_INVALID_KERNEL_NAME ? VGPGPU_ERR_INVALID : opencl_status(error);
+    if (!status) {
+        status = kernel_inspect(kernel->handle, wants, arg_count);
+        if (status)
+            opencl.ReleaseKernel(kernel->handle);
+    }
+    if (status) {
+        free(kernel);
+        return status;
+    }
+    *out = kernel;
+    return VGPGPU_OK;
+}
+
+void opencl_kernel_destroy(struct device_kernel *kernel)
+{
+    opencl.ReleaseKernel(kernel->handle);
+    free(kernel);
+}

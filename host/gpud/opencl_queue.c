@@ -1,0 +1,229 @@
+/*
+ * opencl_queue.c: runs batches on an in-order OpenCL queue. The last command's event tells that the
+ * batch has ended; the first one's says when it began.
+ */
+#include "device_opencl.h"
+
+#include <stdlib.h>
+
+#define MAX_TAKEN 256u /* buffers in place that one batch takes from the guest */
+
+struct device_queue {
+    struct device_context *context;
+    cl_command_queue handle;
+    /* The batch under way; the submitting thread's. */
+    cl_event first;
+    cl_event last;
+    unsigned taken_count;
+    struct device_buffer *taken[MAX_TAKEN];
+};
+
+/* A batch that was sent off. */
+struct batch {
+    device_done done;
+    void *token;
+    cl_event first;
+};
+
+uint32_t opencl_queue_create(struct device_context *context, struct device_queue **out)
+{
+    struct device_queue *queue = calloc(1, sizeof(*queue));
+    if (!queue)
+        return VGPGPU_ERR_NO_MEMORY;
+    cl_int error;
+    queue->context = context;
+    queue->handle = opencl.CreateCommandQueue(context->handle, context->device->id,
+                                              CL_QUEUE_PROFILING_ENABLE, &error);
+    if (error) {
+        free(queue);
+        return opencl_status(error);
+    }
+    *out = queue;
+    return VGPGPU_OK;
+}
+
+void opencl_queue_destroy(struct device_queue *queue)
+{
+    opencl.Finish(queue->handle);
+    opencl.ReleaseCommandQueue(queue->handle);
+    free(queue);
+}
+
+/* Remembers a command's event: the batch's first and its newest so far. */
+static void batch_note(struct device_queue *queue, cl_event event)
+{
+    if (!queue->first) {
+        queue->first = event;
+        opencl.RetainEvent(event);
+    }
+    if (queue->last)
+        opencl.ReleaseEvent(queue->last);
+    queue->last = event;
+}
+
+/* Takes a buffer in place from the guest, on devices that are not unified. */
+static uint32_t buffer_take(struct device_queue *queue, struct device_buffer *buffer)
+{
+    if (queue->context->device->unified || !buffer->memory)
+        return VGPGPU_OK;
+    cl_int error = CL_SUCCESS;
+    uint32_t status = VGPGPU_OK;
+    pthread_mutex_lock(&buffer->lock);
+    if (buffer->on != queue) {
+        if (queue->taken_count == MAX_TAKEN) {
+            status = VGPGPU_ERR_LIMIT;
+        } else {
+            queue->taken[queue->taken_count++] = buffer;
+            buffer->on = queue;
+            if (buffer->map)
+                error = opencl.EnqueueUnmapMemObject(queue->handle, buffer->handle, buffer->map, 0,
+                                                     NULL, NULL);
+            buffer->map = NULL;
+        }
+    }
+    pthread_mutex_unlock(&buffer->lock);
+    return status ? status : opencl_status(error);
+}
+
+/* Gives every buffer the batch took back to the guest. */
+static void buffers_give_back(struct device_queue *queue)
+{
+    for (unsigned i = 0; i < queue->taken_count; i++) {
+        struct device_buffer *buffer = queue->taken[i];
+        cl_event event = NULL;
+        cl_int error;
+        pthread_mutex_lock(&buffer->lock);
+        if (buffer->on == queue) {
+            buffer->on = NULL;
+            buffer->map = opencl.EnqueueMapBuffer(queue->handle, buffer->handle, CL_FALSE,
+                                                  CL_MAP_READ | CL_MAP_WRITE, 0, buffer->size, 0,
+                                                  NULL, &event, &error);
+        }
+        pthread_mutex_unlock(&buffer->lock);
+        if (event)
+            batch_note(queue, event);
+    }
+    queue->taken_count = 0;
+}
+
+static cl_int arg_set(cl_kernel kernel, cl_uint index, const struct device_arg *arg)
+{
+    if (arg->kind == VGPGPU_ARG_BUFFER) {
+        cl_int error;
+        cl_mem memory = opencl_buffer_from(arg->buffer, arg->offset, &error);
+        return memory ? opencl.SetKernelArg(kernel, index, sizeof(memory), &memory) : error;
+    }
+    return opencl.SetKernelArg(kernel, index, arg->size, arg->value);
+}
+
+uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch)
+{
+    cl_kernel kernel = launch->kernel->handle;
+    for (unsigned i = 0; i < launch->arg_count; i++) {
+        const struct device_arg *arg = &launch->args[i];
+        if (arg->kind == VGPGPU_ARG_BUFFER) {
+            uint32_t status = buffer_take(queue, arg->buffer);
+            if (status)
+                return status;
+        }
+        cl_int error = arg_set(kernel, i, arg);
+        if (error)
+            return opencl_status(error);
+    }
+    cl_event event;
+    cl_int error =
+        opencl.EnqueueNDRangeKernel(queue->handle, kernel, launch->dimensions, NULL, launch->global,
+                                    launch->local[0] ? launch->local : NULL, 0, NULL, &event);
+    if (error)
+        return opencl_status(error);
+    batch_note(queue, event);
+    return VGPGPU_OK;
+}
+
+uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy)
+{
+    uint32_t status = buffer_take(queue, copy->source);
+    if (!status)
+        status = buffer_take(queue, copy->target);
+    if (status)
+        return status;
+    cl_event event;
+    cl_int error = opencl.EnqueueCopyBuffer(queue->handle, copy->source->handle,
+                                            copy->target->handle, copy->source_offset,
+                                            copy->target_offset, copy->length, 0, NULL, &event);
+    if (error)
+        return opencl_status(error);
+    batch_note(queue, event);
+    return VGPGPU_OK;
+}
+
+uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill)
+{
+    uint32_t status = buffer_take(queue, fill->target);
+    if (status)
+        return status;
+    cl_event event;
+    cl_int error =
+        opencl.EnqueueFillBuffer(queue->handle, fill->target->handle, fill->pattern,
+                                 fill->pattern_bytes, fill->offset, fill->length, 0, NULL, &event);
+    if (error)
+        return opencl_status(error);
+    batch_note(queue, event);
+    return VGPGPU_OK;
+}
+
+static uint64_t event_time(cl_event event, cl_profiling_info what)
+{
+    cl_ulong time = 0;
+    opencl.GetEventProfilingInfo(event, what, sizeof(time), &time, NULL);
+    return time;
+}
+
+static void batch_finish(struct batch *batch, cl_event last, cl_int execution)
+{
+    uint64_t start = event_time(batch->first, CL_PROFILING_COMMAND_START);
+    uint64_t end = event_time(last, CL_PROFILING_COMMAND_END);
+    opencl.ReleaseEvent(batch->first);
+    batch->done(batch->token, execution < 0 ? VGPGPU_ERR_EXEC : VGPGPU_OK, start, end);
+    free(batch);
+}
+
+static void CL_CALLBACK batch_ended(cl_event last, cl_int execution, void *data)
+{
+    batch_finish(data, last, execution);
+}
+
+/* Ends a batch that cannot be watched: waits for all of the queue. */
+static void batch_end_waiting(struct device_queue *queue, device_done done, void *token)
+{
+    opencl.Finish(queue->handle);
+    if (queue->first)
+        opencl.ReleaseEvent(queue->first);
+    if (queue->last)
+        opencl.ReleaseEvent(queue->last);
+    queue->first = queue->last = NULL;
+    done(token, VGPGPU_ERR_NO_MEMORY, 0, 0);
+}
+
+void opencl_batch_end(struct device_queue *queue, device_done done, void *token)
+{
+    buffers_give_back(queue);
+    cl_event marker;
+    if (!queue->last && !opencl.EnqueueMarkerWithWaitList(queue->handle, 0, NULL, &marker))
+        batch_note(queue, marker);
+    struct batch *batch = malloc(sizeof(*batch));
+    if (!batch || !queue->last) {
+        free(batch);
+        batch_end_waiting(queue, done, token);
+        return;
+    }
+    *batch = (struct batch){.done = done, .token = token, .first = queue->first};
+    cl_event last = queue->last;
+    queue->first = queue->last = NULL;
+    if (opencl.SetEventCallback(last, CL_COMPLETE, batch_ended, batch)) {
+        opencl.Finish(queue->handle);
+        batch_finish(batch, last, CL_COMPLETE);
+    }
+    opencl.Flush(queue->handle);
+    opencl.ReleaseEvent(last);
+}

@@ -1,0 +1,232 @@
+/*
+ * submit.c: the submit queue's thread. A submission is copied out of guest memory, decoded, and
+ * only then applied. Its chain goes back at once; the fence tells when the work has ended.
+ *
+ * After work the thread looks at the ring for a short while before it sleeps, with kicks turned
+ * off: a driver that submits again soon pays for no notification.
+ */
+#include "machine.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "checked.h"
+#include "log.h"
+#include "submit_decode.h"
+
+/* How long the thread looks before it sleeps, in ns: longer when that pays, shorter when not. */
+#define SPIN_LEAST_NS 4000u
+#define SPIN_MOST_NS  50000u
+
+struct submitter {
+    struct machine *machine;
+    struct decoded decoded;
+    uint64_t spin_ns;
+    struct chain chain;
+    _Alignas(8) uint8_t commands[MAX_SUBMIT_BYTES];
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Lengths and the commands' copy. */
+static uint32_t commands_read(struct submitter *submitter, const struct vgpgpu_submit *header)
+{
+    if (header->reserved || header->command_bytes % 8)
+        return VGPGPU_ERR_INVALID;
+    if (header->command_bytes > MAX_SUBMIT_BYTES)
+        return VGPGPU_ERR_LIMIT;
+    return chain_read(&submitter->chain, sizeof(*header), submitter->commands,
+                      header->command_bytes)
+               ? VGPGPU_OK
+               : VGPGPU_ERR_INVALID;
+}
+
+/* Fence values grow, and the two ends of the range mean something else. */
+static bool fence_is_good(const struct timeline *timeline, uint64_t fence)
+{
+    return fence > timeline->submitted && fence != VGPGPU_NOBODY_WAITS;
+}
+
+/*
+ * Finds where the submission belongs and decodes it. A submission that names no queue of a context
+ * has no fence to report to: NULL. Any other fault is left in ->status.
+ */
+static struct submission *submission_create(struct submitter *submitter,
+                                            const struct vgpgpu_submit *header)
+{
+    struct machine *machine = submitter->machine;
+    struct decoded *decoded = &submitter->decoded;
+    struct submission *submission = NULL;
+    decoded->count = decoded->reference_count = 0;
+    pthread_mutex_lock(&machine->objects_lock);
+    struct context *context = context_find_locked(machine, header->context);
+    if (context && header->queue < VGPGPU_QUEUES_PER_CONTEXT) {
+        struct timeline *timeline = &context->timelines[header->queue];
+        uint32_t status = commands_read(submitter, header);
+        if (!status && !fence_is_good(timeline, header->fence))
+            status = VGPGPU_ERR_INVALID;
+        if (!status)
+            status = submit_decode_locked(context, machine->config.offset_align,
+                                          submitter->commands, header->command_bytes, decoded);
+        size_t references = decoded->reference_count * sizeof(struct object *);
+        submission = malloc(sizeof(*submission) + references);
+        if (submission) {
+            *submission = (struct submission){.timeline = timeline,
+                                              .fence = header->fence,
+                                              .status = status,
+                                              .reference_count = decoded->reference_count};
+            if (references)
+                memcpy(submission->references, decoded->references, references);
+            context_hold(context);
+        }
+    }
+    pthread_mutex_unlock(&machine->objects_lock);
+    for (unsigned i = 0; !submission && i < decoded->reference_count; i++)
+        object_release(decoded->references[i]);
+    return submission;
+}
+
+static uint32_t operation_apply(const struct device_ops *ops, struct device_queue *queue,
+                                const struct operation *operation)
+{
+    switch (operation->op) {
+    case VGPGPU_CMD_LAUNCH:
+        return ops->launch(queue, &operation->launch);
+    case VGPGPU_CMD_COPY:
+        return ops->copy(queue, &operation->copy);
+    case VGPGPU_CMD_FILL:
+        return ops->fill(queue, &operation->fill);
+    default:
+        return VGPGPU_OK;
+    }
+}
+
+/* Starts the work. Whatever fails, the fence is signalled behind what came before it. */
+static void submission_apply(struct submitter *submitter, struct submission *submission)
+{
+    const struct device_ops *ops = submitter->machine->ops;
+    struct timeline *timeline = submission->timeline;
+    timeline_add(submission);
+    if (fence_is_good(timeline, submission->fence))
+        timeline->submitted = submission->fence;
+    if (!submission->status && !timeline->device)
+        submission->status = ops->queue_create(timeline->context->device, &timeline->device);
+    if (submission->status) {
+        submission_done(submission, submission->status, 0, 0);
+        return;
+    }
+    const struct decoded *decoded = &submitter->decoded;
+    for (unsigned i = 0; i < decoded->count && !submission->status; i++)
+        submission->status = operation_apply(ops, timeline->device, &decoded->operations[i]);
+    ops->batch_end(timeline->device, submission_done, submission);
+}
+
+static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
+{
+    struct vgpgpu_submit header;
+    struct submission *submission = NULL;
+    if (chain_read(&submitter->chain, 0, &header, sizeof(header)))
+        submission = submission_create(submitter, &header);
+    if (submission)
+        submission_apply(submitter, submission);
+    else
+        log_guest("a submission without a queue to report to was dropped");
+    ring_push_locked(ring, submitter->chain.head, 0);
+}
+
+/* Keeps the number of batches on the device in bounds: submission_done() wakes the thread again. */
+static bool is_full(struct machine *machine)
+{
+    if (atomic_load(&machine->running) < MAX_RUNNING)
+        return false;
+    atomic_store(&machine->throttled, true);
+    if (atomic_load(&machine->running) >= MAX_RUNNING)
+        return true;
+    atomic_store(&machine->throttled, false);
+    return false;
+}
+
+/* Serves what is there. Returns whether there was anything. */
+static bool ring_drain_locked(struct submitter *submitter, struct ring *ring)
+{
+    bool any = false;
+    while (!ring_is_wanted(ring) && !is_full(submitter->machine) &&
+           ring_pop_locked(ring, &submitter->chain)) {
+        chain_serve_locked(submitter, ring);
+        any = true;
+    }
+    return any;
+}
+
+/* Looks at the ring until something comes or the time is over. Lets other threads run meanwhile. */
+static bool ring_watch_locked(struct submitter *submitter, struct ring *ring)
+{
+    uint64_t end = now_ns() + submitter->spin_ns;
+    do {
+        for (unsigned i = 0; i < 32; i++) {
+            if (!virtqueue_is_empty(&ring->queue))
+                return true;
+            __builtin_ia32_pause();
+        }
+        if (ring_is_wanted(ring))
+            return false;
+        sched_yield();
+    } while (now_ns() < end);
+    return false;
+}
+
+static void ring_serve(struct submitter *submitter, struct ring *ring)
+{
+    ring_lock(ring);
+    virtqueue_want_kicks(&ring->queue, false);
+    while (ring_drain_locked(submitter, ring)) {
+        garbage_collect(submitter->machine);
+        bool paid = ring_watch_locked(submitter, ring);
+        uint64_t next = paid ? submitter->spin_ns * 2 : submitter->spin_ns / 2;
+        submitter->spin_ns = next < SPIN_LEAST_NS  ? SPIN_LEAST_NS
+                             : next > SPIN_MOST_NS ? SPIN_MOST_NS
+                                                   : next;
+    }
+    virtqueue_want_kicks(&ring->queue, true);
+    ring_unlock(ring);
+}
+
+/* Whether work came while kicks were off. */
+static bool ring_has_work(struct machine *machine, struct ring *ring)
+{
+    ring_lock(ring);
+    bool work = !virtqueue_is_empty(&ring->queue) && !is_full(machine);
+    ring_unlock(ring);
+    return work;
+}
+
+void *submit_run(void *argument)
+{
+    static struct submitter submitter; /* one worker, one submit thread */
+    struct machine *machine = argument;
+    struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_SUBMIT];
+    submitter.machine = machine;
+    submitter.spin_ns = SPIN_MOST_NS;
+    for (;;) {
+        ring_serve(&submitter, ring);
+        if (ring_has_work(machine, ring))
+            continue;
+        garbage_collect(machine);
+        ring_lock(ring);
+        struct pollfd events[2] = {{.fd = machine->submit_wake, .events = POLLIN},
+                                   {.fd = ring->kick, .events = POLLIN}};
+        ring_unlock(ring);
+        poll(events, 2, -1);
+        for (unsigned i = 0; i < 2; i++)
+            if (events[i].revents)
+                eventfd_drain(events[i].fd);
+    }
+    return NULL;
+}

@@ -1,0 +1,257 @@
+/* submit_decode.c: see submit_decode.h. `commands` stands at a multiple of 8. */
+#include "submit_decode.h"
+
+#include <stdlib.h>
+#include "checked.h"
+
+/* One decode in progress. */
+struct decoder {
+    struct context *context;
+    uint32_t offset_align;
+    struct decoded *out;
+};
+
+struct command_totals {
+    unsigned commands, args, references;
+};
+
+/* Walks the command headers and adds up what room the operations take. */
+static uint32_t commands_measure(const uint8_t *commands, uint32_t bytes,
+                                 struct command_totals *totals)
+{
+    *totals = (struct command_totals){0};
+    for (uint32_t offset = 0; offset < bytes;) {
+        const struct vgpgpu_command *command = (const void *)(commands + offset);
+        if (bytes - offset < sizeof(*command) || command->bytes < sizeof(*command) ||
+            command->bytes % 8 || command->bytes > bytes - offset || command->reserved)
+            return VGPGPU_ERR_INVALID;
+        totals->commands++;
+        totals->references += 2;
+        if (command->op == VGPGPU_CMD_LAUNCH)
+            totals->args += command->bytes / (uint32_t)sizeof(struct vgpgpu_arg);
+        offset += command->bytes;
+    }
+    totals->references += totals->args;
+    return VGPGPU_OK;
+}
+
+static bool room_grow(void **array, unsigned *room, unsigned needed, size_t size)
+{
+    if (needed <= *room)
+        return true;
+    void *grown = realloc(*array, needed * size);
+    if (!grown)
+        return false;
+    *array = grown;
+    *room = needed;
+    return true;
+}
+
+static bool decoded_grow(struct decoded *decoded, const struct command_totals *totals)
+{
+    return room_grow((void **)&decoded->operations, &decoded->operation_room, totals->commands,
+                     sizeof(decoded->operations[0])) &&
+           room_grow((void **)&decoded->args, &decoded->arg_room, totals->args,
+                     sizeof(decoded->args[0])) &&
+           room_grow((void **)&decoded->references, &decoded->reference_room, totals->references,
+                     sizeof(decoded->references[0]));
+}
+
+/* Finds an object and keeps it for the submission. */
+static struct object *object_use(struct decoder *decoder, enum object_kind kind, uint32_t id)
+{
+    struct object *object = object_find_locked(decoder->context, kind, id);
+    if (!object)
+        return NULL;
+    object_hold(object);
+    decoder->out->references[decoder->out->reference_count++] = object;
+    return object;
+}
+
+static uint32_t arg_buffer_decode(struct decoder *decoder, const struct vgpgpu_arg *in,
+                                  struct device_arg *out)
+{
+    if (in->size)
+        return VGPGPU_ERR_INVALID;
+    struct object *object = object_use(decoder, OBJECT_BUFFER, in->object);
+    if (!object)
+        return VGPGPU_ERR_ID;
+    if (in->offset >= object->buffer.size || !is_aligned(in->offset, decoder->offset_align))
+        return VGPGPU_ERR_RANGE;
+    out->buffer = object->buffer.device;
+    out->offset = in->offset;
+    return VGPGPU_OK;
+}
+
+/* Decodes the argument at `*offset` of a launch of `end` bytes and moves past it. */
+static uint32_t arg_decode(struct decoder *decoder, const uint8_t *launch, uint32_t end,
+                           uint32_t *offset, uint8_t want, struct device_arg *out)
+{
+    const struct vgpgpu_arg *in = (const void *)(launch + *offset);
+    if (end - *offset < sizeof(*in) || in->reserved)
+        return VGPGPU_ERR_INVALID;
+    *offset += sizeof(*in);
+    if (in->kind != want)
+        return VGPGPU_ERR_INVALID;
+    *out = (struct device_arg){.kind = in->kind, .size = in->size};
+    if (in->kind == VGPGPU_ARG_BUFFER)
+        return arg_buffer_decode(decoder, in, out);
+    if (in->object || in->offset || !in->size)
+        return VGPGPU_ERR_INVALID;
+    if (in->kind == VGPGPU_ARG_LOCAL)
+        return VGPGPU_OK;
+    if (in->size > VGPGPU_MAX_VALUE)
+        return VGPGPU_ERR_LIMIT;
+    uint32_t padded = (uint32_t)align_up(in->size, 8);
+    if (padded > end - *offset)
+        return VGPGPU_ERR_INVALID;
+    out->value = launch + *offset;
+    *offset += padded;
+    return VGPGPU_OK;
+}
+
+/* The ND-range: used dimensions are not 0, unused ones 1 (a work-group's may be 0 there). */
+static uint32_t range_decode(const struct vgpgpu_cmd_launch *command, struct device_launch *launch)
+{
+    uint64_t items = 1;
+    bool chosen = command->local[0] != 0;
+    if (!command->dimensions || command->dimensions > 3)
+        return VGPGPU_ERR_INVALID;
+    for (unsigned i = 0; i < 3; i++) {
+        bool used = i < command->dimensions;
+        uint64_t global = command->global[i], local = command->local[i];
+        if (used ? !global || (local != 0) != chosen : global != 1 || local > 1)
+            return VGPGPU_ERR_INVALID;
+        if (!checked_multiply(items, global, &items) || items > INT64_MAX || local > INT32_MAX)
+            return VGPGPU_ERR_LIMIT;
+        launch->global[i] = global;
+        launch->local[i] = chosen && used ? local : 0;
+    }
+    launch->dimensions = command->dimensions;
+    return VGPGPU_OK;
+}
+
+static uint32_t launch_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+                              struct operation *operation)
+{
+    const struct vgpgpu_cmd_launch *command = (const void *)header;
+    struct device_launch *launch = &operation->launch;
+    if (header->bytes < sizeof(*command) || command->reserved)
+        return VGPGPU_ERR_INVALID;
+    uint32_t status = range_decode(command, launch);
+    if (status)
+        return status;
+    struct object *kernel = object_use(decoder, OBJECT_KERNEL, command->kernel);
+    if (!kernel)
+        return VGPGPU_ERR_ID;
+    if (command->arg_count != kernel->kernel.arg_count)
+        return VGPGPU_ERR_INVALID;
+    struct device_arg *args = decoder->out->args + decoder->out->arg_count;
+    uint32_t offset = sizeof(*command);
+    for (uint32_t i = 0; i < command->arg_count && !status; i++)
+        status = arg_decode(decoder, (const uint8_t *)command, header->bytes, &offset,
+                            kernel->kernel.wants[i], &args[i]);
+    if (status)
+        return status;
+    if (offset != header->bytes)
+        return VGPGPU_ERR_INVALID;
+    decoder->out->arg_count += command->arg_count;
+    launch->kernel = kernel->kernel.device;
+    launch->args = args;
+    launch->arg_count = command->arg_count;
+    return VGPGPU_OK;
+}
+
+static uint32_t copy_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+                            struct operation *operation)
+{
+    const struct vgpgpu_cmd_copy *command = (const void *)header;
+    if (header->bytes != sizeof(*command) || !command->length)
+        return VGPGPU_ERR_INVALID;
+    struct object *source = object_use(decoder, OBJECT_BUFFER, command->source);
+    struct object *target = object_use(decoder, OBJECT_BUFFER, command->target);
+    if (!source || !target)
+        return VGPGPU_ERR_ID;
+    if (!range_inside(command->source_offset, command->length, source->buffer.size) ||
+        !range_inside(command->target_offset, command->length, target->buffer.size))
+        return VGPGPU_ERR_RANGE;
+    if (source == target && command->source_offset < command->target_offset + command->length &&
+        command->target_offset < command->source_offset + command->length)
+        return VGPGPU_ERR_INVALID;
+    operation->copy = (struct device_copy){.source = source->buffer.device,
+                                           .target = target->buffer.device,
+                                           .source_offset = command->source_offset,
+                                           .target_offset = command->target_offset,
+                                           .length = command->length};
+    return VGPGPU_OK;
+}
+
+static uint32_t fill_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+                            struct operation *operation)
+{
+    const struct vgpgpu_cmd_fill *command = (const void *)header;
+    if (header->bytes != sizeof(*command))
+        return VGPGPU_ERR_INVALID;
+    uint32_t unit = command->pattern_bytes;
+    if (!unit || unit > sizeof(command->pattern) || (unit & (unit - 1)) || !command->length ||
+        command->length % unit || command->offset % unit)
+        return VGPGPU_ERR_INVALID;
+    struct object *target = object_use(decoder, OBJECT_BUFFER, command->target);
+    if (!target)
+        return VGPGPU_ERR_ID;
+    if (!range_inside(command->offset, command->length, target->buffer.size))
+        return VGPGPU_ERR_RANGE;
+    operation->fill = (struct device_fill){.target = target->buffer.device,
+                                           .offset = command->offset,
+                                           .length = command->length,
+                                           .pattern = command->pattern,
+                                           .pattern_bytes = unit};
+    return VGPGPU_OK;
+}
+
+static uint32_t barrier_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+                               struct operation *operation)
+{
+    (void)decoder;
+    (void)operation;
+    return header->bytes == sizeof(*header) ? VGPGPU_OK : VGPGPU_ERR_INVALID;
+}
+
+static uint32_t (*const decoders[])(struct decoder *decoder, const struct vgpgpu_command *header,
+                                    struct operation *operation) = {
+    [VGPGPU_CMD_LAUNCH] = launch_decode,
+    [VGPGPU_CMD_COPY] = copy_decode,
+    [VGPGPU_CMD_FILL] = fill_decode,
+    [VGPGPU_CMD_BARRIER] = barrier_decode,
+};
+
+static uint32_t commands_decode(struct decoder *decoder, const uint8_t *commands, uint32_t bytes)
+{
+    for (uint32_t offset = 0; offset < bytes;) {
+        const struct vgpgpu_command *header = (const void *)(commands + offset);
+        struct operation *operation = &decoder->out->operations[decoder->out->count];
+        if (header->op >= sizeof(decoders) / sizeof(decoders[0]) || !decoders[header->op])
+            return VGPGPU_ERR_UNSUPPORTED;
+        operation->op = header->op;
+        uint32_t status = decoders[header->op](decoder, header, operation);
+        if (status)
+            return status;
+        decoder->out->count++;
+        offset += header->bytes;
+    }
+    return VGPGPU_OK;
+}
+
+uint32_t submit_decode_locked(struct context *context, uint32_t offset_align,
+                              const uint8_t *commands, uint32_t bytes, struct decoded *decoded)
+{
+    struct decoder decoder = {.context = context, .offset_align = offset_align, .out = decoded};
+    struct command_totals totals;
+    decoded->count = decoded->arg_count = decoded->reference_count = 0;
+    uint32_t status = commands_measure(commands, bytes, &totals);
+    if (status)
+        return status;
+    if (!decoded_grow(decoded, &totals))
+        return VGPGPU_ERR_NO_MEMORY;
+    return commands_decode(&decoder, commands, bytes);
+}

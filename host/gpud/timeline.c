@@ -1,0 +1,119 @@
+/*
+ * timeline.c: fences. Batches of a queue may be reported ended by any thread, but are signalled in
+ * order; the slot in guest memory is this side's to write but for `wait`.
+ */
+#include "machine.h"
+
+#include <stdlib.h>
+
+void timeline_init(struct timeline *timeline, struct context *context, unsigned index,
+                   struct vgpgpu_fence_slot *slot)
+{
+    *timeline = (struct timeline){.context = context, .index = index, .slot = slot};
+    pthread_mutex_init(&timeline->lock, NULL);
+    *slot = (struct vgpgpu_fence_slot){.wait = VGPGPU_NOBODY_WAITS};
+}
+
+void timeline_add(struct submission *submission)
+{
+    struct timeline *timeline = submission->timeline;
+    atomic_fetch_add(&timeline->context->machine->running, 1);
+    pthread_mutex_lock(&timeline->lock);
+    submission->next = NULL;
+    if (timeline->last)
+        timeline->last->next = submission;
+    else
+        timeline->first = submission;
+    timeline->last = submission;
+    pthread_mutex_unlock(&timeline->lock);
+}
+
+/*
+ * Stores one submission's outcome. Returns whether somebody began to wait for it. A fence value
+ * that does not grow is a failure of its own: it is reported, and `signalled` stays.
+ */
+static bool slot_signal_locked(struct timeline *timeline, const struct submission *submission)
+{
+    struct vgpgpu_fence_slot *slot = timeline->slot;
+    uint64_t before = timeline->signalled;
+    __atomic_store_n(&slot->start_ns, submission->start_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->end_ns, submission->end_ns, __ATOMIC_RELAXED);
+    if (submission->status && !timeline->failed) {
+        timeline->failed = true;
+        __atomic_store_n(&slot->status, submission->status, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->failed, submission->fence ? submission->fence : 1,
+                         __ATOMIC_RELAXED);
+    }
+    if (submission->fence > before && submission->fence != VGPGPU_NOBODY_WAITS)
+        timeline->signalled = submission->fence;
+    __atomic_store_n(&slot->signalled, timeline->signalled, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint64_t wait = __atomic_load_n(&slot->wait, __ATOMIC_RELAXED);
+    return wait > before && wait <= timeline->signalled;
+}
+
+void submission_done(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns)
+{
+    struct submission *submission = token, *signalled = NULL;
+    struct timeline *timeline = submission->timeline;
+    struct context *context = context_hold(timeline->context);
+    struct machine *machine = context->machine;
+    unsigned count = 0;
+    bool wake = false;
+
+    pthread_mutex_lock(&timeline->lock);
+    submission->ended = true;
+    submission->start_ns = start_ns;
+    submission->end_ns = end_ns;
+    if (!submission->status)
+        submission->status = status;
+    while (timeline->first && timeline->first->ended) {
+        struct submission *first = timeline->first;
+        wake |= slot_signal_locked(timeline, first);
+        timeline->first = first->next;
+        if (!timeline->first)
+            timeline->last = NULL;
+        first->next = signalled;
+        signalled = first;
+        count++;
+    }
+    struct vgpgpu_event event = {.type = VGPGPU_EVENT_FENCE,
+                                 .context = context->id,
+                                 .queue = timeline->index,
+                                 .value = timeline->signalled};
+    pthread_mutex_unlock(&timeline->lock);
+
+    if (wake)
+        event_raise(machine, context, &event);
+    pthread_mutex_lock(&machine->garbage_lock);
+    while (signalled) {
+        struct submission *next = signalled->next;
+        signalled->next = machine->garbage;
+        machine->garbage = signalled;
+        signalled = next;
+    }
+    pthread_mutex_unlock(&machine->garbage_lock);
+    context_release(context);
+    atomic_fetch_sub(&machine->running, count);
+    if (atomic_load(&machine->deferred_count))
+        eventfd_signal(machine->control_wake);
+    if (atomic_exchange(&machine->throttled, false))
+        eventfd_signal(machine->submit_wake);
+}
+
+void garbage_collect(struct machine *machine)
+{
+    pthread_mutex_lock(&machine->garbage_lock);
+    struct submission *submission = machine->garbage;
+    machine->garbage = NULL;
+    pthread_mutex_unlock(&machine->garbage_lock);
+    while (submission) {
+        struct submission *next = submission->next;
+        struct context *context = submission->timeline->context;
+        for (unsigned i = 0; i < submission->reference_count; i++)
+            object_release(submission->references[i]);
+        free(submission);
+        context_release(context);
+        submission = next;
+    }
+}

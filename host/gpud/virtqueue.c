@@ -1,0 +1,228 @@
+/* virtqueue.c: see virtqueue.h. Layouts are those of the virtio standard's split virtqueue. */
+#include "virtqueue.h"
+
+#include <errno.h>
+#include <string.h>
+#include "checked.h"
+
+enum { DESCRIPTOR_NEXT = 1, DESCRIPTOR_WRITE = 2, DESCRIPTOR_INDIRECT = 4 };
+enum { AVAILABLE_NO_INTERRUPT = 1, USED_NO_NOTIFY = 1 };
+
+struct ring_descriptor {
+    uint64_t address;
+    uint32_t length;
+    uint16_t flags;
+    uint16_t next;
+};
+
+struct ring_available {
+    uint16_t flags;
+    _Atomic uint16_t index;
+    uint16_t ring[];
+};
+
+struct ring_used_entry {
+    uint32_t head;
+    uint32_t written;
+};
+
+struct ring_used {
+    _Atomic uint16_t flags;
+    _Atomic uint16_t index;
+    struct ring_used_entry ring[];
+};
+
+int virtqueue_attach(struct virtqueue *queue, struct guest_memory *memory, unsigned size,
+                     uint64_t descriptors_user, uint64_t available_user, uint64_t used_user,
+                     uint16_t next_available)
+{
+    if (!size || size > VIRTQUEUE_MAX_SIZE || (size & (size - 1)) ||
+        !is_aligned(descriptors_user, 16) || !is_aligned(available_user, 2) ||
+        !is_aligned(used_user, 4))
+        return -EINVAL;
+    void *descriptors =
+        guest_memory_at_user(memory, descriptors_user, size * sizeof(struct ring_descriptor));
+    void *available = guest_memory_at_user(memory, available_user,
+                                           sizeof(struct ring_available) + size * sizeof(uint16_t));
+    void *used = guest_memory_at_user(
+        memory, used_user, sizeof(struct ring_used) + size * sizeof(struct ring_used_entry));
+    if (!descriptors || !available || !used)
+        return -EFAULT;
+    *queue = (struct virtqueue){
+        .memory = guest_memory_hold(memory),
+        .descriptors = descriptors,
+        .available = available,
+        .used = used,
+        .size = size,
+        .next_available = next_available,
+    };
+    queue->used_index = atomic_load_explicit(&queue->used->index, memory_order_relaxed);
+    return 0;
+}
+
+void virtqueue_detach(struct virtqueue *queue)
+{
+    guest_memory_release(queue->memory);
+    *queue = (struct virtqueue){.next_available = queue->next_available};
+}
+
+bool virtqueue_is_empty(const struct virtqueue *queue)
+{
+    return queue->broken || !queue->size ||
+           atomic_load_explicit(&queue->available->index, memory_order_acquire) ==
+               queue->next_available;
+}
+
+/* Adds the host addresses of one descriptor's bytes to the chain. */
+static bool chain_add(struct virtqueue *queue, struct chain *chain,
+                      const struct ring_descriptor *descriptor)
+{
+    bool write = descriptor->flags & DESCRIPTOR_WRITE;
+    if (!write && chain->writable)
+        return false;
+    uint64_t address = descriptor->address, length = descriptor->length, run;
+    if (address > UINT64_MAX - length)
+        return false;
+    for (; length; length -= run, address += run) {
+        unsigned count = chain->readable + chain->writable;
+        void *host = guest_memory_run(queue->memory, address, length, &run);
+        if (!host || count == CHAIN_MAX_PARTS)
+            return false;
+        chain->parts[count] = (struct iovec){.iov_base = host, .iov_len = run};
+        if (write) {
+            chain->writable++;
+            chain->writable_bytes += run;
+        } else {
+            chain->readable++;
+            chain->readable_bytes += run;
+        }
+    }
+    return chain->readable_bytes + chain->writable_bytes <= CHAIN_MAX_BYTES;
+}
+
+/* Follows `next` inside one table. The step count bounds cycles. */
+static bool table_walk(struct virtqueue *queue, struct chain *chain,
+                       const struct ring_descriptor *table, uint32_t count, uint32_t first,
+                       bool indirect);
+
+static bool indirect_walk(struct virtqueue *queue, struct chain *chain,
+                          const struct ring_descriptor *descriptor)
+{
+    uint32_t count = descriptor->length / sizeof(struct ring_descriptor);
+    if ((descriptor->flags & (DESCRIPTOR_NEXT | DESCRIPTOR_WRITE)) || !count ||
+        descriptor->length % sizeof(struct ring_descriptor) || count > CHAIN_MAX_PARTS ||
+        !is_aligned(descriptor->address, 8))
+        return false;
+    const struct ring_descriptor *table =
+        guest_memory_at(queue->memory, descriptor->address, descriptor->length);
+    return table && table_walk(queue, chain, table, count, 0, true);
+}
+
+static bool table_walk(struct virtqueue *queue, struct chain *chain,
+                       const struct ring_descriptor *table, uint32_t count, uint32_t first,
+                       bool indirect)
+{
+    uint32_t index = first;
+    for (uint32_t steps = 0; steps < count; steps++) {
+        if (index >= count)
+            return false;
+        struct ring_descriptor descriptor;
+        memcpy(&descriptor, &table[index], sizeof(descriptor)); /* checked and used once */
+        if (descriptor.flags & DESCRIPTOR_INDIRECT)
+            return !indirect && indirect_walk(queue, chain, &descriptor);
+        if (!chain_add(queue, chain, &descriptor))
+            return false;
+        if (!(descriptor.flags & DESCRIPTOR_NEXT))
+            return true;
+        index = descriptor.next;
+    }
+    return false;
+}
+
+enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain)
+{
+    if (queue->broken)
+        return VIRTQUEUE_BROKEN;
+    if (!queue->size)
+        return VIRTQUEUE_EMPTY;
+    uint16_t index = atomic_load_explicit(&queue->available->index, memory_order_acquire);
+    uint16_t waiting = (uint16_t)(index - queue->next_available);
+    if (!waiting)
+        return VIRTQUEUE_EMPTY;
+    uint16_t head =
+        *(volatile uint16_t *)&queue->available->ring[queue->next_available & (queue->size - 1)];
+    if (waiting > queue->size || head >= queue->size) {
+        queue->broken = true;
+        return VIRTQUEUE_BROKEN;
+    }
+    queue->next_available++;
+    chain->head = head;
+    chain->readable = chain->writable = 0;
+    chain->readable_bytes = chain->writable_bytes = 0;
+    if (!table_walk(queue, chain, queue->descriptors, queue->size, head, false)) {
+        chain->readable = chain->writable = 0;
+        return VIRTQUEUE_BAD_CHAIN;
+    }
+    return VIRTQUEUE_CHAIN;
+}
+
+bool virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
+{
+    if (!queue->size)
+        return false;
+    queue->used->ring[queue->used_index & (queue->size - 1)] =
+        (struct ring_used_entry){.head = head, .written = written};
+    queue->used_index++;
+    atomic_store_explicit(&queue->used->index, queue->used_index, memory_order_release);
+    /* The driver clears the flag and then looks at the index; here it is the other way round. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return !(*(volatile uint16_t *)&queue->available->flags & AVAILABLE_NO_INTERRUPT);
+}
+
+void virtqueue_want_kicks(struct virtqueue *queue, bool want)
+{
+    if (!queue->size)
+        return;
+    atomic_store_explicit(&queue->used->flags, want ? 0 : USED_NO_NOTIFY, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+bool chain_read(const struct chain *chain, uint64_t offset, void *target, uint64_t length)
+{
+    if (!range_inside(offset, length, chain->readable_bytes))
+        return false;
+    uint8_t *out = target;
+    for (unsigned i = 0; i < chain->readable && length; i++) {
+        const struct iovec *part = &chain->parts[i];
+        if (offset >= part->iov_len) {
+            offset -= part->iov_len;
+            continue;
+        }
+        uint64_t step = part->iov_len - offset < length ? part->iov_len - offset : length;
+        memcpy(out, (uint8_t *)part->iov_base + offset, step);
+        out += step;
+        length -= step;
+        offset = 0;
+    }
+    return true;
+}
+
+bool chain_write(const struct chain *chain, uint64_t offset, const void *source, uint64_t length)
+{
+    if (!range_inside(offset, length, chain->writable_bytes))
+        return false;
+    const uint8_t *in = source;
+    for (unsigned i = chain->readable; i < chain->readable + chain->writable && length; i++) {
+        const struct iovec *part = &chain->parts[i];
+        if (offset >= part->iov_len) {
+            offset -= part->iov_len;
+            continue;
+        }
+        uint64_t step = part->iov_len - offset < length ? part->iov_len - offset : length;
+        memcpy((uint8_t *)part->iov_base + offset, in, step);
+        in += step;
+        length -= step;
+        offset = 0;
+    }
+    return true;
+}

@@ -1,0 +1,24 @@
+/* worker.c: see worker.h. */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+#include "log.h"
+#include "machine.h"
+#include "sandbox.h"
+
+_Noreturn void worker_main(int socket, const struct worker_settings *settings)
+{
+    static struct machine machine;
+    log_machine(settings->number);
+    setenv("POCL_CACHE_DIR", settings->cache, 1);
+    sandbox_enter(settings->cache);
+    if (machine_start(&machine, socket, settings->ops, settings->selector, &settings->info))
+        _exit(1);
+    int step;
+    while ((step = vhost_session_step(&machine.session)) > 0)
+        ;
+    /* The kernel takes back everything at once; ending the device's threads one by one gains
+     * nothing. */
+    _exit(step < 0);
+}
