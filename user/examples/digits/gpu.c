@@ -56,9 +56,9 @@ static void log_print(const char *log)
 static int program_build(struct gpu *gpu, uint32_t *program)
 {
     char *log = calloc(1, LOG_BYTES);
-    size_t bytes = (size_t)(digits_kernels_end - digits_kernels);
-    int error = malv_program_build(gpu->device, VGPGPU_PROGRAM_OPENCL_C, digits_kernels, bytes,
-                                   NULL, log, log != NULL ? LOG_BYTES : 0, program);
+    int error =
+        malv_program_build(gpu->device, VGPGPU_PROGRAM_OPENCL_C, digits_kernels,
+                           strlen(digits_kernels), NULL, log, log != NULL ? LOG_BYTES : 0, program);
     if (error == -ENOEXEC && log != NULL) {
         log_print(log);
     }

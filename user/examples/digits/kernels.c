@@ -5,9 +5,8 @@
 #include "kernels.h"
 
 __asm__(".pushsection .rodata\n"
-        ".global digits_kernels, digits_kernels_end\n"
+        ".global digits_kernels\n"
         "digits_kernels:\n"
         ".incbin \"user/examples/digits/kernels.cl\"\n"
-        "digits_kernels_end:\n"
         ".byte 0\n"
         ".popsection\n");

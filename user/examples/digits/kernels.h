@@ -3,5 +3,4 @@
  */
 #pragma once
 
-extern const char digits_kernels[];     /* first byte */
-extern const char digits_kernels_end[]; /* a NUL after the last one */
+extern const char digits_kernels[]; /* NUL-terminated */

@@ -90,6 +90,9 @@ static int work_run(struct work *work)
     if (gpu_pass(&work->gpu, NULL, NULL, &work->first_pass_ns) != 0) {
         return -1;
     }
+    if (!work->options.quiet) {
+        show_digits(&work->set, work->gpu.answers.memory);
+    }
     for (uint32_t pass = 0; pass < passes; pass++) {
         if (!work->options.quiet) {
             show_progress(pass + 1, passes);
@@ -120,9 +123,6 @@ static int work_report(const struct work *work)
     uint32_t right = 0;
     for (uint32_t i = 0; i < count; i++) {
         right += answers[i] == work->set.labels[i];
-    }
-    if (!work->options.quiet) {
-        show_digits(&work->set, answers);
     }
     double accuracy = (double)right / count;
     printf("accuracy: %u of %u held-out digits read right (%.2f %%)\n", right, count,

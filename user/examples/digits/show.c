@@ -35,6 +35,7 @@ void show_digits(const struct digits_set *set, const uint32_t *answers)
         printf("  %3s read as %u%-4s", "", answers[i], right ? "" : " (!)");
     }
     fputs("\n\n", stdout);
+    fflush(stdout); /* now, not at the end of long work */
 }
 
 void show_progress(uint32_t done, uint32_t total)
