@@ -110,6 +110,16 @@ static unsigned device_select(const char *selector, const struct device_info *in
     return count;
 }
 
+static void explain_no_match(const char *selector, const struct device_info *infos, unsigned count,
+                             char *why)
+{
+    size_t used = (size_t)snprintf(why, DEVICE_WHY_BYTES,
+                                   "no device matches \"%.64s\"; there are:", selector);
+    for (unsigned i = 0; i < count && used < DEVICE_WHY_BYTES; i++)
+        used += (size_t)snprintf(why + used, DEVICE_WHY_BYTES - used, "%s %u %s", i ? "," : "", i,
+                                 infos[i].name);
+}
+
 static bool device_is_unified(cl_device_id id)
 {
     cl_bool unified = CL_FALSE;
@@ -130,7 +140,7 @@ int opencl_open(const char *selector, struct device **out, struct device_info *i
         device_describe(&found[i], &infos[i]);
     unsigned chosen = device_select(selector, infos, count);
     if (chosen == count) {
-        snprintf(why, DEVICE_WHY_BYTES, "no device matches \"%.64s\": see gpud --list", selector);
+        explain_no_match(selector, infos, count, why);
         return -1;
     }
     struct device *device = calloc(1, sizeof(*device));
