@@ -1,0 +1,142 @@
+/*
+ * errors_test.c: modules that must not load, each with one clear line, and nothing left of them.
+ */
+#include "stand_ins.h"
+
+#include "lib/kmodfile/kmodfile.h"
+
+/* Loads base's file after `damage` changed its manifest. */
+static int load_damaged(void (*damage)(struct kmod_manifest *manifest))
+{
+    struct kmodfile file;
+    size_t size;
+    uint8_t *data = fixture_read("base", &size);
+    int result;
+
+    assert_non_null(data);
+    assert_int_equal(kmodfile_decode(data, size, &file), KMODFILE_OK);
+    damage((struct kmod_manifest *)(data + (file.sections[file.manifest_section].bytes - data)));
+    archive_add("lib/modules/base.kmod", data, size);
+    result = module_load("base");
+    archive_reset();
+    free(data);
+    return result;
+}
+
+static void damage_abi(struct kmod_manifest *manifest)
+{
+    manifest->abi_version = 2;
+}
+
+static void damage_name(struct kmod_manifest *manifest)
+{
+    strcpy(manifest->name, "other");
+}
+
+static void damage_size(struct kmod_manifest *manifest)
+{
+    manifest->struct_size = 200;
+}
+
+static void damage_needs(struct kmod_manifest *manifest)
+{
+    memset(manifest->needs, 'x', sizeof(manifest->needs));
+}
+
+static void test_manifests(void **state)
+{
+    (void)state;
+    assert_int_equal(load_damaged(damage_abi), ERR_BAD_FORMAT);
+    assert_true(logged("module base: built for ABI 2, this kernel has 1: rebuild it"));
+    assert_int_equal(load_damaged(damage_name), ERR_BAD_FORMAT);
+    assert_true(logged("module base: its manifest calls it other: file and manifest must agree"));
+    assert_int_equal(load_damaged(damage_size), ERR_BAD_FORMAT);
+    assert_true(logged("module base: it has a manifest of another size: rebuild it"));
+    assert_int_equal(load_damaged(damage_needs), ERR_BAD_FORMAT);
+    assert_true(logged("module base: it has manifest needs that are not names"));
+    assert_int_equal(log_count(), 4);
+}
+
+static void test_not_a_module(void **state)
+{
+    (void)state;
+    assert_int_equal(module_load_bytes("#!/bin/sh\n", 10), ERR_BAD_FORMAT);
+    assert_true(logged("module (given as bytes): it is not an ELF file"));
+    assert_int_equal(module_load_bytes(NULL, 0), ERR_BAD_FORMAT);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_int_equal(module_load(""), ERR_INVALID);
+    assert_int_equal(module_load("../etc/passwd"), ERR_INVALID);
+    assert_int_equal(module_load("a_name_that_is_longer_than_32_characters"), ERR_INVALID);
+    assert_int_equal(log_count(), 3);
+    assert_int_equal(module_load("no_such"), ERR_NOT_FOUND);
+    assert_true(logged("module no_such: lib/modules/no_such.kmod is not in the boot archive"));
+    assert_int_equal(module_unload("no_such"), ERR_NOT_FOUND);
+    assert_true(logged("module no_such: it is not loaded"));
+}
+
+static void test_circle(void **state)
+{
+    (void)state;
+    assert_int_equal(module_load("circle_a"), ERR_INVALID);
+    assert_true(logged("module circle_a: it needs itself, by way of circle_b"));
+    assert_true(logged("module circle_a: cannot load circle_b, which it needs"));
+    assert_null(module_find("circle_a"));
+    assert_null(module_find("circle_b"));
+    assert_int_equal(module_unload("base"), OK);
+}
+
+static void test_missing_symbols(void **state)
+{
+    (void)state;
+    assert_int_equal(module_load("missing"), ERR_NOT_FOUND);
+    assert_true(logged("module missing: neither the kernel nor a module it needs exports "
+                       "nobody_has_this"));
+    assert_true(logged("nor_this"));
+
+    assert_int_equal(module_load("base"), OK);
+    assert_int_equal(module_load("undeclared"), ERR_NOT_FOUND);
+    assert_true(logged("module undeclared: neither the kernel nor a module it needs exports "
+                       "base_value"));
+    assert_int_equal(module_unload("base"), OK);
+}
+
+static void test_failing_init(void **state)
+{
+    (void)state;
+    assert_int_equal(module_load("failing"), ERR_LOST);
+    assert_true(noted("base init"));
+    assert_true(noted("failing init"));
+    assert_false(noted("failing exit"));
+    assert_true(logged("module failing: its init failed: connection lost"));
+    assert_null(module_find("failing"));
+    assert_int_equal(module_unload("base"), OK);
+}
+
+/* The last test: the module stays. */
+static void test_permanent(void **state)
+{
+    (void)state;
+    assert_int_equal(module_load("permanent"), OK);
+    assert_int_equal(module_unload("permanent"), ERR_UNSUPPORTED);
+    assert_true(logged("module permanent: it cannot be unloaded: it has no exit function"));
+    assert_non_null(module_find("permanent"));
+}
+
+int errors_run(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_manifests),
+        CASE(test_not_a_module),
+        CASE(test_names),
+        CASE(test_circle),
+        CASE(test_missing_symbols),
+        CASE(test_failing_init),
+        cmocka_unit_test_setup(test_permanent, reset),
+    };
+
+    return cmocka_run_group_tests_name("module errors", tests, NULL, NULL);
+}
