@@ -2,6 +2,7 @@
  * device.c: the devices there are, and what happens when one is lost.
  */
 #include <microlake/log.h>
+#include <microlake/module.h>
 
 #include "internal.h"
 
@@ -31,6 +32,7 @@ int gpu_device_register(const struct gpu_driver_ops *ops, void *driver, struct g
         return ERR_NO_MEMORY;
     d->ops = ops;
     d->driver = driver;
+    d->owner = module_of_address(ops);
     mutex_init(&d->start_lock);
     *out = d;
     spin_lock(&list_lock);
@@ -77,10 +79,13 @@ static struct gpu_device *device_claim(unsigned nth)
     list_for_each (it, &devices) {
         if (nth-- == 0) {
             found = list_entry(it, struct gpu_device, link);
-            found->users++;
             break;
         }
     }
+    if (found && found->owner && !module_ref(found->owner))
+        found = NULL;
+    if (found)
+        found->users++;
     spin_unlock(&list_lock);
     return found;
 }
@@ -102,6 +107,8 @@ void gpu_device_put(struct gpu_device *d)
 {
     spin_lock(&list_lock);
     d->users--;
+    if (d->owner)
+        module_unref(d->owner);
     spin_unlock(&list_lock);
 }
 

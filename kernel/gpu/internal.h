@@ -1,8 +1,8 @@
 /*
  * internal.h: what the files of kernel/gpu share. Nobody else includes it.
  *
- * Locks, outermost first: a device's start_lock, a context's lock (sleeping); then a device's lock
- * and a context's submit_lock (spinning, interrupts off), of which only one is held at a time.
+ * Locks, outermost first: a device's start_lock, a context's lock (sleeping); then a context's
+ * submit_lock, a device's lock (spinning, interrupts off).
  */
 #pragma once
 
@@ -67,6 +67,7 @@ struct gpu_device {
     struct list link; /* guarded by the list's lock */
     const struct gpu_driver_ops *ops;
     void *driver;
+    struct module *owner; /* of ops; held while there are users. NULL: the nucleus */
     struct mutex start_lock;
     bool started;                /* guarded by start_lock */
     struct vgpgpu_config config; /* constant once started */

@@ -2,6 +2,7 @@
  * main.c: brings devices and drivers together.
  */
 #include <microlake/log.h>
+#include <microlake/module.h>
 #include <microlake/wait.h>
 
 #include "internal.h"
@@ -10,6 +11,12 @@
 static struct mutex core_lock = MUTEX_INIT(core_lock);
 static struct list devices = LIST_INIT(devices); /* guarded by core_lock */
 static struct list drivers = LIST_INIT(drivers); /* guarded by core_lock */
+
+/* While a driver has a device, the module of the device's transport stays. */
+static struct module *transport_module(const struct virtio_device *d)
+{
+    return module_of_address(d->transport);
+}
 
 static void device_release_locked(struct virtio_device *d)
 {
@@ -23,7 +30,7 @@ static void match_locked(struct virtio_device *d, const struct virtio_driver *dr
 {
     int r;
 
-    if (d->driver || d->id != driver->id)
+    if (d->driver || d->id != driver->id || !module_ref(transport_module(d)))
         return;
     d->driver = driver;
     r = driver->probe(d);
@@ -31,6 +38,7 @@ static void match_locked(struct virtio_device *d, const struct virtio_driver *dr
         return;
     d->driver = NULL;
     device_release_locked(d);
+    module_unref(transport_module(d));
     if (r != ERR_NOT_FOUND)
         log_warn("%s: %s does not take it: %s", d->name, driver->name, status_name(r));
 }
@@ -42,6 +50,7 @@ static void unbind_locked(struct virtio_device *d)
     d->driver->remove(d);
     __atomic_store_n(&d->driver, NULL, __ATOMIC_RELEASE);
     device_release_locked(d);
+    module_unref(transport_module(d));
 }
 
 int virtio_driver_register(struct virtio_driver *driver)

@@ -156,6 +156,11 @@ bool virtio_queue_pending(struct virtio_queue *q)
     return vring_pending(&q->ring) || q->ring.broken;
 }
 
+unsigned virtio_queue_room(struct virtio_queue *q)
+{
+    return q->ring.broken ? 0 : q->ring.free_count;
+}
+
 bool virtio_queue_interrupts_enable(struct virtio_queue *q)
 {
     uint64_t flags = spin_lock_irqsave(&q->lock);

@@ -118,6 +118,9 @@ void virtio_queue_kick(struct virtio_queue *q); /* notifies the device if it wan
 int virtio_queue_take(struct virtio_queue *q, void **token, uint32_t *written);
 bool virtio_queue_pending(struct virtio_queue *q);
 
+/* Descriptors that are free; 0 when the ring is broken. */
+unsigned virtio_queue_room(struct virtio_queue *q);
+
 /* Interrupts start switched off. enable returns true when something is back already: take it. */
 bool virtio_queue_interrupts_enable(struct virtio_queue *q);
 void virtio_queue_interrupts_disable(struct virtio_queue *q);

@@ -1,0 +1,147 @@
+/*
+ * control.c: control requests. Many threads may have one outstanding; whoever finds finished ones
+ * takes them for all. Waiting spins a moment first, because the device answers small requests fast.
+ */
+#include <microlake/cpu.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+
+#include "driver.h"
+
+#define SPIN_NS   (30 * NS_PER_US)
+#define PERIOD_NS (2 * NS_PER_SEC)   /* how often a long wait looks whether the device lives */
+#define LIMIT_NS  (120 * NS_PER_SEC) /* builds take long, and requests stand behind them */
+
+/* Lies on the stack of the thread that waits, until `done`. */
+struct control_call {
+    struct vring_buffer buffers[2];
+    bool queued;
+    uint32_t written;
+    bool done; /* written last, with release order: the call may be gone right after */
+};
+
+static void call_done(struct control_call *call, uint32_t written)
+{
+    call->written = written;
+    __atomic_store_n(&call->done, true, __ATOMIC_RELEASE);
+}
+
+/* Takes back all that is finished. */
+static void control_drain(struct gpgpu *g)
+{
+    uint32_t written;
+    bool any = false;
+    void *call;
+    int r;
+
+    while ((r = virtio_queue_take(g->control, &call, &written)) == OK) {
+        call_done(call, written);
+        any = true;
+    }
+    if (any)
+        wait_wake_all(&g->control_sleepers.queue);
+    if (r == ERR_LOST)
+        gpgpu_lost(g);
+}
+
+void gpgpu_control_used(struct virtio_queue *q)
+{
+    control_drain(virtio_queue_context(q));
+}
+
+void gpgpu_control_lost(struct gpgpu *g)
+{
+    struct control_call *call;
+
+    while ((call = virtio_queue_reclaim(g->control)))
+        call_done(call, 0);
+    wait_wake_all(&g->control_sleepers.queue);
+}
+
+static bool call_finished(struct gpgpu *g, struct control_call *call)
+{
+    if (virtio_queue_pending(g->control))
+        control_drain(g);
+    return __atomic_load_n(&call->done, __ATOMIC_ACQUIRE);
+}
+
+/* Queues the call if there is room. True: it is queued, or never will be. */
+static bool call_queued(struct gpgpu *g, struct control_call *call)
+{
+    int r;
+
+    if (call->queued || call->done)
+        return true;
+    r = g->lost ? ERR_LOST : virtio_queue_add(g->control, call->buffers, 2, call);
+    if (r == ERR_AGAIN) {
+        if (virtio_queue_pending(g->control))
+            control_drain(g);
+        return false;
+    }
+    call->queued = r == OK;
+    if (r != OK)
+        call_done(call, 0);
+    else if (g->lost) /* meanwhile, and maybe too late for those who took everything back */
+        gpgpu_control_lost(g);
+    if (r == ERR_LOST)
+        gpgpu_lost(g);
+    return true;
+}
+
+/* Waits for one of the two conditions above; gives the device up after LIMIT_NS. */
+static void call_wait(struct gpgpu *g, struct control_call *call,
+                      bool (*condition)(struct gpgpu *g, struct control_call *call))
+{
+    uint64_t end = time_now() + LIMIT_NS;
+    int r;
+
+    sleepers_enter(&g->control_sleepers, g->control);
+    do {
+        r = WAIT_UNTIL(&g->control_sleepers.queue, condition(g, call), time_now() + PERIOD_NS, 0);
+        if (r == ERR_TIMED_OUT && time_now() >= end) {
+            log_error("virtio_gpgpu: a request was not answered in %llu s", LIMIT_NS / NS_PER_SEC);
+            gpgpu_lost(g);
+        }
+    } while (r == ERR_TIMED_OUT && gpgpu_alive(g) == OK);
+    sleepers_leave(&g->control_sleepers, g->control);
+}
+
+static void call_run(struct gpgpu *g, struct control_call *call)
+{
+    uint64_t end;
+
+    if (!call_queued(g, call))
+        call_wait(g, call, call_queued);
+    if (!call->queued)
+        return;
+    virtio_queue_kick(g->control);
+    for (end = time_now() + SPIN_NS; time_now() < end; cpu_relax())
+        if (call_finished(g, call))
+            return;
+    if (!call_finished(g, call))
+        call_wait(g, call, call_finished);
+    /* Loss marks every queued call as done, maybe on another CPU: the call must not go before. */
+    while (!call_finished(g, call))
+        cpu_relax();
+}
+
+int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes,
+                  struct vgpgpu_reply *reply, uint32_t reply_room)
+{
+    struct control_call call = {
+        .buffers = {{virt_to_phys(request), request_bytes, false},
+                    {virt_to_phys(reply), reply_room, true}},
+    };
+
+    if (g->lost)
+        return ERR_LOST;
+    call_run(g, &call);
+    if (!call.queued || g->lost)
+        return ERR_LOST;
+    if (call.written < sizeof(*reply) || reply->length > call.written - sizeof(*reply)) {
+        log_error("virtio_gpgpu: the device sent a malformed reply");
+        gpgpu_lost(g);
+        return ERR_LOST;
+    }
+    return OK;
+}

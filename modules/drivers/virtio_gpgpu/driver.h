@@ -1,0 +1,77 @@
+/*
+ * driver.h: what the files of the virtio-gpgpu driver share.
+ *
+ * The driver does not trust the device: a length, status or number that makes no sense ends in an
+ * error or in gpgpu_lost(), which resets the device and gives all waiters ERR_LOST.
+ */
+#pragma once
+
+#include <microlake/gpu.h>
+#include <microlake/wait.h>
+
+#include "modules/drivers/virtio/include/virtio.h"
+
+/* Threads that sleep until a queue gives something back; interrupts are on while there are some. */
+struct gpgpu_sleepers {
+    struct spinlock lock;
+    unsigned count; /* guarded by lock */
+    struct wait_queue queue;
+};
+
+struct gpgpu {
+    struct virtio_device *virtio;
+    struct gpu_device *gpu;
+    struct thread *starter; /* starts the device in the background */
+    struct vgpgpu_config config;
+    struct virtio_queue *control, *submit, *event;
+    struct gpgpu_sleepers control_sleepers, submit_sleepers;
+    struct vgpgpu_event *events; /* one page, shared with the device */
+    bool ready;                  /* set once the queues are there */
+    bool lost;                   /* set once */
+};
+
+/* The device is of no use any more. Any context. */
+void gpgpu_lost(struct gpgpu *g);
+
+/* ERR_LOST, and all that belongs to it, when the device has given up. Thread context. */
+int gpgpu_alive(void *driver);
+
+/* Around a sleep on a queue's sleepers. */
+void sleepers_enter(struct gpgpu_sleepers *s, struct virtio_queue *q);
+void sleepers_leave(struct gpgpu_sleepers *s, struct virtio_queue *q);
+
+/* ---- control.c
+ * ----------------------------------------------------------------------------------- */
+
+/*
+ * One control request: `request` and `reply` are heap memory. Sleeps. OK when the device answered
+ * with at least a reply's header and a payload length that fits what it wrote; the status in it is
+ * the caller's to look at. ERR_LOST, ERR_INVALID.
+ */
+int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes,
+                  struct vgpgpu_reply *reply, uint32_t reply_room);
+void gpgpu_control_used(struct virtio_queue *q);
+void gpgpu_control_lost(struct gpgpu *g);
+
+/* ---- objects.c: gpu_driver_ops
+ * -------------------------------------------------------------------- */
+
+int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page);
+int gpgpu_context_destroy(void *driver, uint32_t context);
+int gpgpu_create(void *driver, struct gpu_create *what);
+int gpgpu_destroy(void *driver, uint32_t context, enum gpu_object_kind kind, uint32_t id);
+
+/* ---- submit.c
+ * ------------------------------------------------------------------------------------ */
+
+int gpgpu_submit(void *driver, struct vgpgpu_submit *batch);
+int gpgpu_submit_wait(void *driver);
+void gpgpu_submit_reap(struct gpgpu *g); /* frees batches that the device has read */
+void gpgpu_submit_used(struct virtio_queue *q);
+void gpgpu_submit_lost(struct gpgpu *g);
+
+/* ---- event.c
+ * ------------------------------------------------------------------------------------- */
+
+int gpgpu_events_start(struct gpgpu *g);
+void gpgpu_event_used(struct virtio_queue *q);

@@ -1,0 +1,61 @@
+/*
+ * event.c: the event queue. Its buffers are always with the device, and its interrupts always on.
+ */
+#include <microlake/log.h>
+#include <microlake/memory.h>
+
+#include "driver.h"
+
+#define EVENTS 32u
+
+static int event_give(struct gpgpu *g, struct vgpgpu_event *event)
+{
+    struct vring_buffer buffer = {virt_to_phys(event), sizeof(*event), true};
+
+    return virtio_queue_add(g->event, &buffer, 1, event);
+}
+
+int gpgpu_events_start(struct gpgpu *g)
+{
+    paddr_t page = frame_alloc(0, FRAME_ZERO);
+
+    if (!page)
+        return ERR_NO_MEMORY;
+    g->events = phys_to_virt(page);
+    for (unsigned i = 0; i < EVENTS; i++)
+        if (event_give(g, &g->events[i]) != OK)
+            break;
+    virtio_queue_interrupts_enable(g->event);
+    return OK;
+}
+
+static void event_handle(struct gpgpu *g, const struct vgpgpu_event *event)
+{
+    if (event->type == VGPGPU_EVENT_FENCE) {
+        gpu_fence_event(g->gpu, event->context);
+    } else if (event->type == VGPGPU_EVENT_LOST) {
+        log_error("virtio_gpgpu: the device says that it is lost");
+        gpgpu_lost(g);
+    }
+}
+
+void gpgpu_event_used(struct virtio_queue *q)
+{
+    struct gpgpu *g = virtio_queue_context(q);
+    struct vgpgpu_event event;
+    uint32_t written;
+    void *token;
+    int r;
+
+    while ((r = virtio_queue_take(q, &token, &written)) == OK) {
+        memcpy(&event, token, sizeof(event));
+        if (!g->lost)
+            event_give(g, token);
+        if (written >= sizeof(event))
+            event_handle(g, &event);
+    }
+    if (r == ERR_LOST)
+        gpgpu_lost(g);
+    else
+        virtio_queue_kick(q);
+}

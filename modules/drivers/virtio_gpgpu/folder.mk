@@ -1,0 +1,5 @@
+DIR := modules/drivers/virtio_gpgpu
+NAME := virtio_gpgpu
+SRCS := main.c control.c objects.c submit.c event.c
+NEEDS := lib/vring modules/drivers/virtio
+include tools/build/kmod.mk
