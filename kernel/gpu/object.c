@@ -98,7 +98,7 @@ static int buffer_check(struct gpu_context *ctx, uint64_t size, uint32_t flags)
     if (size == 0 || (flags != VGPGPU_BUFFER_GUEST && flags != VGPGPU_BUFFER_DEVICE))
         return ERR_INVALID;
     if (size > ctx->device->config.max_buffer || size > UINT64_MAX - PAGE_SIZE)
-        return ERR_LIMIT;
+        return ERR_RANGE;
     return OK;
 }
 
@@ -165,7 +165,7 @@ int gpu_buffer_wrap(struct gpu_context *ctx, uint64_t size, const struct vgpgpu_
     if (r != OK)
         return r;
     if (count == 0 || count > ctx->device->config.max_segments)
-        return count ? ERR_LIMIT : ERR_INVALID;
+        return count ? ERR_RANGE : ERR_INVALID;
     b = kzalloc(sizeof(*b));
     if (!b)
         return ERR_NO_MEMORY;
@@ -224,7 +224,7 @@ int gpu_program_build(struct gpu_context *ctx, const struct gpu_program_source *
         return ERR_INVALID;
     if ((uint64_t)source->source_bytes + source->options_bytes >
         ctx->device->config.max_program_bytes)
-        return ERR_LIMIT;
+        return ERR_RANGE;
     return object_create(ctx, &what, &present, id);
 }
 

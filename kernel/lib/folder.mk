@@ -1,4 +1,4 @@
 DIR := kernel/lib
-SRCS := string.c format.c status.c chacha20.c random.c
+SRCS := string.c format.c status.c chacha20.c random.c treap.c log.c
 NEEDS :=
 include tools/build/nucleus.mk

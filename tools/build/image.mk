@@ -1,6 +1,19 @@
 # What a machine boots: the nucleus and the boot archive.
 
 # ---- nucleus ---------------------------------------------------------------------------------
+include tools/build/exports.mk
+
+NUCLEUS_OBJS := $(call objects,k,$(NUCLEUS_SRCS) $(sort $(call needs_srcs,$(NUCLEUS_NEEDS))))
+NUCLEUS_LD := kernel/arch/x86/kernel.ld
+NUCLEUS_LINK = ld -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T $(NUCLEUS_LD)
+
+$(BUILD)/gen/nucleus.first: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_EMPTY_OBJ) $(NUCLEUS_LD)
+	$(Q)$(NUCLEUS_LINK) -o $@ $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_EMPTY_OBJ)
+# microlake.elf.full carries the debugging information for gdb.
+$(BUILD)/microlake.elf: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_OBJ) $(NUCLEUS_LD)
+	$(Q)$(NUCLEUS_LINK) -o $@.full $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_OBJ)
+	$(Q)objcopy --strip-all $@.full $@
+ALL += $(BUILD)/microlake.elf
 
 # ---- boot archive ----------------------------------------------------------------------------
 # lib/modules/NAME.kmod from KMODS; DEST:SOURCE pairs from GUEST_PROGRAMS (mode 755) and from

@@ -44,6 +44,7 @@ struct thread {
     struct list all_link;      /* guarded by the thread table's lock */
 
     /* waiting */
+    bool dead;                 /* it has ended; set before exit_queue is woken */
     bool interrupted;          /* thread_interrupt() was called; cleared by thread_interrupt_clear() */
     bool wait_interruptible;   /* guarded by wake_lock */
     struct wait_queue exit_queue;

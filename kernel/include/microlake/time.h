@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include <microlake/list.h>
+#include <microlake/treap.h>
 #include <microlake/types.h>
 
 #define TIME_NEVER UINT64_MAX
@@ -20,7 +20,7 @@ uint64_t time_from_tsc(uint64_t tsc);
 
 /* A one-shot timer. The callback runs in interrupt context on the CPU that armed it. */
 struct timer {
-    struct list link;     /* guarded by the owning CPU's timer lock */
+    struct treap_node node; /* guarded by the timer lock of the CPU that armed it */
     uint64_t due;         /* time_now() value */
     void (*expired)(struct timer *t);
     unsigned cpu;

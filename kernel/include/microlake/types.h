@@ -28,9 +28,9 @@ typedef uint64_t vaddr_t; /* virtual address of user space, never dereferenced d
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 #define __noreturn     __attribute__((noreturn))
 
-#define NS_PER_US  1000ull
-#define NS_PER_MS  1000000ull
-#define NS_PER_SEC 1000000000ull
+#define NS_PER_US  1000ul
+#define NS_PER_MS  1000000ul
+#define NS_PER_SEC 1000000000ul
 
 /*
  * The one list of results inside Micro-LAKE: 0 or a negative code. The Linux personality translates

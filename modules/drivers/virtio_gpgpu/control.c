@@ -99,7 +99,7 @@ static void call_wait(struct gpgpu *g, struct control_call *call,
     do {
         r = WAIT_UNTIL(&g->control_sleepers.queue, condition(g, call), time_now() + PERIOD_NS, 0);
         if (r == ERR_TIMED_OUT && time_now() >= end) {
-            log_error("virtio_gpgpu: a request was not answered in %llu s", LIMIT_NS / NS_PER_SEC);
+            log_error("virtio_gpgpu: a request was not answered in %lu s", LIMIT_NS / NS_PER_SEC);
             gpgpu_lost(g);
         }
     } while (r == ERR_TIMED_OUT && gpgpu_alive(g) == OK);

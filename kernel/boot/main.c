@@ -1,0 +1,85 @@
+/*
+ * main.c: the order in which Micro-LAKE comes up. Each step may use the ones before it.
+ */
+#include <arch/arch.h>
+#include <arch/x86.h>
+#include <microlake/boot.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+#include <microlake/module.h>
+#include "archive.h"
+#include "boot_internal.h"
+#include "kernel/mm/mm.h"
+#include "kernel/thread/sched.h"
+#include "kernel/time/time_internal.h"
+
+#define STATUS_NO_MAIN 127
+
+static int (*main_run)(void);
+
+void boot_set_main(int (*run)(void))
+{
+    main_run = run;
+}
+
+static void stats_report(void)
+{
+    struct memory_stats m;
+    struct module_info info;
+    struct policy_info policy;
+
+    memory_stats(&m);
+    host_stat("memory.total_kib=%lu", m.total >> 10);
+    host_stat("memory.used_kib=%lu", (m.total - m.free) >> 10);
+    host_stat("cpus=%u", cpu_count());
+    for (unsigned i = 0; module_info(i, &info) == OK; i++)
+        host_stat("module.%s=%s, %zu KiB", info.name, info.version, info.size >> 10);
+    for (unsigned i = 0; policy_info("sched", i, &policy) == OK; i++)
+        host_stat("policy.sched.%s=%s%lu decisions", policy.name, policy.active ? "active, " : "",
+                  policy.calls);
+    host_stat("policy.sched.switches=%lu", policy_switches("sched"));
+}
+
+/* The boot thread, from here on an ordinary one. */
+static void boot_continue(void) __noreturn;
+static void boot_continue(void)
+{
+    unsigned status = STATUS_NO_MAIN;
+    struct memory_stats m;
+
+    module_load_boot();
+    memory_stats(&m);
+    host_stat("memory.boot_kib=%lu", (m.total - m.free) >> 10);
+    log_info("boot: %lu us to the end of start-up, %lu KiB in use", time_now() / NS_PER_US,
+             (m.total - m.free) >> 10);
+    if (main_run)
+        status = (unsigned)main_run() & 0xff;
+    else
+        log_error("boot: no personality in the boot archive: nobody can run '%s'", boot_command());
+    stats_report();
+    machine_exit(status);
+}
+
+void kernel_start(uint32_t start_info)
+{
+    cpu_init_boot();
+    serial_init();
+    boot_info_read(start_info);
+    boot_options_init();
+    log_init();
+    frame_init();
+    kva_init();
+    paging_init();
+    user_access_init();
+    apic_init_boot();
+    time_init_early();
+    cpus[0]->apic_id = apic_id_read();
+    boot_archive_init();
+    sched_init();
+    smp_start();
+    time_init();
+    apic_init_this();
+    interrupts_on();
+    preempt_enable();
+    boot_continue();
+}

@@ -1,0 +1,45 @@
+/*
+ * aspace.h: the inside of address spaces, for kernel/mm only.
+ */
+#pragma once
+
+#include <arch/arch.h>
+#include <microlake/aspace.h>
+#include <microlake/treap.h>
+#include <microlake/wait.h>
+
+struct mapping {
+    struct treap_node node; /* key: start */
+    vaddr_t start, end;
+    unsigned prot, flags;
+    struct memobj *obj; /* NULL: zeroed private memory */
+    uint64_t offset;    /* of start in obj */
+};
+
+struct aspace {
+    struct mutex lock;     /* guards the mappings and the user half of the tables */
+    struct treap mappings; /* struct mapping by start */
+    paddr_t root;
+    uint32_t refs;
+    cpu_mask_t cpus; /* CPUs that may hold translations; any CPU sets its own bit */
+    vaddr_t top;     /* mappings without a wish go below this */
+    vaddr_t next;    /* where the last such one began */
+    uint64_t mapped, resident; /* bytes; guarded by lock */
+};
+
+struct mapping *mapping_at(struct aspace *as, vaddr_t at);
+struct mapping *mapping_from(struct aspace *as, vaddr_t at); /* first that ends above at */
+
+/* Entries are 0, present, or kept: a frame whose mapping's protection allows no access. */
+static inline bool entry_used(pte_t e)
+{
+    return e != 0;
+}
+
+/* The protection bits that an entry of mapping m may have, by what the entry refers to. */
+pte_t entry_bits(const struct mapping *m, pte_t what, paddr_t pa);
+
+/* Clears every entry of [start, end) and gives the frames back. Caller holds the lock. */
+void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end);
+
+int fault_locked(struct aspace *as, vaddr_t address, unsigned access);

@@ -1,0 +1,5 @@
+# Memory: frames, heap, kernel mappings, memory objects, address spaces, faults, user access.
+DIR := kernel/mm
+SRCS := frame.c heap.c kva.c memobj.c aspace.c fault.c user_access.c
+NEEDS :=
+include tools/build/nucleus.mk

@@ -1,0 +1,250 @@
+/*
+ * memobj.c: memory objects: where the pages of mappings come from.
+ *
+ * Anonymous and pager-backed objects keep their pages in a radix tree of 512-entry nodes. A physical
+ * object computes them. obj->lock guards the tree and the size; filling a page happens under it, so
+ * each page is filled once.
+ */
+#include <microlake/aspace.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+#include <microlake/wait.h>
+#include "memobj.h"
+
+#define NODE_SLOTS 512
+#define NODE_BITS  9
+
+static struct memobj *memobj_create(enum memobj_kind kind, uint64_t size)
+{
+    struct memobj *obj = kzalloc(sizeof(*obj));
+
+    if (!obj)
+        return NULL;
+    obj->kind = kind;
+    obj->refs = 1;
+    obj->size = size;
+    mutex_init(&obj->lock);
+    return obj;
+}
+
+int memobj_create_anon(uint64_t size, struct memobj **out)
+{
+    *out = memobj_create(MEMOBJ_ANON, size);
+    return *out ? OK : ERR_NO_MEMORY;
+}
+
+int memobj_create_pager(uint64_t size, const struct pager_ops *ops, void *pager, struct memobj **out)
+{
+    *out = memobj_create(MEMOBJ_PAGER, size);
+    if (!*out)
+        return ERR_NO_MEMORY;
+    (*out)->ops = ops;
+    (*out)->pager = pager;
+    return OK;
+}
+
+int memobj_create_phys(paddr_t base, uint64_t size, struct memobj **out)
+{
+    if (base & PAGE_MASK)
+        return ERR_INVALID;
+    *out = memobj_create(MEMOBJ_PHYS, size);
+    if (!*out)
+        return ERR_NO_MEMORY;
+    (*out)->base = base;
+    return OK;
+}
+
+void memobj_ref(struct memobj *obj)
+{
+    __atomic_fetch_add(&obj->refs, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t memobj_size(const struct memobj *obj)
+{
+    return obj->size;
+}
+
+/* Frees pages with index >= first below a node; true when the node is empty then. */
+static bool node_free(uint64_t *node, unsigned level, uint64_t base, uint64_t first)
+{
+    uint64_t span = 1ul << (NODE_BITS * level);
+    bool empty = true;
+
+    for (unsigned i = 0; i < NODE_SLOTS; i++) {
+        uint64_t at = base + i * span;
+
+        if (!node[i])
+            continue;
+        if (at + span <= first) {
+            empty = false;
+        } else if (level == 0) {
+            frame_unref(node[i]);
+            node[i] = 0;
+        } else if (node_free(phys_to_virt(node[i]), level - 1, at, first)) {
+            frame_free(node[i], 0);
+            node[i] = 0;
+        } else {
+            empty = false;
+        }
+    }
+    return empty;
+}
+
+static void pages_free(struct memobj *obj, uint64_t first)
+{
+    if (obj->root && node_free(phys_to_virt(obj->root), obj->levels - 1, 0, first)) {
+        frame_free(obj->root, 0);
+        obj->root = 0;
+        obj->levels = 0;
+    }
+}
+
+void memobj_unref(struct memobj *obj)
+{
+    if (__atomic_sub_fetch(&obj->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    pages_free(obj, 0);
+    if (obj->ops && obj->ops->closed)
+        obj->ops->closed(obj->pager);
+    kfree(obj);
+}
+
+int memobj_resize(struct memobj *obj, uint64_t size)
+{
+    if (obj->kind == MEMOBJ_PHYS)
+        return ERR_UNSUPPORTED;
+    mutex_lock(&obj->lock);
+    if (size < obj->size)
+        pages_free(obj, ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
+    obj->size = size;
+    mutex_unlock(&obj->lock);
+    return OK;
+}
+
+static bool tree_grow(struct memobj *obj, uint64_t index)
+{
+    while (!obj->root || index >> (NODE_BITS * obj->levels)) {
+        paddr_t pa = frame_alloc(0, FRAME_ZERO);
+
+        if (!pa)
+            return false;
+        if (obj->root)
+            *(uint64_t *)phys_to_virt(pa) = obj->root;
+        obj->root = pa;
+        obj->levels++;
+    }
+    return true;
+}
+
+/* The slot of page `index`; NULL: no memory for the nodes. */
+static uint64_t *tree_slot(struct memobj *obj, uint64_t index)
+{
+    uint64_t *node;
+
+    if (!tree_grow(obj, index))
+        return NULL;
+    node = phys_to_virt(obj->root);
+    for (unsigned l = obj->levels - 1; l > 0; l--) {
+        uint64_t *slot = &node[index >> (NODE_BITS * l) & (NODE_SLOTS - 1)];
+
+        if (!*slot)
+            *slot = frame_alloc(0, FRAME_ZERO);
+        if (!*slot)
+            return NULL;
+        node = phys_to_virt(*slot);
+    }
+    return &node[index & (NODE_SLOTS - 1)];
+}
+
+static int page_fill(struct memobj *obj, uint64_t index, uint64_t *slot)
+{
+    paddr_t pa = frame_alloc(0, FRAME_ZERO);
+    int r = OK;
+
+    if (!pa)
+        return ERR_NO_MEMORY;
+    if (obj->kind == MEMOBJ_PAGER)
+        r = obj->ops->fill(obj->pager, index, phys_to_virt(pa));
+    if (r == OK)
+        *slot = pa;
+    else
+        frame_free(pa, 0);
+    return r;
+}
+
+/* The page and, for counted frames, a reference: so that a truncation in between does no harm. */
+int memobj_page_get(struct memobj *obj, uint64_t index, paddr_t *out, bool *counted)
+{
+    uint64_t *slot;
+    int r = OK;
+
+    *counted = false;
+    if (index >= ALIGN_UP(obj->size, PAGE_SIZE) / PAGE_SIZE)
+        return ERR_RANGE;
+    if (obj->kind == MEMOBJ_PHYS) {
+        *out = obj->base + index * PAGE_SIZE;
+        return OK;
+    }
+    if (obj->kind == MEMOBJ_PAGER && obj->ops->frame)
+        return obj->ops->frame(obj->pager, index, out);
+    mutex_lock(&obj->lock);
+    slot = tree_slot(obj, index);
+    if (!slot)
+        r = ERR_NO_MEMORY;
+    else if (!*slot)
+        r = page_fill(obj, index, slot);
+    if (r == OK) {
+        *out = *slot;
+        frame_ref(*out);
+        *counted = true;
+    }
+    mutex_unlock(&obj->lock);
+    return r;
+}
+
+int memobj_page(struct memobj *obj, uint64_t index, paddr_t *out)
+{
+    bool counted;
+    int r = memobj_page_get(obj, index, out, &counted);
+
+    if (r == OK && counted)
+        frame_unref(*out);
+    return r;
+}
+
+static int memobj_copy(struct memobj *obj, uint64_t offset, void *data, size_t size, bool write)
+{
+    char *p = data;
+
+    if (offset > obj->size || size > obj->size - offset)
+        return ERR_RANGE;
+    while (size) {
+        size_t in = offset & PAGE_MASK, n = MIN(size, PAGE_SIZE - in);
+        paddr_t pa;
+        bool counted;
+        int r = memobj_page_get(obj, offset / PAGE_SIZE, &pa, &counted);
+
+        if (r != OK)
+            return r;
+        if (write)
+            memcpy((char *)phys_to_virt(pa) + in, p, n);
+        else
+            memcpy(p, (char *)phys_to_virt(pa) + in, n);
+        if (counted)
+            frame_unref(pa);
+        p += n;
+        offset += n;
+        size -= n;
+    }
+    return OK;
+}
+
+int memobj_read(struct memobj *obj, uint64_t offset, void *dst, size_t size)
+{
+    return memobj_copy(obj, offset, dst, size, false);
+}
+
+int memobj_write(struct memobj *obj, uint64_t offset, const void *src, size_t size)
+{
+    return memobj_copy(obj, offset, (void *)src, size, true);
+}

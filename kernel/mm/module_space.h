@@ -1,0 +1,14 @@
+/*
+ * module_space.h: memory for loadable modules, within 2 GiB of the nucleus. Thread context.
+ */
+#pragma once
+
+#include <microlake/types.h>
+
+/* Zeroed pages, readable and writable, not executable. NULL: no memory. */
+void *module_space_alloc(size_t pages);
+
+/* Changes protection (enum map_prot of aspace.h). Writable and executable at once is refused. */
+int module_space_protect(void *va, size_t pages, unsigned prot);
+
+void module_space_free(void *va, size_t pages);

@@ -1,0 +1,5 @@
+# Decisions that modules may take, and their containment.
+DIR := kernel/policy
+SRCS := policy.c guard.c
+NEEDS :=
+include tools/build/nucleus.mk

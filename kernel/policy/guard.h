@@ -1,0 +1,35 @@
+/*
+ * guard.h: calls into policies that come back whatever the policy does.
+ *
+ *     switch (guard_begin(&cpu->guard)) {
+ *     case 0:       call the policy; guard_end(); break;
+ *     default:      it went wrong: the value less 1 is the enum policy_fault_kind
+ *     }
+ *
+ * A guarded call runs with preemption off and interrupts on. A processor exception or a timer
+ * interrupt beyond the budget abandons it at once, wherever it is, and guard_begin() returns again.
+ * So what is called must hold nothing: no locks, no references, no half-made change of the kernel's.
+ */
+#pragma once
+
+#include <arch/arch.h>
+#include <microlake/policy.h>
+
+/* A decision takes microseconds; an emulated machine on a busy host can lose many milliseconds. */
+#define GUARD_BUDGET_NS (20 * NS_PER_MS)
+
+void guard_prepare(struct guard *g);
+
+/* Must be a macro: the frame that guard_save() notes has to be the caller's, and still alive. */
+#define guard_begin(g) (guard_prepare(g), guard_save(g))
+
+static inline void guard_end(struct guard *g)
+{
+    g->active = false;
+}
+
+/* From an exception: true when it was inside a guarded call; regs then lead to guard_begin(). */
+bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind);
+
+/* From an interrupt: abandons a guarded call that is over its budget. */
+void guard_check_budget(struct user_regs *regs);

@@ -1,0 +1,5 @@
+# Threads, waiting, and the mechanism of scheduling.
+DIR := kernel/thread
+SRCS := thread.c sched.c round_robin.c wait.c spinlock.c
+NEEDS :=
+include tools/build/nucleus.mk

@@ -1,0 +1,36 @@
+/*
+ * sched.h: the scheduler's mechanism, for the nucleus only.
+ *
+ * Each CPU owns its queue: nobody else touches it, so it needs no lock, and policies run with
+ * interrupts on. Whoever wakes a thread posts it to a CPU (a lock-free list) and interrupts that CPU
+ * if it is another one. Threads move between CPUs only through such posts: an idle CPU asks, the
+ * owner gives.
+ */
+#pragma once
+
+#include <arch/cpu_local.h>
+#include <microlake/thread.h>
+
+/* Lets another thread run if it should; the caller stays ready. Interrupts on, preemption enabled. */
+void sched_preempt(void);
+
+/* Switches away from a thread that has set its state to BLOCKED or DEAD. Preemption disabled once. */
+void sched_block(void);
+
+/* BLOCKED or NEW to READY, on a CPU of the scheduler's choice. False when it was not waiting. Any
+ * context. */
+bool sched_wake(struct thread *t);
+
+void sched_init(void);                                        /* boot CPU: the current code becomes a thread */
+int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top);   /* before another CPU starts */
+void sched_start_ap(struct cpu *c) __noreturn;               /* on that CPU */
+
+/* Makes the class "sched"'s policy p the one every CPU obeys; waits until they do. Thread context. */
+void sched_policy_activate(struct policy *p);
+
+/* The built-in round robin (round_robin.c). */
+extern struct policy sched_round_robin;
+
+/* Between sched.c and thread.c. */
+void thread_switched_out(struct thread *t); /* its CPU has left it */
+void thread_switch_state(struct thread *from, struct thread *to);
