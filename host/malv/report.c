@@ -27,15 +27,20 @@ static void text_copy(char out[REPORT_TEXT], const char *text, size_t length)
     out[length] = '\0';
 }
 
+bool report_has_mark(const struct report *report, const char *name)
+{
+    for (unsigned i = 0; i < report->mark_count; i++)
+        if (!strcmp(report->marks[i].name, name))
+            return true;
+    return false;
+}
+
 void report_mark(struct report *report, const char *name, size_t length)
 {
     char text[REPORT_TEXT];
     uint64_t now = monotonic_ns();
     text_copy(text, name, length);
-    for (unsigned i = 0; i < report->mark_count; i++)
-        if (!strcmp(report->marks[i].name, text))
-            return;
-    if (report->mark_count == REPORT_ENTRIES)
+    if (report_has_mark(report, text) || report->mark_count == REPORT_ENTRIES)
         return;
     memcpy(report->marks[report->mark_count].name, text, sizeof(text));
     report->marks[report->mark_count++].after_ns = now - report->start_ns;

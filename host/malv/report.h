@@ -33,6 +33,8 @@ uint64_t monotonic_ns(void);
 /* Notes that the machine reached a moment now; only the first of a name counts. */
 void report_mark(struct report *report, const char *name, size_t length);
 
+bool report_has_mark(const struct report *report, const char *name);
+
 /* Notes "name=value"; the last of a name counts. */
 void report_stat(struct report *report, const char *text, size_t length);
 

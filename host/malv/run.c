@@ -38,6 +38,7 @@ struct run {
     int signal_fd;
     bool stdin_open; /* there may be more to forward */
     bool heard;      /* the machine has sent something: its channel is up */
+    bool complained; /* something came for standard error */
     bool answered;   /* the exit frame came */
     bool over;
     int status;
@@ -89,6 +90,7 @@ static void frame_handle(void *context, uint8_t type, const uint8_t *payload, si
         output_write(run, STDOUT_FILENO, payload, length);
         break;
     case HOSTCTL_STDERR:
+        run->complained = true;
         output_write(run, STDERR_FILENO, payload, length);
         break;
     case HOSTCTL_MARK:
@@ -155,9 +157,19 @@ static void outgoing_write(struct run *run)
         run->outgoing_at += (size_t)count;
 }
 
+/* Where the command never started and nobody said why, the kernel's log may. */
+static void command_check(const struct run *run)
+{
+    if (!run->status || run->complained || report_has_mark(&run->report, MARK_FIRST_USER))
+        return;
+    console_tail(&run->console, LAST_LINES);
+    message("the machine could not start %s", run->options->command[0]);
+}
+
 static void qemu_gone(struct run *run)
 {
     if (run->answered) {
+        command_check(run);
         run_finish(run, run->status);
         return;
     }
