@@ -3,7 +3,8 @@
  */
 #include "fair.h"
 
-#define RAN_MOST (10 * NS_PER_SEC) /* keeps products in 64 bits; no turn is that long */
+#define RAN_MOST   (10 * NS_PER_SEC) /* keeps products in 64 bits; no turn is that long */
+#define BURST_MOST (10 * NS_PER_SEC)
 
 /* Real nanoseconds as virtual time of a weight. */
 static uint64_t virtual_of(uint64_t ns, uint64_t weight)
@@ -110,10 +111,15 @@ static void lag_keep(struct sched_queue *q, struct fair_state *s)
     s->cpu = (uint16_t)q->cpu;
 }
 
-/* The lag it comes back with: what it owed has been paid as far as the others went on meanwhile. */
+/*
+ * The lag it comes back with: what it owed has been paid as far as the others went on meanwhile. An
+ * entity that slept while another policy was active brings that one's data: whatever it says, the
+ * limit holds.
+ */
 static int64_t lag_now(struct sched_queue *q, const struct fair_state *s)
 {
-    int64_t lag = s->away.lag;
+    int64_t limit = (int64_t)virtual_of(FAIR_LAG_LIMIT, s->weight);
+    int64_t lag = clamp(s->away.lag, -limit, limit);
     int64_t passed = (int64_t)(fair_virtual_time(fair_queue(q)) - s->away.vqueue);
 
     if (lag < 0 && s->cpu == q->cpu && passed > 0)
@@ -121,18 +127,25 @@ static int64_t lag_now(struct sched_queue *q, const struct fair_state *s)
     return lag;
 }
 
+static void burst_end(struct fair_state *s)
+{
+    uint64_t average = MIN(s->burst_average, BURST_MOST), burst = MIN(s->burst, BURST_MOST);
+
+    s->burst_average = average ? (3 * average + burst) / 4 : burst;
+    s->burst = 0;
+}
+
 /* Gives an entity that comes from outside its place in virtual time. */
 static void entity_place(struct sched_queue *q, struct sched_entity *e)
 {
     struct fair_queue *f = fair_queue(q);
     struct fair_state *s = fair_state(e);
-    int64_t lag = e->flags & (SCHED_NEW | SCHED_ADOPTED) ? 0 : lag_now(q, s);
+    int64_t lag;
 
-    if (e->flags & SCHED_WAKEUP) {
-        s->burst_average = s->burst_average ? (3 * s->burst_average + s->burst) / 4 : s->burst;
-        s->burst = 0;
-    }
     s->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
+    lag = e->flags & (SCHED_NEW | SCHED_ADOPTED) ? 0 : lag_now(q, s);
+    if (e->flags & SCHED_WAKEUP)
+        burst_end(s);
     /* Its coming moves the mean towards it: stretched, the lag is right afterwards. */
     if (f->weight != 0)
         lag += lag * (int64_t)s->weight / (int64_t)f->weight;
@@ -147,7 +160,7 @@ static void entity_return(struct sched_queue *q, struct sched_entity *e)
 
     s->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
     if (e->flags & SCHED_YIELDED)
-        s->deadline += virtual_of(request_length(q, s), s->weight);
+        s->deadline = s->vruntime + 2 * virtual_of(request_length(q, s), s->weight);
     else if (!virtual_before(s->vruntime, s->deadline))
         request_begin(q, s);
 }
@@ -221,10 +234,12 @@ void fair_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran)
 uint64_t fair_slice(struct sched_queue *q, struct sched_entity *e)
 {
     const struct fair_state *s = fair_state(e);
+    uint64_t request = request_length(q, s);
 
     if (!virtual_before(s->vruntime, s->deadline))
-        return request_length(q, s);
-    return MAX((s->deadline - s->vruntime) * s->weight / FAIR_WEIGHT_MAX, FAIR_REQUEST_LEAST);
+        return request;
+    return clamp((int64_t)((s->deadline - s->vruntime) * s->weight / FAIR_WEIGHT_MAX),
+                 FAIR_REQUEST_LEAST, (int64_t)request);
 }
 
 bool fair_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running)
