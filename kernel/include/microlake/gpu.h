@@ -6,6 +6,9 @@
  * commands (uapi/virtio_gpgpu.h) carry. lib/gpucmd writes commands. docs/gpu-in-the-kernel.md has
  * an example.
  *
+ * ERR_RANGE is more than the device allows of something, ERR_LIMIT that all numbers are taken,
+ * ERR_LOST that the device is gone for good.
+ *
  * Thread context, may sleep, unless said otherwise. A context may be used from several threads at
  * once; only gpu_context_close() must be the last call.
  */
@@ -40,7 +43,7 @@ int gpu_object_destroy(struct gpu_context *ctx, enum gpu_object_kind kind, uint3
 /*
  * Creates a buffer of `size` bytes. VGPGPU_BUFFER_GUEST: zeroed pages of this machine, in the
  * largest contiguous blocks to be had. VGPGPU_BUFFER_DEVICE: memory of the device. ERR_INVALID,
- * ERR_LIMIT, ERR_NO_MEMORY, ERR_LOST.
+ * ERR_RANGE, ERR_LIMIT, ERR_NO_MEMORY, ERR_LOST.
  */
 int gpu_buffer_create(struct gpu_context *ctx, uint64_t size, uint32_t flags, uint32_t *id);
 
@@ -67,7 +70,7 @@ struct gpu_program_source {
     uint32_t log_bytes;
 };
 
-/* ERR_BUILD: the log says why. ERR_UNSUPPORTED, ERR_LIMIT, ERR_TIMED_OUT, ERR_LOST. */
+/* ERR_BUILD: the log says why. ERR_UNSUPPORTED, ERR_RANGE, ERR_TIMED_OUT, ERR_LOST. */
 int gpu_program_build(struct gpu_context *ctx, const struct gpu_program_source *source,
                       uint32_t *id);
 

@@ -1,0 +1,5 @@
+DIR := modules/drivers/hostctl
+NAME := hostctl
+SRCS := main.c transmit.c receive.c
+NEEDS :=
+include tools/build/kmod.mk

@@ -1,0 +1,127 @@
+/*
+ * main.c: the control channel to the launcher: standard streams, time marks, figures, exit status.
+ *
+ * Option hostctl=off leaves the port alone.
+ */
+#include <microlake/boot.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+#include <microlake/spinlock.h>
+
+#include "port.h"
+#include "uapi/kmod.h"
+
+#define INTERRUPT_TRIES 64u
+
+static struct spinlock enable_lock = SPINLOCK_INIT;
+static uint8_t enabled; /* guarded by enable_lock */
+
+void port_interrupts_set(uint8_t on, uint8_t off)
+{
+    uint64_t flags = spin_lock_irqsave(&enable_lock);
+    uint8_t wanted = (uint8_t)((enabled & ~off) | on);
+
+    if (wanted != enabled)
+        port_out8(PORT_INTERRUPT_ENABLE, wanted);
+    enabled = wanted;
+    spin_unlock_irqrestore(&enable_lock, flags);
+}
+
+/* The line is an edge for the interrupt controller: it must be low when the handler ends, or no
+ * further interrupt comes. */
+static void port_interrupt(void *ctx)
+{
+    (void)ctx;
+    for (unsigned i = 0; i < INTERRUPT_TRIES; i++) {
+        if (port_in8(PORT_INTERRUPT_ID) & PORT_IID_NONE)
+            return;
+        receive_interrupt();
+        transmit_interrupt();
+    }
+}
+
+/* ---- The channel's operations
+ * --------------------------------------------------------------------- */
+
+static void channel_text(enum hostctl_type type, const char *text)
+{
+    transmit_frame(type, text, strnlen(text, HOSTCTL_MAX_PAYLOAD));
+}
+
+static void channel_mark(const char *name)
+{
+    channel_text(HOSTCTL_MARK, name);
+}
+
+static void channel_stat(const char *name_value)
+{
+    channel_text(HOSTCTL_STAT, name_value);
+}
+
+static void channel_exit(unsigned status)
+{
+    uint8_t byte = (uint8_t)status;
+
+    transmit_last(HOSTCTL_EXIT, &byte, sizeof(byte));
+}
+
+static long channel_write(unsigned stream, const void *p, size_t n)
+{
+    return transmit_stream(stream == 2 ? HOSTCTL_STDERR : HOSTCTL_STDOUT, p, n);
+}
+
+static const struct host_channel channel = {
+    .mark = channel_mark,
+    .stat = channel_stat,
+    .exit = channel_exit,
+    .write = channel_write,
+    .read = receive_stdin,
+};
+
+static const struct host_channel no_channel;
+
+/* ---- Life
+ * ------------------------------------------------------------------------------------------ */
+
+/* No divisor is set: the lines of virtual machines have no speed. */
+static void port_start(void)
+{
+    port_out8(PORT_INTERRUPT_ENABLE, 0);
+    port_out8(PORT_LINE_CONTROL, PORT_LINE_8N1);
+    port_out8(PORT_FIFO_CONTROL, PORT_FIFO_ON_CLEAR);
+    port_out8(PORT_MODEM_CONTROL, PORT_MODEM_ON);
+}
+
+static int hostctl_init(void)
+{
+    const char *option = boot_option("hostctl", 0);
+    int r;
+
+    if (option && strcmp(option, "off") == 0)
+        return OK;
+    if (port_in8(PORT_LINE_STATUS) == 0xff) {
+        log_debug("hostctl: there is no second serial port");
+        return OK;
+    }
+    port_start();
+    r = irq_register(PORT_LINE, IRQ_EDGE, port_interrupt, NULL);
+    if (r != OK)
+        return r;
+    port_interrupts_set(PORT_IE_RECEIVE, 0);
+    host_channel_set(&channel);
+    return OK;
+}
+
+static void hostctl_exit(void)
+{
+    if (host_channel()->write != channel_write)
+        return;
+    transmit_flush();
+    host_channel_set(&no_channel);
+    port_interrupts_set(0, PORT_IE_RECEIVE | PORT_IE_TRANSMIT);
+    irq_unregister(PORT_LINE, port_interrupt, NULL);
+    receive_stop();
+}
+
+KMOD_MANIFEST(.name = "hostctl", .version = "0.1.0", .needs = "", .init = hostctl_init,
+              .exit = hostctl_exit);

@@ -1,0 +1,68 @@
+/*
+ * port.h: the second serial port (a 16550) that carries the frames of uapi/hostctl.h, and what the
+ * driver's files share.
+ */
+#pragma once
+
+#include <microlake/irq.h>
+#include <microlake/types.h>
+
+#include "uapi/hostctl.h"
+
+#define PORT_BASE 0x2f8
+#define PORT_LINE 3u
+#define PORT_FIFO 16u /* bytes that fit once the transmitter is empty */
+
+enum port_register {
+    PORT_DATA = PORT_BASE,
+    PORT_INTERRUPT_ENABLE = PORT_BASE + 1,
+    PORT_FIFO_CONTROL = PORT_BASE + 2, /* when written */
+    PORT_INTERRUPT_ID = PORT_BASE + 2, /* when read */
+    PORT_LINE_CONTROL = PORT_BASE + 3,
+    PORT_MODEM_CONTROL = PORT_BASE + 4,
+    PORT_LINE_STATUS = PORT_BASE + 5,
+};
+
+enum port_bits {
+    PORT_IE_RECEIVE = 1 << 0,
+    PORT_IE_TRANSMIT = 1 << 1,
+    PORT_IID_NONE = 1 << 0,    /* no interrupt is pending */
+    PORT_FIFO_ON_CLEAR = 0x07, /* on, both emptied, interrupt at the first byte */
+    PORT_LINE_8N1 = 0x03,
+    PORT_MODEM_ON = 0x0b,       /* ready, request to send, interrupts pass */
+    PORT_STATUS_DATA = 1 << 0,  /* a byte was received */
+    PORT_STATUS_EMPTY = 1 << 5, /* the transmitter takes PORT_FIFO bytes */
+};
+
+/* Switches interrupts of the port on or off, by enum port_bits. Any context. */
+void port_interrupts_set(uint8_t on, uint8_t off);
+
+/* ---- transmit.c
+ * ---------------------------------------------------------------------------------- */
+
+/* Sends what the port takes. Interrupt context. */
+void transmit_interrupt(void);
+
+/* Queues a whole frame or nothing. ERR_AGAIN: no room. Any context. */
+int transmit_frame(enum hostctl_type type, const void *payload, size_t size);
+
+/* As transmit_frame() for any size, in frames; waits for room. Thread context. */
+long transmit_stream(enum hostctl_type type, const void *bytes, size_t size);
+
+/* Sends all that is queued, for a bounded time. Any context. */
+void transmit_flush(void);
+
+/* The machine's last frame: sends what is queued and then this one, for a bounded time, whatever
+ * state the machine is in. Any context. */
+void transmit_last(enum hostctl_type type, const void *payload, size_t size);
+
+/* ---- receive.c
+ * ----------------------------------------------------------------------------------- */
+
+/* Takes what the port has received. Interrupt context. */
+void receive_interrupt(void);
+
+/* struct host_channel's read. */
+long receive_stdin(void *out, size_t size, bool wait);
+
+void receive_stop(void); /* the module goes: readers see the end */

@@ -1,0 +1,185 @@
+/*
+ * calls.c: the ioctls of /dev/malv0 (uapi/malv.h). Each call's structure is copied in, worked on as
+ * a private copy, and copied out when the call succeeded.
+ */
+#include <microlake/memory.h>
+#include <microlake/time.h>
+#include <microlake/user.h>
+#include <microlake/wait.h>
+
+#include "malvdev.h"
+#include "modules/linux/include/linux_errno.h"
+#include "uapi/malv.h"
+
+#define LOG_BYTES_MAX     (64u * 1024)
+#define PROGRAM_BYTES_MAX (1u << 20) /* the heap's objects end at 2 MiB */
+#define STRUCT_BYTES_MAX  256u
+
+static long call_info(struct malv_file *f, void *arg)
+{
+    struct malv_info *info = arg;
+
+    *info = (struct malv_info){.abi_version = MALV_ABI_VERSION, .config = f->config};
+    return OK;
+}
+
+static long call_buffer_create(struct malv_file *f, void *arg)
+{
+    struct malv_buffer_create *b = arg;
+    int r;
+
+    if (b->size > 1ull << MALV_OFFSET_SHIFT)
+        return malv_errno(ERR_RANGE);
+    r = gpu_buffer_create(f->ctx, b->size, b->flags, &b->buffer);
+    if (r != OK)
+        return malv_errno(r);
+    b->mmap_offset = b->flags == VGPGPU_BUFFER_GUEST ? (uint64_t)b->buffer << MALV_OFFSET_SHIFT : 0;
+    return OK;
+}
+
+/* The program's texts in one kernel block: source, options, log. */
+static int source_read(const struct malv_program_create *p, struct gpu_program_source *source,
+                       char *block)
+{
+    char *options = block + p->source_bytes;
+
+    *source = (struct gpu_program_source){
+        .kind = p->kind,
+        .source = block,
+        .options = options,
+        .source_bytes = p->source_bytes,
+        .options_bytes = p->options_bytes,
+    };
+    if (p->log && p->log_bytes) {
+        source->log = options + p->options_bytes;
+        source->log_bytes = MIN(p->log_bytes, LOG_BYTES_MAX);
+        source->log[0] = 0;
+    }
+    if (user_read(block, p->source, p->source_bytes) != OK)
+        return ERR_FAULT;
+    if (p->options_bytes && user_read(options, p->options, p->options_bytes) != OK)
+        return ERR_FAULT;
+    return OK;
+}
+
+static long call_program_create(struct malv_file *f, void *arg)
+{
+    struct malv_program_create *p = arg;
+    uint64_t limit = MIN(f->config.max_program_bytes, PROGRAM_BYTES_MAX);
+    struct gpu_program_source source;
+    char *block;
+    int r;
+
+    if ((uint64_t)p->source_bytes + p->options_bytes > limit)
+        return malv_errno(ERR_RANGE);
+    if (p->source_bytes == 0 || (p->options_bytes && !p->options))
+        return ERR_INVALID;
+    block = kmalloc((size_t)p->source_bytes + p->options_bytes + MIN(p->log_bytes, LOG_BYTES_MAX));
+    if (!block)
+        return ERR_NO_MEMORY;
+    r = source_read(p, &source, block);
+    if (r == OK) {
+        r = gpu_program_build(f->ctx, &source, &p->program);
+        if (source.log && user_write(p->log, source.log, strlen(source.log) + 1) != OK && r == OK) {
+            gpu_object_destroy(f->ctx, GPU_PROGRAM, p->program);
+            r = ERR_FAULT;
+        }
+    }
+    kfree(block);
+    return malv_errno(r);
+}
+
+static long call_kernel_create(struct malv_file *f, void *arg)
+{
+    struct malv_kernel_create *k = arg;
+
+    if (strnlen(k->name, sizeof(k->name)) == sizeof(k->name))
+        return ERR_INVALID;
+    return malv_errno(gpu_kernel_create(f->ctx, k->program, k->name, &k->kernel, &k->arg_count));
+}
+
+static long call_destroy(struct malv_file *f, void *arg)
+{
+    static const enum gpu_object_kind kinds[] = {
+        [MALV_BUFFER] = GPU_BUFFER,
+        [MALV_PROGRAM] = GPU_PROGRAM,
+        [MALV_KERNEL] = GPU_KERNEL,
+    };
+    const struct malv_destroy *d = arg;
+
+    if (d->kind < MALV_BUFFER || d->kind > MALV_KERNEL)
+        return ERR_INVALID;
+    return malv_errno(gpu_object_destroy(f->ctx, kinds[d->kind], d->object));
+}
+
+static long call_submit(struct malv_file *f, void *arg)
+{
+    struct malv_submit *s = arg;
+    struct vgpgpu_submit *batch;
+
+    if (s->command_bytes % 8 || s->queue >= VGPGPU_QUEUES_PER_CONTEXT)
+        return ERR_INVALID;
+    if (s->command_bytes > f->config.max_submit_bytes)
+        return malv_errno(ERR_RANGE);
+    batch = gpu_batch_alloc(f->ctx, s->command_bytes);
+    if (!batch)
+        return ERR_NO_MEMORY;
+    if (s->command_bytes && user_read(batch + 1, s->commands, s->command_bytes) != OK) {
+        gpu_batch_free(batch);
+        return ERR_FAULT;
+    }
+    return malv_errno(gpu_submit(f->ctx, s->queue, batch, 0, &s->fence));
+}
+
+static long call_wait(struct malv_file *f, void *arg)
+{
+    const struct malv_wait *w = arg;
+    enum vgpgpu_status failed = VGPGPU_OK;
+    uint64_t due;
+    int r;
+
+    if (w->reserved)
+        return ERR_INVALID;
+    if (w->timeout_ns == 0)
+        due = 0;
+    else if (__builtin_add_overflow(time_now(), w->timeout_ns, &due))
+        due = TIME_NEVER;
+    r = gpu_fence_wait(f->ctx, w->queue, w->fence, due, WAIT_INTERRUPTIBLE, &failed);
+    if (r == ERR_TIMED_OUT)
+        return LINUX_ERRNO(ETIMEDOUT);
+    return r == OK ? malv_errno_of_device(failed) : malv_errno(r);
+}
+
+static const struct malv_call {
+    long (*call)(struct malv_file *f, void *arg);
+    uint32_t command;
+    uint32_t size;
+    bool writes; /* the structure goes back to the program */
+} calls[] = {
+    {call_info, MALV_IOC_INFO, sizeof(struct malv_info), true},
+    {call_buffer_create, MALV_IOC_BUFFER_CREATE, sizeof(struct malv_buffer_create), true},
+    {call_program_create, MALV_IOC_PROGRAM_CREATE, sizeof(struct malv_program_create), true},
+    {call_kernel_create, MALV_IOC_KERNEL_CREATE, sizeof(struct malv_kernel_create), true},
+    {call_destroy, MALV_IOC_DESTROY, sizeof(struct malv_destroy), false},
+    {call_submit, MALV_IOC_SUBMIT, sizeof(struct malv_submit), true},
+    {call_wait, MALV_IOC_WAIT, sizeof(struct malv_wait), false},
+};
+_Static_assert(sizeof(struct malv_info) <= STRUCT_BYTES_MAX, "room for the largest structure");
+
+long malv_ioctl(void *file, unsigned command, uint64_t argument)
+{
+    uint64_t copy[STRUCT_BYTES_MAX / sizeof(uint64_t)];
+    const struct malv_call *c = calls;
+    long r;
+
+    while (c < calls + ARRAY_SIZE(calls) && c->command != command)
+        c++;
+    if (c == calls + ARRAY_SIZE(calls))
+        return LINUX_ERRNO(ENOTTY);
+    if (user_read(copy, argument, c->size) != OK)
+        return ERR_FAULT;
+    r = c->call(file, copy);
+    if (r == OK && c->writes && user_write(argument, copy, c->size) != OK)
+        return ERR_FAULT;
+    return r;
+}
