@@ -25,8 +25,9 @@
 #include "report.h"
 #include "run.h"
 
-#define LAST_LINES   12
-#define POWER_OFF_MS 2000 /* from the exit frame to the end of QEMU */
+#define LAST_LINES      12
+#define MARK_FIRST_USER "first-user" /* the next instruction is a program's first */
+#define POWER_OFF_MS    2000         /* from the exit frame to the end of QEMU */
 
 /* A run. `status` is the result once `over` is set. */
 struct run {
