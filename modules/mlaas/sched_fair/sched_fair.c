@@ -1,6 +1,6 @@
 /*
- * sched_fair.c: the module of the fair scheduler: policy "fair" of class "sched". It becomes the
- * active one when it is loaded, unless the option `sched=NAME` chooses another.
+ * sched_fair.c: the module of the fair scheduler, policy "sched_fair" of class "sched". The policy
+ * becomes active when the module is loaded, unless the option `sched=NAME` chooses another.
  */
 #include <microlake/boot.h>
 #include <microlake/memory.h>
@@ -19,7 +19,7 @@ static const struct sched_ops fair_ops = {
     .preempts = fair_preempts,
 };
 
-static struct policy fair_policy = {.name = "fair", .ops = &fair_ops};
+static struct policy fair_policy = {.name = "sched_fair", .ops = &fair_ops};
 
 static int fair_init(void)
 {
