@@ -35,6 +35,7 @@ struct broker {
     int listener;
     int signals;
     unsigned count; /* machines so far */
+    bool ending;
     struct machine_entry machines[MAX_MACHINES];
 };
 
@@ -194,7 +195,7 @@ static void worker_ended(struct broker *broker, pid_t worker, int status)
     struct machine_entry *entry = entry_find(broker, worker);
     if (!entry)
         return;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && !broker->ending)
         log_line("machine %u: its worker was ended by signal %d", entry->number, WTERMSIG(status));
     if (entry->own_cache[0])
         folder_remove(entry->own_cache);
@@ -256,12 +257,12 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
     if (broker.listener < 0)
         return 1;
     ready_tell(settings->ready_fd);
-    for (bool ending = false; !ending;) {
+    while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},
                                    {.fd = broker.listener, .events = POLLIN}};
         poll(events, 2, -1);
         if (events[0].revents)
-            ending = signal_handle(&broker);
+            broker.ending = signal_handle(&broker);
         else if (events[1].revents)
             machine_accept(&broker);
     }

@@ -12,6 +12,7 @@ _Noreturn void worker_main(int socket, const struct worker_settings *settings)
     static struct machine machine;
     log_machine(settings->number);
     setenv("POCL_CACHE_DIR", settings->cache, 1);
+    setenv("TMPDIR", settings->cache, 1);
     sandbox_enter(settings->cache);
     if (machine_start(&machine, socket, settings->ops, settings->selector, &settings->info))
         _exit(1);

@@ -1,0 +1,13 @@
+# The front end that tests and benchmarks use to speak to gpud without a machine, and gpud's tests.
+DIR := tests/vhost-front
+SRCS := front.c front_requests.c
+NEEDS :=
+include tools/build/library.mk
+SRCS_tests/vhost-front += host/gpud/vhost_message.c
+
+DIR := tests/vhost-front
+NAME := gpud_test
+SRCS := gpud_test.c rig.c
+NEEDS := tests/vhost-front
+include tools/build/unit-test.mk
+build/tests/gpud_test: | $(BUILD)/host/gpud

@@ -1,0 +1,393 @@
+/*
+ * gpud_test.c: gpud, driven over vhost-user as a guest's driver would. The program starts a gpud of
+ * its own (GPUD, or build/host/gpud), one for all tests; each test is one machine or two.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "front.h"
+#include "rig.h"
+
+#define MIB (1u << 20)
+
+static void test_config(void **state)
+{
+    struct front *front = front_open(rig_socket(), 64 * MIB);
+    (void)state;
+    assert_int_equal(front->config.magic, VGPGPU_MAGIC);
+    assert_int_equal(front->config.version, VGPGPU_VERSION);
+    assert_true(front->config.max_contexts > 0 && front->config.max_objects > 0);
+    assert_true(front->config.offset_align > 0 && front->config.max_buffer > 0);
+    assert_string_equal(front->config.backend, "opencl");
+    assert_true(strlen(front->config.device_name) > 0);
+    front_close(front);
+}
+
+static void test_build_error_has_log(void **state)
+{
+    struct rig rig;
+    char log[4096];
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(
+        front_program(rig.front, 1, 1, "kernel void k(void) { nonsense(; }", log, sizeof(log)),
+        VGPGPU_ERR_BUILD);
+    assert_non_null(strstr(log, "error"));
+    /* The identifier is still free, and the log of a good program may be empty. */
+    assert_int_equal(front_program(rig.front, 1, 1, "kernel void k(void) {}", log, sizeof(log)), 0);
+    rig_close(&rig);
+}
+
+/* A program cannot read the host's files into its log. */
+static void test_build_sees_no_host_files(void **state)
+{
+    struct rig rig;
+    char log[8192];
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(front_program(rig.front, 1, 1, "#include \"/etc/passwd\"\n", log, sizeof(log)),
+                     VGPGPU_ERR_BUILD);
+    assert_null(strstr(log, "root:"));
+    rig_close(&rig);
+}
+
+static void test_vector_add_in_scattered_memory(void **state)
+{
+    enum { PAGES = 64, COUNT = PAGES * 1024 };
+    struct rig rig;
+    struct vgpgpu_segment segments[3][PAGES];
+    (void)state;
+    rig_open(&rig);
+    rig_kernel(&rig, 1, "add",
+               "kernel void add(global const int *a, global const int *b, global int *c, int more)"
+               "{ size_t i = get_global_id(0); c[i] = a[i] + b[i] + more; }",
+               4);
+    /* Pages in an order that no two neighbours share, from both regions. */
+    for (unsigned page = 0; page < PAGES; page++)
+        for (unsigned b = 0; b < 3; b++)
+            segments[b][PAGES - 1 - page] =
+                (struct vgpgpu_segment){front_pages(rig.front, 1), VGPGPU_PAGE};
+    for (unsigned b = 0; b < 3; b++)
+        assert_int_equal(
+            front_buffer_guest(rig.front, 1, b + 1, PAGES * VGPGPU_PAGE, segments[b], PAGES), 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        for (unsigned b = 0; b < 2; b++)
+            ((int *)front_at(rig.front, segments[b][i / 1024].address))[i % 1024] =
+                b ? (int)i * 3 : (int)i;
+    int more = 7;
+    struct front_batch *batch = rig_batch(&rig);
+    batch_launch(batch, 1, COUNT, 0);
+    for (uint32_t b = 1; b <= 3; b++)
+        batch_arg_buffer(batch, b, 0);
+    batch_arg_value(batch, &more, sizeof(more));
+    assert_int_equal(rig_run(&rig, 0), 0);
+    /* No copy was asked for: the device has written into the pages themselves. */
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(((int *)front_at(rig.front, segments[2][i / 1024].address))[i % 1024],
+                         (int)i * 4 + 7);
+    rig_close(&rig);
+}
+
+static void test_offsets_of_buffers(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    uint32_t align = rig.front->config.offset_align;
+    uint32_t step = align < 4 ? 4 : align;
+    int *data = rig_guest_buffer(&rig, 1, 16 * MIB / VGPGPU_PAGE);
+    rig_kernel(&rig, 1, "put", "kernel void put(global int *out, int v) { out[0] = v; }", 2);
+    struct front_batch *batch = rig_batch(&rig);
+    for (int i = 0; i < 200; i++) {
+        batch_launch(batch, 1, 1, 1);
+        batch_arg_buffer(batch, 1, (uint64_t)i * step);
+        batch_arg_value(batch, &i, sizeof(i));
+    }
+    assert_int_equal(rig_run(&rig, 0), 0);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(data[(unsigned)i * step / sizeof(int)], i);
+    rig_close(&rig);
+}
+
+static void test_device_buffers_copy_and_fill(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    uint8_t *in = rig_guest_buffer(&rig, 1, 16), *out = rig_guest_buffer(&rig, 2, 16);
+    assert_int_equal(front_buffer_device(rig.front, 1, 3, 16 * VGPGPU_PAGE), 0);
+    for (unsigned i = 0; i < 16 * VGPGPU_PAGE; i++)
+        in[i] = (uint8_t)(i * 31);
+    uint32_t pattern = 0x11223344;
+    struct front_batch *batch = rig_batch(&rig);
+    batch_copy(batch, 1, 0, 3, 0, 16 * VGPGPU_PAGE);
+    batch_barrier(batch);
+    batch_fill(batch, 3, 4096, 4096, &pattern, sizeof(pattern));
+    batch_copy(batch, 3, 0, 2, 0, 16 * VGPGPU_PAGE);
+    assert_int_equal(rig_run(&rig, 3), 0);
+    for (unsigned i = 0; i < 16 * VGPGPU_PAGE; i++)
+        assert_int_equal(out[i],
+                         i >= 4096 && i < 8192 ? ((uint8_t *)&pattern)[i % 4] : (uint8_t)(i * 31));
+    rig_close(&rig);
+}
+
+static void test_local_memory(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    int *sums = rig_guest_buffer(&rig, 1, 1);
+    rig_kernel(&rig, 1, "sum",
+               "kernel void sum(global int *out, local int *part) { size_t l = get_local_id(0);"
+               "part[l] = (int)get_global_id(0); barrier(CLK_LOCAL_MEM_FENCE);"
+               "if (l == 0) { int s = 0; for (int i = 0; i < 8; i++) s += part[i];"
+               "out[get_group_id(0)] = s; } }",
+               2);
+    struct front_batch *batch = rig_batch(&rig);
+    batch_launch(batch, 1, 32, 8);
+    batch_arg_buffer(batch, 1, 0);
+    batch_arg_local(batch, 8 * sizeof(int));
+    assert_int_equal(rig_run(&rig, 0), 0);
+    for (int group = 0; group < 4; group++)
+        assert_int_equal(sums[group], 28 + group * 64);
+    rig_close(&rig);
+}
+
+static void test_order_of_many_submissions(void **state)
+{
+    enum { ROUNDS = 300 };
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    int *cell = rig_guest_buffer(&rig, 1, 1);
+    rig_kernel(&rig, 1, "advance",
+               "kernel void advance(global int *c, int at) { if (c[0] == at) c[0] = at + 1; }", 2);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct front_batch *batch = rig_batch(&rig);
+        batch_launch(batch, 1, 1, 1);
+        batch_arg_buffer(batch, 1, 0);
+        batch_arg_value(batch, &i, sizeof(i));
+        rig_submit(&rig, 0);
+    }
+    assert_int_equal(rig_wait(&rig, 0), 0);
+    assert_int_equal(cell[0], ROUNDS);
+    struct vgpgpu_fence_slot *slot = &rig.slots[0];
+    assert_int_equal(slot->signalled, ROUNDS);
+    assert_int_equal(slot->failed, 0);
+    assert_true(slot->end_ns >= slot->start_ns && slot->start_ns > 0);
+    rig_close(&rig);
+}
+
+static void test_empty_submission_signals(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 5), 0);
+    struct front_batch *batch = rig_batch(&rig);
+    batch_barrier(batch);
+    assert_int_equal(rig_run(&rig, 5), 0);
+    rig_close(&rig);
+}
+
+static void test_events_for_sleepers_only(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    rig_kernel(&rig, 1, "spin",
+               "kernel void spin(global int *c) { for (int i = 0; i < 30000000; i++) c[0] += i; }",
+               1);
+    rig_guest_buffer(&rig, 1, 1);
+    struct front_batch *batch = rig_batch(&rig);
+    batch_launch(batch, 1, 1, 1);
+    batch_arg_buffer(batch, 1, 0);
+    rig_submit(&rig, 2);
+    assert_int_equal(front_wait(rig.front, &rig.slots[2], 1, 60000000, 60000), 0);
+    assert_int_equal(rig.front->events_seen, 0);
+    rig_submit(&rig, 2);
+    assert_int_equal(front_wait(rig.front, &rig.slots[2], 2, 0, 60000), 0);
+    assert_int_equal(rig.front->events_seen, 1);
+    assert_int_equal(rig.front->last_event.type, VGPGPU_EVENT_FENCE);
+    assert_int_equal(rig.front->last_event.context, 1);
+    assert_int_equal(rig.front->last_event.queue, 2);
+    assert_int_equal(rig.front->last_event.value, 2);
+    rig_close(&rig);
+}
+
+/* The reply to a destruction says that the device has let go of the pages. */
+static void test_destroy_waits_for_running_work(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    int *data = rig_guest_buffer(&rig, 1, 1);
+    rig_kernel(&rig, 1, "late",
+               "kernel void late(global volatile int *c) {"
+               "for (int i = 0; i < 30000000; i++) c[1] = i; c[0] = 42; }",
+               1);
+    struct front_batch *batch = rig_batch(&rig);
+    batch_launch(batch, 1, 1, 1);
+    batch_arg_buffer(batch, 1, 0);
+    rig_submit(&rig, 0);
+    assert_int_equal(front_destroy(rig.front, VGPGPU_KERNEL_DESTROY, 1, 1), 0);
+    assert_int_equal(front_destroy(rig.front, VGPGPU_BUFFER_DESTROY, 1, 1), 0);
+    assert_int_equal(data[0], 42);
+    data = rig_guest_buffer(&rig, 1, 1);
+    rig_kernel(&rig, 1, "late2",
+               "kernel void late2(global volatile int *c) {"
+               "for (int i = 0; i < 30000000; i++) c[1] = i; c[0] = 43; }",
+               1);
+    rig_submit(&rig, 0);
+    assert_int_equal(front_context_destroy(rig.front, 1), 0);
+    assert_int_equal(data[0], 43);
+    front_close(rig.front);
+    free(rig.batch);
+}
+
+static void test_builds_do_not_hold_up_fences(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    rig_kernel(&rig, 1, "nop", "kernel void nop(void) {}", 0);
+    struct front_batch *batch = rig_batch(&rig);
+    batch_launch(batch, 1, 1, 1);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    /* A program is on its way to be built: posted, not waited for. */
+    struct vgpgpu_program_create *request = front_at(rig.front, rig.front->request_guest + 65536);
+    static const char source[] =
+        "kernel void big(global float *x) { x[0] = pow(x[1], sin(x[2])); }";
+    *request = (struct vgpgpu_program_create){
+        .header = {.type = VGPGPU_PROGRAM_CREATE, .context = 1, .object = 7},
+        .kind = VGPGPU_PROGRAM_OPENCL_C,
+        .source_bytes = sizeof(source) - 1};
+    memcpy(request + 1, source, sizeof(source) - 1);
+    struct front_part parts[2] = {
+        {rig.front->request_guest + 65536, sizeof(*request) + sizeof(source) - 1, false},
+        {rig.front->request_guest, 4096, true}};
+    front_post(rig.front, VGPGPU_QUEUE_CONTROL, parts, 2);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(rig_run(&rig, 0), 0);
+    uint16_t head;
+    uint32_t written;
+    assert_true(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written));
+    rig_close(&rig);
+}
+
+static void test_two_machines_are_apart(void **state)
+{
+    struct rig one, two;
+    (void)state;
+    rig_open(&one);
+    rig_open(&two);
+    int *first = rig_guest_buffer(&one, 1, 1), *second = rig_guest_buffer(&two, 1, 1);
+    static const char source[] = "kernel void put(global int *c, int v) { c[0] = v; }";
+    int a = 1111, b = 2222;
+    rig_kernel(&one, 1, "put", source, 2);
+    /* What the one made does not exist for the other. */
+    batch_launch(rig_batch(&two), 1, 1, 1);
+    assert_int_equal(rig_run(&two, 1), VGPGPU_ERR_ID);
+    rig_kernel(&two, 1, "put", source, 2);
+    batch_launch(rig_batch(&one), 1, 1, 1);
+    batch_arg_buffer(one.batch, 1, 0);
+    batch_arg_value(one.batch, &a, sizeof(a));
+    batch_launch(rig_batch(&two), 1, 1, 1);
+    batch_arg_buffer(two.batch, 1, 0);
+    batch_arg_value(two.batch, &b, sizeof(b));
+    rig_submit(&one, 0);
+    rig_submit(&two, 0);
+    assert_int_equal(rig_wait(&one, 0), 0);
+    assert_int_equal(rig_wait(&two, 0), 0);
+    assert_int_equal(first[0], a);
+    assert_int_equal(second[0], b);
+    rig_close(&one);
+    assert_int_equal(rig_run(&two, 0), 0);
+    rig_close(&two);
+}
+
+static void test_pause_keeps_and_reset_forgets(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    rig_kernel(&rig, 1, "nop", "kernel void nop(void) {}", 0);
+    batch_launch(rig_batch(&rig), 1, 1, 1);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    front_pause(rig.front);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    front_reset(rig.front);
+    assert_int_equal(front_destroy(rig.front, VGPGPU_KERNEL_DESTROY, 1, 1), VGPGPU_ERR_ID);
+    assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+    rig.fences[0] = 0;
+    rig_kernel(&rig, 1, "nop", "kernel void nop(void) {}", 0);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    rig_close(&rig);
+}
+
+static void test_killed_worker_leaves_broker(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    pid_t worker = rig_newest_worker();
+    assert_true(worker > 0);
+    kill(worker, SIGKILL);
+    char byte;
+    assert_int_equal(read(rig.front->socket, &byte, 1), 0);
+    front_close(rig.front);
+    free(rig.batch);
+    rig_open(&rig);
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    rig_close(&rig);
+}
+
+static void test_many_segments_and_quick_reuse(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (int round = 0; round < 50; round++) {
+        int *data = rig_guest_buffer(&rig, 1, 4);
+        uint32_t value = (uint32_t)round;
+        batch_fill(rig_batch(&rig), 1, 0, 4 * VGPGPU_PAGE, &value, sizeof(value));
+        assert_int_equal(rig_run(&rig, 0), 0);
+        assert_int_equal(data[4095], round);
+        assert_int_equal(front_destroy(rig.front, VGPGPU_BUFFER_DESTROY, 1, 1), 0);
+    }
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_build_error_has_log),
+        cmocka_unit_test(test_build_sees_no_host_files),
+        cmocka_unit_test(test_vector_add_in_scattered_memory),
+        cmocka_unit_test(test_offsets_of_buffers),
+        cmocka_unit_test(test_device_buffers_copy_and_fill),
+        cmocka_unit_test(test_local_memory),
+        cmocka_unit_test(test_order_of_many_submissions),
+        cmocka_unit_test(test_empty_submission_signals),
+        cmocka_unit_test(test_events_for_sleepers_only),
+        cmocka_unit_test(test_destroy_waits_for_running_work),
+        cmocka_unit_test(test_builds_do_not_hold_up_fences),
+        cmocka_unit_test(test_two_machines_are_apart),
+        cmocka_unit_test(test_pause_keeps_and_reset_forgets),
+        cmocka_unit_test(test_killed_worker_leaves_broker),
+        cmocka_unit_test(test_many_segments_and_quick_reuse),
+    };
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
+}

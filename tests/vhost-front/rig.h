@@ -1,0 +1,36 @@
+/*
+ * rig.h: what gpud's tests share: a gpud of their own, and a machine with one context that is ready
+ * to work. The functions assert; they are for cmocka tests.
+ */
+#pragma once
+
+#include "front.h"
+
+struct rig {
+    struct front *front;
+    uint64_t fence_guest;
+    struct vgpgpu_fence_slot *slots;
+    uint64_t fences[VGPGPU_QUEUES_PER_CONTEXT]; /* newest of each queue */
+    struct front_batch *batch;
+};
+
+/* Group set-up and clean-up: a gpud in a folder of its own. */
+int rig_start(void **state);
+int rig_stop(void **state);
+const char *rig_socket(void);
+/* The process that serves the machine that connected last. */
+pid_t rig_newest_worker(void);
+
+/* A machine with context 1. */
+void rig_open(struct rig *rig);
+void rig_close(struct rig *rig);
+/* A buffer of pages that follow each other; its bytes as this side sees them. */
+void *rig_guest_buffer(struct rig *rig, uint32_t buffer, uint64_t pages);
+/* Program `id` and its kernel `id`, which must take `args` arguments. */
+void rig_kernel(struct rig *rig, uint32_t id, const char *name, const char *source, uint64_t args);
+/* Starts the batch anew. */
+struct front_batch *rig_batch(struct rig *rig);
+void rig_submit(struct rig *rig, uint32_t queue);
+/* Waits for the queue's newest submission; the slot's status. */
+uint32_t rig_wait(struct rig *rig, uint32_t queue);
+uint32_t rig_run(struct rig *rig, uint32_t queue);
