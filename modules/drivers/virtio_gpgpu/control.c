@@ -9,8 +9,12 @@
 #include "driver.h"
 
 #define SPIN_NS   (30 * NS_PER_US)
-#define PERIOD_NS (2 * NS_PER_SEC)   /* how often a long wait looks whether the device lives */
-#define LIMIT_NS  (120 * NS_PER_SEC) /* builds take long, and requests stand behind them */
+#define PERIOD_NS (1 * NS_PER_SEC) /* how often a long wait looks whether the device lives */
+
+/* The host tells nobody when the device's process dies: the device just does not answer any more.
+ */
+#define LIMIT_NS       (10 * NS_PER_SEC)
+#define LIMIT_BUILD_NS (60 * NS_PER_SEC) /* for builds, and requests that may stand behind one */
 
 /* Lies on the stack of the thread that waits, until `done`. */
 struct control_call {
@@ -88,21 +92,28 @@ static bool call_queued(struct gpgpu *g, struct control_call *call)
     return true;
 }
 
-/* Waits for one of the two conditions above; gives the device up after LIMIT_NS. */
+static void silence_check(struct gpgpu *g, uint64_t waited)
+{
+    uint64_t limit = __atomic_load_n(&g->builds, __ATOMIC_RELAXED) ? LIMIT_BUILD_NS : LIMIT_NS;
+
+    if (waited < limit || g->lost)
+        return;
+    log_error("virtio_gpgpu: the device has not answered for %lu s", limit / NS_PER_SEC);
+    gpgpu_lost(g);
+}
+
+/* Waits for one of the two conditions above; gives the device up when it does not answer. */
 static void call_wait(struct gpgpu *g, struct control_call *call,
                       bool (*condition)(struct gpgpu *g, struct control_call *call))
 {
-    uint64_t end = time_now() + LIMIT_NS;
+    uint64_t started = time_now();
     int r;
 
     sleepers_enter(&g->control_sleepers, g->control);
     do {
         r = WAIT_UNTIL(&g->control_sleepers.queue, condition(g, call), time_now() + PERIOD_NS, 0);
-        if (r == ERR_TIMED_OUT && time_now() >= end) {
-            log_error("virtio_gpgpu: a request was not answered in %lu s", LIMIT_NS / NS_PER_SEC);
-            gpgpu_lost(g);
-        }
-    } while (r == ERR_TIMED_OUT && gpgpu_alive(g) == OK);
+        silence_check(g, time_now() - started);
+    } while (r == ERR_TIMED_OUT && gpgpu_status_check(g) == OK);
     sleepers_leave(&g->control_sleepers, g->control);
 }
 

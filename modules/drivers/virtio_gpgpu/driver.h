@@ -26,6 +26,7 @@ struct gpgpu {
     struct virtio_queue *control, *submit, *event;
     struct gpgpu_sleepers control_sleepers, submit_sleepers;
     struct vgpgpu_event *events; /* one page, shared with the device */
+    uint32_t builds;             /* PROGRAM_CREATE requests outstanding; atomic */
     bool ready;                  /* set once the queues are there */
     bool lost;                   /* set once */
 };
@@ -33,8 +34,8 @@ struct gpgpu {
 /* The device is of no use any more. Any context. */
 void gpgpu_lost(struct gpgpu *g);
 
-/* ERR_LOST, and all that belongs to it, when the device has given up. Thread context. */
-int gpgpu_alive(void *driver);
+/* ERR_LOST, and all that belongs to it, when the device says that it has given up. Any context. */
+int gpgpu_status_check(struct gpgpu *g);
 
 /* Around a sleep on a queue's sleepers. */
 void sleepers_enter(struct gpgpu_sleepers *s, struct virtio_queue *q);
@@ -59,6 +60,9 @@ void gpgpu_control_lost(struct gpgpu *g);
 int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page);
 int gpgpu_context_destroy(void *driver, uint32_t context);
 int gpgpu_create(void *driver, struct gpu_create *what);
+/* As gpgpu_status_check(), and asks the device something trivial, to see whether it answers. */
+int gpgpu_alive(void *driver);
+
 int gpgpu_destroy(void *driver, uint32_t context, enum gpu_object_kind kind, uint32_t id);
 
 /* ---- submit.c

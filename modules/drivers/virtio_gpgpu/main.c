@@ -48,10 +48,8 @@ void gpgpu_lost(struct gpgpu *g)
     gpu_device_lost(g->gpu);
 }
 
-int gpgpu_alive(void *driver)
+int gpgpu_status_check(struct gpgpu *g)
 {
-    struct gpgpu *g = driver;
-
     if (!g->lost && virtio_device_failed(g->virtio)) {
         log_error("virtio_gpgpu: the device asks for a reset");
         gpgpu_lost(g);
@@ -64,7 +62,7 @@ static void gpgpu_config_changed(struct virtio_device *d)
     struct gpgpu *g = d->driver_data;
 
     if (g && g->ready)
-        gpgpu_alive(g);
+        gpgpu_status_check(g);
 }
 
 /* ---- Start

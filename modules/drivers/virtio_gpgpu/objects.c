@@ -63,6 +63,16 @@ static int request_plain(struct gpgpu *g, uint32_t type, uint32_t context, uint3
     return r;
 }
 
+/* The question: destroy context 0, which never exists. Any answer will do. */
+int gpgpu_alive(void *driver)
+{
+    int r = gpgpu_status_check(driver);
+
+    if (r == OK)
+        r = request_plain(driver, VGPGPU_CONTEXT_DESTROY, 0, 0);
+    return r == ERR_LOST ? ERR_LOST : OK;
+}
+
 int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page)
 {
     struct gpgpu *g = driver;
@@ -157,7 +167,9 @@ static int program_create(struct gpgpu *g, struct gpu_create *what)
     if (source->options_bytes)
         memcpy(text, source->options, source->options_bytes);
     memcpy(text + source->options_bytes, source->source, source->source_bytes);
+    __atomic_fetch_add(&g->builds, 1, __ATOMIC_RELAXED);
     r = exchange_run(g, &e);
+    __atomic_fetch_sub(&g->builds, 1, __ATOMIC_RELAXED);
     if (r == OK || r == ERR_BUILD)
         log_copy(source, &e);
     exchange_close(&e);
