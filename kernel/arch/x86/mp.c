@@ -71,12 +71,13 @@ static void acpi_read(paddr_t rsdp, struct cpu_list *list)
     }
 }
 
+/* Goes by the table's length: qboot leaves the number of its entries 0. */
 static void mp_table_read(const uint8_t *table, struct cpu_list *list)
 {
-    unsigned entries = *(const uint16_t *)(table + 34);
+    const uint8_t *end = table + *(const uint16_t *)(table + 4);
     const uint8_t *p = table + 44;
 
-    for (unsigned i = 0; i < entries; i++) {
+    while (p + 8 <= end) {
         if (p[0] == 0 && (p[3] & 1)) /* processor, enabled */
             cpu_add(list, p[1]);
         else if (p[0] == 2 && (p[3] & 1) && !list->io_apic)
