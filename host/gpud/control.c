@@ -21,16 +21,35 @@ _Static_assert(MAX_REQUEST_BYTES >= sizeof(struct vgpgpu_buffer_create) +
 static const struct {
     size_t least_bytes;
     uint32_t (*handle)(struct control_call *call);
+    bool destroys;
 } requests[] = {
     [VGPGPU_CONTEXT_CREATE] = {sizeof(struct vgpgpu_context_create), control_context_create},
-    [VGPGPU_CONTEXT_DESTROY] = {sizeof(struct vgpgpu_request), control_context_destroy},
+    [VGPGPU_CONTEXT_DESTROY] = {sizeof(struct vgpgpu_request), control_context_destroy, true},
     [VGPGPU_BUFFER_CREATE] = {sizeof(struct vgpgpu_buffer_create), control_buffer_create},
-    [VGPGPU_BUFFER_DESTROY] = {sizeof(struct vgpgpu_request), control_buffer_destroy},
+    [VGPGPU_BUFFER_DESTROY] = {sizeof(struct vgpgpu_request), control_buffer_destroy, true},
     [VGPGPU_PROGRAM_CREATE] = {sizeof(struct vgpgpu_program_create), control_program_create},
-    [VGPGPU_PROGRAM_DESTROY] = {sizeof(struct vgpgpu_request), control_program_destroy},
+    [VGPGPU_PROGRAM_DESTROY] = {sizeof(struct vgpgpu_request), control_program_destroy, true},
     [VGPGPU_KERNEL_CREATE] = {sizeof(struct vgpgpu_kernel_create), control_kernel_create},
-    [VGPGPU_KERNEL_DESTROY] = {sizeof(struct vgpgpu_request), control_kernel_destroy},
+    [VGPGPU_KERNEL_DESTROY] = {sizeof(struct vgpgpu_request), control_kernel_destroy, true},
 };
+
+/* Takes up what was submitted before now, so that a destruction does not overtake its users. */
+static void submissions_settle(struct machine *machine)
+{
+    struct ring *control = &machine->session.rings[VGPGPU_QUEUE_CONTROL];
+    struct ring *submit = &machine->session.rings[VGPGPU_QUEUE_SUBMIT];
+    ring_lock_first(submit);
+    uint16_t mark = virtqueue_mark(&submit->queue);
+    bool past = virtqueue_is_past(&submit->queue, mark);
+    ring_unlock(submit);
+    while (!past && !ring_is_wanted(control)) {
+        eventfd_signal(machine->submit_wake);
+        poll(NULL, 0, 1);
+        ring_lock_first(submit);
+        past = virtqueue_is_past(&submit->queue, mark);
+        ring_unlock(submit);
+    }
+}
 
 static uint32_t request_run(struct control_call *call)
 {
@@ -42,6 +61,8 @@ static uint32_t request_run(struct control_call *call)
         return VGPGPU_ERR_UNSUPPORTED;
     if (call->bytes < requests[header.type].least_bytes || header.reserved)
         return VGPGPU_ERR_INVALID;
+    if (requests[header.type].destroys)
+        submissions_settle(call->machine);
     return requests[header.type].handle(call);
 }
 

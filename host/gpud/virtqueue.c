@@ -73,6 +73,16 @@ bool virtqueue_is_empty(const struct virtqueue *queue)
                queue->next_available;
 }
 
+uint16_t virtqueue_mark(const struct virtqueue *queue)
+{
+    return queue->size ? atomic_load_explicit(&queue->available->index, memory_order_acquire) : 0;
+}
+
+bool virtqueue_is_past(const struct virtqueue *queue, uint16_t mark)
+{
+    return queue->broken || !queue->size || (int16_t)(queue->next_available - mark) >= 0;
+}
+
 /* Adds the host addresses of one descriptor's bytes to the chain. */
 static bool chain_add(struct virtqueue *queue, struct chain *chain,
                       const struct ring_descriptor *descriptor)

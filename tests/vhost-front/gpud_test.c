@@ -206,7 +206,8 @@ static void test_events_for_sleepers_only(void **state)
     (void)state;
     rig_open(&rig);
     rig_kernel(&rig, 1, "spin",
-               "kernel void spin(global int *c) { for (int i = 0; i < 30000000; i++) c[0] += i; }",
+               "kernel void spin(global volatile int *c) { for (int i = 0; i < 30000000; i++) c[0] "
+               "+= i; }",
                1);
     rig_guest_buffer(&rig, 1, 1);
     struct front_batch *batch = rig_batch(&rig);
