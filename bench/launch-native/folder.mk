@@ -1,0 +1,11 @@
+# Launch latency through gpud, without a machine, beside PoCL called directly.
+DIR := bench/launch-native
+NAME := launch-native
+SRCS := launch_native.c direct.c
+NEEDS := tests/vhost-front
+LIBS := -lOpenCL
+PROGRAM_PLACE := bench
+PROGRAM_LDFLAGS_launch-native :=
+include tools/build/program.mk
+build/bench/launch-native: | $(BUILD)/host/gpud
+BENCHES += $(BUILD)/bench/launch-native
