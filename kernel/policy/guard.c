@@ -4,7 +4,7 @@
 #include "guard.h"
 #include <arch/x86.h>
 #include <microlake/log.h>
-#include <microlake/time.h>
+#include "kernel/time/time_internal.h"
 #include "kernel/module/symbols.h"
 
 void guard_resume(void); /* entry.S */
@@ -41,6 +41,10 @@ void guard_check_budget(struct user_regs *regs)
 {
     struct guard *g = &this_cpu()->guard;
 
-    if (g->active && (regs->cs & 3) == 0 && time_now() - g->started > GUARD_BUDGET_NS)
+    if (!g->active || (regs->cs & 3))
+        return;
+    if (time_now() - g->started > GUARD_BUDGET_NS)
         guard_trip(regs, POLICY_OVERRAN);
+    else
+        timer_program(g->started + GUARD_BUDGET_NS + NS_PER_US); /* look again */
 }

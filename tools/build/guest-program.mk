@@ -1,6 +1,8 @@
 PROGRAM_PLACE := guest
 PROGRAM_LDFLAGS_$(NAME) := -static -s
-ifneq ($(INSTALL),none)
+ifeq ($(INSTALL),none)
+TEST_PROGRAMS += bin/$(NAME):$(BUILD)/guest/$(NAME)
+else
 GUEST_PROGRAMS += $(or $(INSTALL),bin/$(NAME)):$(BUILD)/guest/$(NAME)
 endif
 INSTALL :=

@@ -30,5 +30,14 @@ $(BUILD)/boot.cpio: $(BOOT_SOURCES) $(BUILD)/boot.list modules/boot-order tools/
 	$(Q)tools/build/make-archive $@ modules/boot-order $(BOOT_ENTRIES)
 ALL += $(BUILD)/boot.cpio
 
+# What only tests put into a machine, as a second archive behind the first.
+TEST_ENTRIES := $(sort $(foreach m,$(TEST_KMODS),m:lib/modules/$(notdir $(m)):$(m)) $(addprefix x:,$(TEST_PROGRAMS)))
+TEST_SOURCES := $(foreach e,$(TEST_ENTRIES),$(lastword $(subst :, ,$(e))))
+$(BUILD)/boot-test.cpio: $(BUILD)/boot.cpio $(TEST_SOURCES) tools/build/make-archive
+	$(Q)tools/build/make-archive $@.second - $(TEST_ENTRIES)
+	$(Q)cat $(BUILD)/boot.cpio $@.second > $@
+	@rm -f $@.second
+TESTS += $(BUILD)/boot-test.cpio
+
 .PHONY: FORCE
 FORCE:

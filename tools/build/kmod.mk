@@ -1,5 +1,6 @@
 # A loadable kernel module: one folder, one NAME.kmod. `exports` in the folder, if there is one, lists
 # the symbols that other modules may use, one a line with a reason; all others become local.
+# INSTALL := none: only the tests' boot archive has it.
 # NEEDS: lib/* folders are linked in; modules/* folders are ones whose exported header is included.
 SRCS_$(DIR) := $(addprefix $(DIR)/,$(SRCS))
 NEEDS_$(DIR) := $(NEEDS)
@@ -8,7 +9,12 @@ KMOD_EXPORTS_$(NAME) := $(wildcard $(DIR)/exports)
 $(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod
 	@mkdir -p $(@D)
 	$(Q)tools/build/link-kmod $@ "$(KMOD_EXPORTS_$(basename $(notdir $@)))" $(KMOD_OBJS_$(basename $(notdir $@)))
+ifeq ($(INSTALL),none)
+TEST_KMODS += $(BUILD)/modules/$(NAME).kmod
+else
 KMODS += $(BUILD)/modules/$(NAME).kmod
+endif
+INSTALL :=
 ALL += $(BUILD)/modules/$(NAME).kmod
 DEPS += $(call deps_of,$(KMOD_OBJS_$(NAME)))
 DIR :=

@@ -1,0 +1,139 @@
+/*
+ * aspaces.c: address spaces and memory objects, without any user program: faults are resolved by
+ * aspace_fault() and contents are checked through user_read() in a thread that has the space loaded.
+ */
+#include "ktest.h"
+#include <microlake/aspace.h>
+
+#define RW (PROT_READ | PROT_WRITE)
+#define LENGTH (64 * PAGE_SIZE)
+
+static void demand_zero(struct aspace *as)
+{
+    struct aspace_stats stats;
+    vaddr_t at = 0;
+    uint64_t value = 1;
+
+    EXPECT(aspace_map(as, 0, LENGTH, RW, MAP_PRIVATE, NULL, 0, &at) == OK);
+    EXPECT(user_read(&value, at + 5 * PAGE_SIZE, 8) == OK && value == 0);
+    value = 77;
+    EXPECT(user_write(at + 9 * PAGE_SIZE - 4, &value, 8) == OK); /* across a page boundary */
+    aspace_stats(as, &stats);
+    EXPECT(stats.mapped == LENGTH && stats.resident == 3 * PAGE_SIZE);
+    EXPECT(aspace_protect(as, at, PAGE_SIZE, PROT_READ) == OK);
+    EXPECT(user_write(at, &value, 8) == ERR_FAULT);
+    EXPECT(aspace_unmap(as, at, LENGTH) == OK);
+    EXPECT(user_read(&value, at, 8) == ERR_FAULT);
+    EXPECT(user_read(&value, USER_ADDRESS_END - 4, 8) == ERR_FAULT);
+    EXPECT(user_read(&value, 0xffff800000000000ul, 8) == ERR_FAULT);
+    aspace_stats(as, &stats);
+    EXPECT(stats.mapped == 0 && stats.resident == 0);
+}
+
+static void copy_on_write(struct aspace *as)
+{
+    struct aspace *child = NULL;
+    uint64_t value = 1;
+    vaddr_t at;
+
+    EXPECT(aspace_map(as, 0, LENGTH, RW, MAP_PRIVATE, NULL, 0, &at) == OK);
+    for (unsigned i = 0; i < 64; i++)
+        EXPECT(user_write(at + i * PAGE_SIZE, &value, 8) == OK);
+    EXPECT(aspace_fork(as, &child) == OK);
+    value = 2;
+    EXPECT(user_write(at, &value, 8) == OK); /* the parent's copy */
+    thread_set_aspace(child);
+    EXPECT(user_read(&value, at, 8) == OK && value == 1);
+    value = 3;
+    EXPECT(user_write(at + PAGE_SIZE, &value, 8) == OK);
+    thread_set_aspace(as);
+    aspace_unref(child);
+    EXPECT(user_read(&value, at, 8) == OK && value == 2);
+    EXPECT(user_read(&value, at + PAGE_SIZE, 8) == OK && value == 1);
+    EXPECT(aspace_unmap(as, at, LENGTH) == OK);
+}
+
+static void shared_object(struct aspace *as)
+{
+    struct memobj *obj = NULL;
+    vaddr_t shared, private;
+    uint64_t value = 5;
+
+    EXPECT(memobj_create_anon(LENGTH, &obj) == OK);
+    EXPECT(aspace_map(as, 0, LENGTH, RW, 0, obj, 0, &shared) == OK);
+    EXPECT(aspace_map(as, 0, LENGTH, RW, MAP_PRIVATE, obj, 0, &private) == OK);
+    EXPECT(user_write(shared + 8, &value, 8) == OK);
+    EXPECT(user_read(&value, private + 8, 8) == OK && value == 5);
+    EXPECT(memobj_read(obj, 8, &value, 8) == OK && value == 5);
+    value = 6;
+    EXPECT(user_write(private + 8, &value, 8) == OK);
+    EXPECT(user_read(&value, shared + 8, 8) == OK && value == 5);
+    EXPECT(memobj_read(obj, LENGTH - 4, &value, 8) == ERR_RANGE);
+    EXPECT(aspace_unmap(as, shared, LENGTH) == OK);
+    EXPECT(aspace_unmap(as, private, LENGTH) == OK);
+    memobj_unref(obj);
+}
+
+static void pieces(struct aspace *as)
+{
+    vaddr_t at, hole, moved;
+    uint64_t value = 9;
+
+    EXPECT(aspace_map(as, 0, LENGTH, RW, MAP_PRIVATE, NULL, 0, &at) == OK);
+    EXPECT(user_write(at + 20 * PAGE_SIZE, &value, 8) == OK);
+    EXPECT(aspace_unmap(as, at + 10 * PAGE_SIZE, 2 * PAGE_SIZE) == OK);
+    EXPECT(aspace_protect(as, at, LENGTH, PROT_READ) == ERR_NO_MEMORY); /* there is a hole */
+    EXPECT(aspace_map(as, at + 10 * PAGE_SIZE, PAGE_SIZE, RW, MAP_PRIVATE | MAP_NOREPLACE, NULL, 0,
+                      &hole) == OK);
+    EXPECT(aspace_map(as, at + 10 * PAGE_SIZE, PAGE_SIZE, RW, MAP_PRIVATE | MAP_NOREPLACE, NULL, 0,
+                      &hole) == ERR_EXISTS);
+    EXPECT(aspace_map(as, 0, 8 * PAGE_SIZE, RW, MAP_PRIVATE, NULL, 0, &moved) == OK);
+    EXPECT(aspace_move(as, at + 20 * PAGE_SIZE, 4 * PAGE_SIZE, moved, 8 * PAGE_SIZE) == OK);
+    EXPECT(user_read(&value, moved, 8) == OK && value == 9);
+    EXPECT(user_read(&value, at + 20 * PAGE_SIZE, 8) == ERR_FAULT);
+    EXPECT(aspace_map(as, 123, LENGTH, RW, MAP_PRIVATE | MAP_FIXED, NULL, 0, &hole) == ERR_INVALID);
+    EXPECT(aspace_map(as, 0, ~0ul << 12, RW, MAP_PRIVATE, NULL, 0, &hole) == ERR_INVALID);
+    EXPECT(aspace_unmap(as, moved, 8 * PAGE_SIZE) == OK);
+    EXPECT(aspace_unmap(as, at, LENGTH) == OK);
+}
+
+static void with_aspace(void (*run)(struct aspace *as))
+{
+    struct aspace *as = NULL;
+
+    EXPECT(aspace_create(&as) == OK);
+    thread_set_aspace(as);
+    run(as);
+    thread_set_aspace(NULL);
+    aspace_unref(as);
+}
+
+static void case_demand_zero(void)
+{
+    with_aspace(demand_zero);
+}
+
+static void case_copy_on_write(void)
+{
+    with_aspace(copy_on_write);
+}
+
+static void case_shared_object(void)
+{
+    with_aspace(shared_object);
+}
+
+static void case_pieces(void)
+{
+    with_aspace(pieces);
+}
+
+static const struct ktest_case cases[] = {
+    {"demand_zero", case_demand_zero},
+    {"copy_on_write", case_copy_on_write},
+    {"shared_object", case_shared_object},
+    {"pieces", case_pieces},
+    {NULL, NULL},
+};
+
+const struct ktest_suite suite_aspaces = {.name = "aspaces", .cases = cases};

@@ -1,0 +1,7 @@
+# The nucleus's own tests, run inside a machine: `malv run --kernel-test SUITE`.
+DIR := tests/kernel
+NAME := ktest
+INSTALL := none
+SRCS := ktest.c memory.c threads.c time.c policies.c modules.c aspaces.c deaths.c
+NEEDS :=
+include tools/build/kmod.mk

@@ -1,0 +1,45 @@
+/*
+ * ktest.h: suites of tests that run in kernel threads.
+ *
+ * A case is a function that returns when it is done; EXPECT notes a failure and goes on. After each
+ * case the machine must have its memory back: the runner compares (LEAK_SLACK allows for caches).
+ */
+#pragma once
+
+#include <microlake/boot.h>
+#include <microlake/cpu.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+#include <microlake/thread.h>
+#include <microlake/types.h>
+
+struct ktest_case {
+    const char *name;
+    void (*run)(void);
+};
+
+struct ktest_suite {
+    const char *name;
+    const struct ktest_case *cases; /* ends with a NULL name */
+    bool ends_machine;              /* each case must end in a panic: run by its own name only */
+};
+
+extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
+    suite_aspaces, suite_deaths;
+
+void ktest_fail(const char *file, int line, const char *what);
+
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ktest_fail(__FILE__, __LINE__, #condition);                                            \
+    } while (0)
+
+/* A cheap repeatable random sequence (xorshift64*, Vigna 2016). */
+static inline uint64_t ktest_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * 0x2545f4914f6cdd1dull;
+}
