@@ -40,13 +40,13 @@ static void stats_report(void)
     host_stat("policy.sched.switches=%lu", policy_switches("sched"));
 }
 
-/* The boot thread, from here on an ordinary one. */
-static void boot_continue(void) __noreturn;
-static void boot_continue(void)
+/* The rest of the start, in an ordinary thread. */
+static void boot_continue(void *arg)
 {
     unsigned status = STATUS_NO_MAIN;
     struct memory_stats m;
 
+    (void)arg;
     module_load_boot();
     memory_stats(&m);
     host_stat("memory.boot_kib=%lu", (m.total - m.free) >> 10);
@@ -62,6 +62,8 @@ static void boot_continue(void)
 
 void kernel_start(uint32_t start_info)
 {
+    struct thread *boot;
+
     cpu_init_boot();
     serial_init();
     boot_info_read(start_info);
@@ -79,7 +81,7 @@ void kernel_start(uint32_t start_info)
     smp_start();
     time_init();
     apic_init_this();
-    interrupts_on();
-    preempt_enable();
-    boot_continue();
+    if (thread_create("boot", boot_continue, NULL, &boot) != OK)
+        panic("no memory for the first thread");
+    sched_start(this_cpu());
 }

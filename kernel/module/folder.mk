@@ -1,4 +1,4 @@
 DIR := kernel/module
-SRCS := exports.c image.c module.c symbols.c table.c
-NEEDS := lib/kmodfile
+SRCS := exports.c image.c module.c signature.c symbols.c table.c
+NEEDS := lib/ed25519 lib/kmodfile
 include tools/build/nucleus.mk

@@ -71,3 +71,19 @@ int module_table_stop(struct module *m);
 /* Calls see() for the module that contains address, under the table's lock, without waiting for it:
  * false when there is none or the lock is taken. */
 bool module_table_try(uint64_t address, void (*see)(const struct module *m, void *ctx), void *ctx);
+
+/*
+ * signature.c: what the option `module.unsigned` asks of a file. trusted: it comes from the boot
+ * archive, that is from where the kernel comes from.
+ *   absent  a trusted file needs no signature, others do
+ *   deny    all need one
+ *   allow   none does
+ * A signature that is looked at must be good. ERR_ACCESS, logged.
+ */
+int module_signature_check(const char *name, const void *data, size_t size, bool trusted);
+
+/* The size of a file without its signature, if it has one. */
+size_t module_content_size(const void *data, size_t size);
+
+/* The public key whose signatures count: made by the build. */
+extern const uint8_t module_public_key[32];

@@ -174,7 +174,7 @@ static int load_image(const char *name, const void *data, size_t size)
         log_error("module %s: no memory", name ? name : "(given as bytes)");
         return ERR_NO_MEMORY;
     }
-    result = kmodfile_decode(data, size, file);
+    result = kmodfile_decode(data, module_content_size(data, size), file);
     if (result != KMODFILE_OK) {
         decode_error_log(name, result, file);
         result = ERR_BAD_FORMAT;
@@ -186,7 +186,9 @@ static int load_image(const char *name, const void *data, size_t size)
         log_error("module %s: it is loaded already: unload it first", file->manifest.name);
         result = ERR_EXISTS;
     } else {
-        result = module_create(file);
+        result = module_signature_check(file->manifest.name, data, size, name != NULL);
+        if (result == OK)
+            result = module_create(file);
     }
     kfree(file);
     return result;

@@ -21,9 +21,9 @@ void sched_block(void);
  * context. */
 bool sched_wake(struct thread *t);
 
-void sched_init(void);                                        /* boot CPU: the current code becomes a thread */
-int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top);   /* before another CPU starts */
-void sched_start_ap(struct cpu *c) __noreturn;               /* on that CPU */
+void sched_init(void);                                     /* boot CPU */
+int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top); /* before another CPU starts */
+void sched_start(struct cpu *c) __noreturn;                /* the caller becomes the idle thread */
 
 /* Makes the class "sched"'s policy p the one every CPU obeys; waits until they do. Thread context. */
 void sched_policy_activate(struct policy *p);

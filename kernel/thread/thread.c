@@ -278,15 +278,9 @@ void thread_for_each(void (*fn)(struct thread *t, void *ctx), void *ctx)
 
 /* ---- the first threads of each CPU ---- */
 
-static void idle_entry(void *arg)
-{
-    (void)arg;
-    sched_idle_loop();
-}
-
 int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top)
 {
-    c->idle = thread_new("idle", idle_entry, NULL);
+    c->idle = thread_new("idle", NULL, NULL); /* it is entered by sched_start() */
     if (!c->idle)
         return ERR_NO_MEMORY;
     sched_cpu_init(c);
@@ -294,26 +288,21 @@ int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top)
     return OK;
 }
 
+/* What runs now becomes the boot CPU's idle thread, on the boot stack. */
 void sched_init(void)
 {
     extern uint8_t boot_stack[]; /* start.S, KSTACK_SIZE bytes */
-    static struct thread boot_thread;
+    static struct thread boot_idle;
     struct cpu *c = this_cpu();
-    uint64_t unused;
 
     sched_class_init();
-    if (sched_prepare_cpu(c, &unused) != OK)
-        panic("no memory for the first threads");
-    thread_fill(&boot_thread, "boot", boot_stack);
-    boot_thread.state = THREAD_RUNNING;
-    boot_thread.on_cpu = true;
-    boot_thread.refs = 2; /* static: never freed */
-    c->current = &boot_thread;
+    sched_cpu_init(c);
+    thread_fill(&boot_idle, "idle", boot_stack);
+    c->idle = c->current = &boot_idle;
     c->kernel_rsp = c->tss.rsp[0] = (uint64_t)boot_stack + KSTACK_SIZE;
-    c->run_started = time_now();
 }
 
-void sched_start_ap(struct cpu *c)
+void sched_start(struct cpu *c)
 {
     c->current = c->idle;
     c->idle->state = THREAD_RUNNING;

@@ -178,10 +178,18 @@ bool mutex_trylock(struct mutex *m)
 /* Drepper's second mutex ("Futexes are tricky"): 2 says that somebody may wait. */
 void mutex_lock(struct mutex *m)
 {
-    if (mutex_trylock(m))
-        return;
-    ASSERT(m->owner != thread_current());
-    WAIT_UNTIL(&m->queue, __atomic_exchange_n(&m->held, 2, __ATOMIC_ACQUIRE) == 0, TIME_NEVER, 0);
+    bool locked = mutex_trylock(m);
+
+    ASSERT(locked || m->owner != thread_current());
+    while (!locked) {
+        struct waiter w;
+
+        wait_prepare(&m->queue, &w);
+        locked = __atomic_exchange_n(&m->held, 2, __ATOMIC_ACQUIRE) == 0;
+        if (!locked)
+            wait_sleep(&m->queue, &w, TIME_NEVER, 0);
+        wait_finish(&m->queue, &w);
+    }
     m->owner = thread_current();
 }
 

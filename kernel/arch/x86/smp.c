@@ -50,7 +50,7 @@ void ap_main(unsigned slot)
         if (__atomic_compare_exchange_n(&online, &id, id + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             break;
     }
-    sched_start_ap(c);
+    sched_start(c);
 }
 
 static bool ap_prepare(unsigned slot)

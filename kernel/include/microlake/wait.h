@@ -49,7 +49,8 @@ static inline void wait_wake_all(struct wait_queue *q)
     wait_wake(q, ~0u);
 }
 
-/* Sleeps until condition holds; result is a status as of wait_sleep. Evaluates condition often. */
+/* Sleeps until condition holds; result is a status as of wait_sleep. The condition is evaluated several
+ * times, also after it has held: it must have no side effects. */
 #define WAIT_UNTIL(q, condition, due, flags)                                                       \
     ({                                                                                             \
         int wait_result_ = OK;                                                                     \
