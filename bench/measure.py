@@ -51,16 +51,20 @@ def json_lines(text):
     return found
 
 
-def make_row(name, values, unit, baseline_name=None, baselines=None, at_most=None):
-    """A row from single values; at_most is the goal for the ratio."""
-    value = statistics.median(values)
-    baseline = statistics.median(baselines) if baselines else None
-    ratio = value / baseline if baseline else None
-    return {
-        "row": name, "value": round(value, 3), "unit": unit,
-        "baseline_name": baseline_name, "baseline": round(baseline, 3) if baseline else None,
-        "ratio": round(ratio, 4) if ratio else None,
-        "goal": f"ratio <= {at_most}" if at_most else None,
-        "holds": ratio <= at_most if at_most and ratio else None,
-        "runs": len(values),
+def round_row(row):
+    """Completes a row with its ratio, and cuts what no measurement knows."""
+    value, baseline = row["value"], row["baseline"]
+    return row | {
+        "value": round(value, 3), "baseline": round(baseline, 3) if baseline else None,
+        "ratio": round(value / baseline, 4) if baseline else None,
     }
+
+
+def make_row(name, values, unit, baseline_name, baselines, at_most=None):
+    """A row from single values; at_most is the goal for the ratio."""
+    value, baseline = statistics.median(values), statistics.median(baselines)
+    return round_row({
+        "row": name, "value": value, "unit": unit, "baseline_name": baseline_name,
+        "baseline": baseline, "goal": f"<= {at_most} x" if at_most else None,
+        "holds": value <= at_most * baseline if at_most else None, "runs": len(values),
+    })
