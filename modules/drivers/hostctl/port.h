@@ -16,6 +16,8 @@
 enum port_register {
     PORT_DATA = PORT_BASE,
     PORT_INTERRUPT_ENABLE = PORT_BASE + 1,
+    PORT_DIVISOR_LOW = PORT_BASE,
+    PORT_DIVISOR_HIGH = PORT_BASE + 1,
     PORT_FIFO_CONTROL = PORT_BASE + 2, /* when written */
     PORT_INTERRUPT_ID = PORT_BASE + 2, /* when read */
     PORT_LINE_CONTROL = PORT_BASE + 3,
@@ -27,8 +29,9 @@ enum port_bits {
     PORT_IE_RECEIVE = 1 << 0,
     PORT_IE_TRANSMIT = 1 << 1,
     PORT_IID_NONE = 1 << 0,    /* no interrupt is pending */
-    PORT_FIFO_ON_CLEAR = 0x07, /* on, both emptied, interrupt at the first byte */
+    PORT_FIFO_ON_CLEAR = 0xc7, /* on, both emptied, interrupt at 14 bytes or a pause */
     PORT_LINE_8N1 = 0x03,
+    PORT_LINE_DIVISOR = 0x80,   /* the first two registers are the divisor now */
     PORT_MODEM_ON = 0x0b,       /* ready, request to send, interrupts pass */
     PORT_STATUS_DATA = 1 << 0,  /* a byte was received */
     PORT_STATUS_EMPTY = 1 << 5, /* the transmitter takes PORT_FIFO bytes */

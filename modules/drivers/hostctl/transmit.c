@@ -19,6 +19,7 @@
 static struct spinlock lock = SPINLOCK_INIT;
 static uint8_t ring[RING_BYTES]; /* guarded by lock */
 static uint32_t head, tail;      /* written at head, sent from tail; guarded by lock */
+static bool pumping;             /* somebody sends; guarded by lock */
 static struct wait_queue room_queue = WAIT_QUEUE_INIT(room_queue);
 
 static uint32_t ring_room(void)
@@ -34,39 +35,69 @@ static void ring_put_locked(const void *bytes, size_t size)
         ring[head++ % RING_BYTES] = *from++;
 }
 
-/* Fills the port's FIFO once if it is empty. False: it is not, or nothing is left. */
-static bool burst_send_locked(void)
+/* Takes the next burst out of the ring, if there is one and the port has room. */
+static unsigned burst_take_locked(uint8_t burst[PORT_FIFO])
 {
     unsigned count = MIN(head - tail, PORT_FIFO);
 
     if (count == 0 || !(port_in8(PORT_LINE_STATUS) & PORT_STATUS_EMPTY))
-        return false;
-    while (count--)
-        port_out8(PORT_DATA, ring[tail++ % RING_BYTES]);
-    return true;
+        return 0;
+    for (unsigned i = 0; i < count; i++)
+        burst[i] = ring[tail++ % RING_BYTES];
+    return count;
 }
 
-/* Sends bursts until the port is full or the ring empty; interrupts get in between two bursts. The
- * transmitter's interrupt is on exactly while something waits. */
+static void burst_send(const uint8_t *burst, unsigned count)
+{
+    while (count--)
+        port_out8(PORT_DATA, *burst++);
+}
+
+/* Next burst for the one who pumps. 0: no more; the transmitter's interrupt is on if something
+ * waits. */
+static unsigned burst_next(uint8_t burst[PORT_FIFO])
+{
+    uint64_t flags = spin_lock_irqsave(&lock);
+    unsigned count = burst_take_locked(burst);
+
+    if (count == 0) {
+        pumping = false;
+        if (head != tail)
+            port_interrupts_set(PORT_IE_TRANSMIT, 0);
+        else
+            port_interrupts_set(0, PORT_IE_TRANSMIT);
+    }
+    spin_unlock_irqrestore(&lock, flags);
+    return count;
+}
+
+static bool pump_claim(void)
+{
+    uint64_t flags = spin_lock_irqsave(&lock);
+    bool claimed = !pumping;
+
+    pumping = true;
+    spin_unlock_irqrestore(&lock, flags);
+    return claimed;
+}
+
+/* Sends until the port is full or the ring empty. One CPU at a time does it, for all: a write to
+ * the port takes microseconds, and nobody shall spin on the lock for so long. */
 static void ring_pump(void)
 {
-    uint64_t flags;
-    bool sent, left;
+    uint8_t burst[PORT_FIFO];
+    unsigned count;
 
-    do {
-        flags = spin_lock_irqsave(&lock);
-        sent = burst_send_locked();
-        left = head != tail;
-        if (!sent || !left)
-            port_interrupts_set(left ? PORT_IE_TRANSMIT : 0, left ? 0 : PORT_IE_TRANSMIT);
-        spin_unlock_irqrestore(&lock, flags);
-    } while (sent && left);
+    if (!pump_claim())
+        return;
+    while ((count = burst_next(burst)) > 0)
+        burst_send(burst, count);
+    wait_wake_all(&room_queue);
 }
 
 void transmit_interrupt(void)
 {
     ring_pump();
-    wait_wake_all(&room_queue);
 }
 
 static int frame_queue(enum hostctl_type type, const void *payload, size_t size)
@@ -123,10 +154,12 @@ long transmit_stream(enum hostctl_type type, const void *bytes, size_t size)
 static void drain_locked(void)
 {
     uint64_t end = time_now() + FLUSH_NS;
+    uint8_t burst[PORT_FIFO];
 
-    while (head != tail && time_now() < end)
-        if (!burst_send_locked())
-            cpu_relax();
+    while (head != tail && time_now() < end) {
+        burst_send(burst, burst_take_locked(burst));
+        cpu_relax();
+    }
 }
 
 void transmit_flush(void)
@@ -138,13 +171,16 @@ void transmit_flush(void)
 }
 
 /* The machine may end in a panic inside this file, or while another CPU was stopped with the lock
- * held: after a moment the lock does not count any more. */
+ * held: after a moment neither the lock nor who sends counts any more. */
 void transmit_last(enum hostctl_type type, const void *payload, size_t size)
 {
     struct hostctl_header header = {.type = (uint8_t)type, .length = (uint8_t)size};
-    uint64_t flags = interrupts_disable(), end = time_now() + LAST_LOCK_NS;
+    uint64_t flags, end = time_now() + LAST_LOCK_NS;
     bool locked;
 
+    while (__atomic_load_n(&pumping, __ATOMIC_RELAXED) && time_now() < end)
+        cpu_relax(); /* with interrupts as they are: whoever sends may need this CPU */
+    flags = interrupts_disable();
     while (!(locked = spin_trylock(&lock)) && time_now() < end)
         cpu_relax();
     drain_locked();
