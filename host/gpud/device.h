@@ -73,7 +73,10 @@ struct device_fill {
     uint32_t pattern_bytes;
 };
 
-/* Called once a batch has ended, from any thread, in the queue's order or not. Must be short. */
+/*
+ * Called once a batch has ended, from any thread, in the queue's order or not. Must be short. The
+ * times are of the device's clock: when the batch was handed over, and when it had ended.
+ */
 typedef void (*device_done)(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns);
 
 struct device_ops {
@@ -112,9 +115,10 @@ struct device_ops {
     uint32_t (*queue_create)(struct device_context *context, struct device_queue **out);
     void (*queue_destroy)(struct device_queue *queue);
 
-    uint32_t (*launch)(struct device_queue *queue, const struct device_launch *launch);
-    uint32_t (*copy)(struct device_queue *queue, const struct device_copy *copy);
-    uint32_t (*fill)(struct device_queue *queue, const struct device_fill *fill);
+    /* `last`: a hint that batch_end comes next. */
+    uint32_t (*launch)(struct device_queue *queue, const struct device_launch *launch, bool last);
+    uint32_t (*copy)(struct device_queue *queue, const struct device_copy *copy, bool last);
+    uint32_t (*fill)(struct device_queue *queue, const struct device_fill *fill, bool last);
     /*
      * Ends a batch and sets it going: `done` is called exactly once, also when this returns an
      * error (then perhaps before it returns), after all the batch's work has ended.

@@ -54,9 +54,9 @@ cl_mem opencl_buffer_from(struct device_buffer *buffer, uint64_t offset, cl_int 
 
 uint32_t opencl_queue_create(struct device_context *context, struct device_queue **out);
 void opencl_queue_destroy(struct device_queue *queue);
-uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch);
-uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy);
-uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill);
+uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch, bool last);
+uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last);
+uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill, bool last);
 void opencl_batch_end(struct device_queue *queue, device_done done, void *token);
 
 int opencl_list(struct device_info *infos, unsigned room, unsigned *count, char *why);

@@ -78,6 +78,7 @@ struct timeline {
     uint64_t submitted;              /* submit thread: newest fence value taken */
     struct vgpgpu_fence_slot *slot;  /* guest memory */
     uint64_t signalled;              /* lock: this side's copy of what the slot says */
+    uint64_t end_ns;                 /* lock: when the newest batch signalled had ended */
     bool failed;                     /* lock */
 };
 

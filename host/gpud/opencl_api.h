@@ -35,10 +35,7 @@
     X(EnqueueUnmapMemObject)                                                                       \
     X(EnqueueMarkerWithWaitList)                                                                   \
     X(SetEventCallback)                                                                            \
-    X(GetEventProfilingInfo)                                                                       \
-    X(WaitForEvents)                                                                               \
     X(ReleaseEvent)                                                                                \
-    X(RetainEvent)                                                                                 \
     X(Flush)                                                                                       \
     X(Finish)
 

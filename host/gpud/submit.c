@@ -94,15 +94,15 @@ static struct submission *submission_create(struct submitter *submitter,
 }
 
 static uint32_t operation_apply(const struct device_ops *ops, struct device_queue *queue,
-                                const struct operation *operation)
+                                const struct operation *operation, bool last)
 {
     switch (operation->op) {
     case VGPGPU_CMD_LAUNCH:
-        return ops->launch(queue, &operation->launch);
+        return ops->launch(queue, &operation->launch, last);
     case VGPGPU_CMD_COPY:
-        return ops->copy(queue, &operation->copy);
+        return ops->copy(queue, &operation->copy, last);
     case VGPGPU_CMD_FILL:
-        return ops->fill(queue, &operation->fill);
+        return ops->fill(queue, &operation->fill, last);
     default:
         return VGPGPU_OK;
     }
@@ -124,7 +124,8 @@ static void submission_apply(struct submitter *submitter, struct submission *sub
     }
     const struct decoded *decoded = &submitter->decoded;
     for (unsigned i = 0; i < decoded->count && !submission->status; i++)
-        submission->status = operation_apply(ops, timeline->device, &decoded->operations[i]);
+        submission->status = operation_apply(ops, timeline->device, &decoded->operations[i],
+                                             i + 1 == decoded->count);
     ops->batch_end(timeline->device, submission_done, submission);
 }
 
@@ -170,7 +171,7 @@ static bool ring_watch_locked(struct submitter *submitter, struct ring *ring)
 {
     uint64_t end = now_ns() + submitter->spin_ns;
     do {
-        for (unsigned i = 0; i < 32; i++) {
+        for (unsigned i = 0; i < 4; i++) {
             if (!virtqueue_is_empty(&ring->queue))
                 return true;
             __builtin_ia32_pause();

@@ -36,8 +36,14 @@ static bool slot_signal_locked(struct timeline *timeline, const struct submissio
 {
     struct vgpgpu_fence_slot *slot = timeline->slot;
     uint64_t before = timeline->signalled;
-    __atomic_store_n(&slot->start_ns, submission->start_ns, __ATOMIC_RELAXED);
-    __atomic_store_n(&slot->end_ns, submission->end_ns, __ATOMIC_RELAXED);
+    if (submission->end_ns) {
+        /* On an in-order queue a batch begins once the one before it has ended. */
+        uint64_t begun =
+            submission->start_ns > timeline->end_ns ? submission->start_ns : timeline->end_ns;
+        timeline->end_ns = submission->end_ns > begun ? submission->end_ns : begun;
+        __atomic_store_n(&slot->start_ns, begun, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->end_ns, timeline->end_ns, __ATOMIC_RELAXED);
+    }
     if (submission->status && !timeline->failed) {
         timeline->failed = true;
         __atomic_store_n(&slot->status, submission->status, __ATOMIC_RELAXED);
