@@ -2,7 +2,8 @@
  * kmod.h: the ABI between Micro-LAKE and a loadable module.
  *
  * A module is one ELF relocatable file, NAME.kmod. It carries one struct kmod_manifest in section
- * ".kmod.manifest". The loader reads name, version and needs before it relocates anything.
+ * ".kmod.manifest". The loader reads name, version and needs before it relocates anything. A signature
+ * may follow the ELF file.
  */
 #pragma once
 
@@ -35,3 +36,18 @@ _Static_assert(sizeof(struct kmod_manifest) == 16 + 32 + 16 + 128 + 16, "manifes
         .struct_size = sizeof(struct kmod_manifest),                                               \
         .abi_version = KMOD_ABI_VERSION,                                                           \
         __VA_ARGS__}
+
+/*
+ * A signed module ends with this trailer, behind the ELF file. The signature is Ed25519 (RFC 8032)
+ * over all bytes before the trailer. Which key is trusted is built into the kernel.
+ */
+#define KMOD_SIGNATURE_MAGIC   0x4749534bu /* "KSIG" */
+#define KMOD_SIGNATURE_VERSION 1u
+
+struct kmod_signature {
+    uint8_t key[8]; /* the first bytes of the public key, to tell keys apart */
+    uint8_t signature[64];
+    uint32_t version; /* KMOD_SIGNATURE_VERSION */
+    uint32_t magic;   /* KMOD_SIGNATURE_MAGIC: the last bytes of the file */
+};
+_Static_assert(sizeof(struct kmod_signature) == 80, "signature layout");

@@ -2,13 +2,17 @@
 # the symbols that other modules may use, one a line with a reason; all others become local.
 # INSTALL := none: only the tests' boot archive has it.
 # NEEDS: lib/* folders are linked in; modules/* folders are ones whose exported header is included.
+# Every module is signed with the build's key, which is made on first use (exports.mk).
+KMODSIGN := $(BUILD)/host/kmodsign
+MODULE_KEY := $(BUILD)/keys/module.key
 SRCS_$(DIR) := $(addprefix $(DIR)/,$(SRCS))
 NEEDS_$(DIR) := $(NEEDS)
 KMOD_OBJS_$(NAME) := $(call objects,k,$(sort $(SRCS_$(DIR)) $(call needs_srcs,$(filter lib/%,$(NEEDS)))))
 KMOD_EXPORTS_$(NAME) := $(wildcard $(DIR)/exports)
-$(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod
+$(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod $(MODULE_KEY) | $(KMODSIGN)
 	@mkdir -p $(@D)
 	$(Q)tools/build/link-kmod $@ "$(KMOD_EXPORTS_$(basename $(notdir $@)))" $(KMOD_OBJS_$(basename $(notdir $@)))
+	$(Q)$(KMODSIGN) sign $(MODULE_KEY) $@
 ifeq ($(INSTALL),none)
 TEST_KMODS += $(BUILD)/modules/$(NAME).kmod
 else

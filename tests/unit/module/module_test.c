@@ -85,6 +85,7 @@ static void test_bytes(void **state)
 
     (void)state;
     assert_non_null(data);
+    option_unsigned = "allow";
     assert_int_equal(module_load_bytes(data, size), OK);
     assert_int_equal(module_load_bytes(data, size), ERR_EXISTS);
     assert_true(logged("module base: it is loaded already"));
@@ -212,5 +213,5 @@ int main(void)
     };
     int failed = cmocka_run_group_tests_name("module", tests, NULL, NULL);
 
-    return failed + errors_run();
+    return failed + signatures_run() + errors_run();
 }

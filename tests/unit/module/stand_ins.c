@@ -23,7 +23,7 @@ static unsigned file_count;
 static struct thread self = {.affinity = 5};
 static unsigned locks_held;
 
-const char *option_modules;
+const char *option_modules, *option_unsigned;
 unsigned heap_live, allocation_fails;
 
 /* ---- exports and functions of the "nucleus" ---------------------------------------------------
@@ -135,7 +135,7 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 void archive_reset(void)
 {
     file_count = 0;
-    option_modules = NULL;
+    option_modules = option_unsigned = NULL;
 }
 
 void archive_add(const char *path, const void *data, size_t size)
@@ -201,7 +201,11 @@ int boot_file_find(const char *path, struct boot_file *out)
 
 const char *boot_option(const char *name, unsigned nth)
 {
-    return nth == 0 && strcmp(name, "modules") == 0 ? option_modules : NULL;
+    if (nth > 0)
+        return NULL;
+    if (strcmp(name, "module.unsigned") == 0)
+        return option_unsigned;
+    return strcmp(name, "modules") == 0 ? option_modules : NULL;
 }
 
 /* ---- one thread, one CPU

@@ -27,8 +27,8 @@ bool noted(const char *text);
 bool logged(const char *part);
 unsigned log_count(void); /* lines of errors */
 
-/* What `modules=` says, or NULL. */
-extern const char *option_modules;
+/* What `modules=` and `module.unsigned=` say, or NULL. */
+extern const char *option_modules, *option_unsigned;
 
 /* Heap objects and module pages not given back. */
 extern unsigned heap_live;
@@ -47,7 +47,8 @@ int reset(void **state);
 int idle(void **state);
 #define CASE(name) cmocka_unit_test_setup_teardown(name, reset, idle)
 
-int errors_run(void); /* errors_test.c: the tests of what goes wrong */
+int errors_run(void);     /* errors_test.c: the tests of what goes wrong */
+int signatures_run(void); /* signature_test.c */
 
 /* space.c */
 bool allocation_may(void);
