@@ -25,25 +25,47 @@ static void end_line(const struct console *console)
         fputc('\n', stderr);
 }
 
-void console_tail(const struct console *console, unsigned lines)
+static size_t oldest_byte(const struct console *console)
 {
-    size_t oldest = console->total > CONSOLE_KEPT ? console->total - CONSOLE_KEPT : 0;
-    size_t from = console->total;
-    if (from == oldest)
-        return;
-    if (console->show) {
-        end_line(console);
-        return;
+    return console->total > CONSOLE_KEPT ? console->total - CONSOLE_KEPT : 0;
+}
+
+/* Where the last panic starts, or the end of the log. */
+static size_t panic_find(const struct console *console)
+{
+    static const char word[] = "PANIC:";
+    for (size_t at = console->total; at-- > oldest_byte(console);) {
+        size_t i = 0;
+        while (word[i] && at + i < console->total && console_byte(console, at + i) == word[i])
+            i++;
+        if (!word[i])
+            return at;
     }
-    /* The newline that ends the last line does not count. */
-    if (console_byte(console, from - 1) == '\n')
-        from--;
-    while (from > oldest) {
+    return console->total;
+}
+
+/* Where the last `lines` lines start. */
+static size_t lines_find(const struct console *console, unsigned lines)
+{
+    size_t from = console->total - (console_byte(console, console->total - 1) == '\n');
+    while (from > oldest_byte(console)) {
         if (console_byte(console, from - 1) == '\n' && --lines == 0)
             break;
         from--;
     }
-    for (size_t i = from; i < console->total; i++)
-        fputc(console_byte(console, i), stderr);
+    return from;
+}
+
+bool console_tail(const struct console *console, unsigned lines)
+{
+    if (!console->total)
+        return false;
+    size_t panic = panic_find(console);
+    bool panicked = panic < console->total;
+    if (!console->show) {
+        for (size_t i = panicked ? panic : lines_find(console, lines); i < console->total; i++)
+            fputc(console_byte(console, i), stderr);
+    }
     end_line(console);
+    return panicked;
 }

@@ -17,5 +17,8 @@ struct console {
 
 void console_take(struct console *console, const char *bytes, size_t count);
 
-/* Writes the last `lines` lines to standard error, unless they were shown already. */
-void console_tail(const struct console *console, unsigned lines);
+/*
+ * Writes the kernel's panic, or else the last `lines` lines, to standard error, unless they were shown
+ * already. True: there was a panic.
+ */
+bool console_tail(const struct console *console, unsigned lines);

@@ -174,13 +174,15 @@ static void qemu_gone(struct run *run)
         run_finish(run, run->status);
         return;
     }
-    console_tail(&run->console, LAST_LINES);
+    bool panicked = console_tail(&run->console, LAST_LINES);
     if (WIFSIGNALED(run->qemu.status))
         message("QEMU was killed by signal %d before the command ended",
                 WTERMSIG(run->qemu.status));
     else if (!run->console.total && !run->heard)
         message("QEMU ended with status %d before the machine said anything",
                 WEXITSTATUS(run->qemu.status));
+    else if (panicked)
+        message("the machine's kernel panicked before the command ended");
     else
         message("the machine died before the command ended%s",
                 run->console.show ? "" : ", see its last lines above");
