@@ -3,13 +3,16 @@
  * prints "ok SUITE/CASE" or "FAIL SUITE/CASE: why" lines, and ends the machine with 0 or 1.
  */
 #include "ktest.h"
+
+#include <microlake/gpu.h>
+
 #include "uapi/kmod.h"
 
 #define LEAK_SLACK (640ul << 10) /* per-CPU caches of frames, objects and stacks */
 
 static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threads, &suite_time,
                                                    &suite_policies, &suite_modules, &suite_aspaces,
-                                                   &suite_deaths};
+                                                   &suite_gpu,      &suite_deaths};
 static char failure[160];
 static unsigned failures;
 
@@ -74,13 +77,20 @@ static void case_run(const struct ktest_suite *suite, const struct ktest_case *c
     say(line);
 }
 
+static bool gpu_is_there(void)
+{
+    struct vgpgpu_config config;
+
+    return gpu_device_info(0, &config) != ERR_NOT_FOUND;
+}
+
 /* "suite", "suite/case" or "all". */
 static bool wanted(const char *which, const struct ktest_suite *suite, const struct ktest_case *c)
 {
     size_t length = strlen(suite->name);
 
     if (!strcmp(which, "all"))
-        return !suite->ends_machine;
+        return !suite->ends_machine && (!suite->needs_gpu || gpu_is_there());
     if (strncmp(which, suite->name, length))
         return false;
     return which[length] == '\0' ? !suite->ends_machine

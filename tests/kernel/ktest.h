@@ -22,10 +22,11 @@ struct ktest_suite {
     const char *name;
     const struct ktest_case *cases; /* ends with a NULL name */
     bool ends_machine;              /* each case must end in a panic: run by its own name only */
+    bool needs_gpu;                 /* "all" leaves it out on a machine without one */
 };
 
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
-    suite_aspaces, suite_deaths;
+    suite_aspaces, suite_gpu, suite_deaths;
 
 void ktest_fail(const char *file, int line, const char *what);
 

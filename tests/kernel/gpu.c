@@ -1,0 +1,294 @@
+/*
+ * gpu.c: the GPU objects on the real device: life cycle, order, waiting, mistakes, many threads.
+ */
+#include "ktest.h"
+
+#include <microlake/aspace.h>
+#include <microlake/gpu.h>
+#include <microlake/module.h>
+#include <microlake/time.h>
+
+#include "lib/gpucmd/gpucmd.h"
+
+#define WAIT_NS (30 * NS_PER_SEC)
+
+static struct gpu_stats stats_now(void)
+{
+    struct gpu_stats stats;
+
+    gpu_stats(&stats);
+    return stats;
+}
+
+static void expect_as_before(const struct gpu_stats *before)
+{
+    struct gpu_stats after = stats_now();
+
+    EXPECT(after.contexts == before->contexts);
+    for (unsigned kind = 0; kind < GPU_OBJECT_KINDS; kind++)
+        EXPECT(after.objects[kind] == before->objects[kind]);
+    EXPECT(after.memory == before->memory);
+    EXPECT(after.batches == before->batches);
+}
+
+/* Submits one fill of `words` 32-bit words. */
+static int fill_submit(struct gpu_context *ctx, uint32_t queue, uint32_t buffer, uint64_t words,
+                       uint32_t value, uint64_t *fence)
+{
+    struct vgpgpu_submit *batch = gpu_batch_alloc(ctx, sizeof(struct vgpgpu_cmd_fill));
+    struct gpucmd c;
+
+    if (!batch)
+        return ERR_NO_MEMORY;
+    gpucmd_begin(&c, batch + 1, sizeof(struct vgpgpu_cmd_fill));
+    gpucmd_fill(&c, buffer, 0, words * sizeof(value), &value, sizeof(value));
+    EXPECT(!c.failed);
+    return gpu_submit(ctx, queue, batch, 0, fence);
+}
+
+static int fill(struct gpu_context *ctx, uint32_t queue, uint32_t buffer, uint32_t value)
+{
+    enum vgpgpu_status failed = VGPGPU_OK;
+    uint64_t fence;
+    int r = fill_submit(ctx, queue, buffer, 16, value, &fence);
+
+    if (r == OK)
+        r = gpu_fence_wait(ctx, queue, fence, time_now() + WAIT_NS, 0, &failed);
+    return r == OK ? gpu_status(failed) : r;
+}
+
+static uint32_t first_word(struct gpu_context *ctx, uint32_t buffer)
+{
+    uint64_t run;
+    const volatile uint32_t *words = gpu_buffer_at(ctx, buffer, 0, &run);
+
+    return words ? *words : 0;
+}
+
+static void objects_come_and_go(void)
+{
+    struct gpu_stats before = stats_now();
+    struct gpu_context *ctx;
+    uint32_t ids[8];
+
+    for (unsigned round = 0; round < 20; round++) {
+        EXPECT(gpu_context_open(0, &ctx) == OK);
+        for (unsigned i = 0; i < ARRAY_SIZE(ids); i++)
+            EXPECT(gpu_buffer_create(ctx, (i + 1) * 12345, VGPGPU_BUFFER_GUEST, &ids[i]) == OK);
+        for (unsigned i = 0; i < ARRAY_SIZE(ids); i += 2)
+            EXPECT(gpu_object_destroy(ctx, GPU_BUFFER, ids[i]) == OK);
+        EXPECT(gpu_object_destroy(ctx, GPU_BUFFER, ids[0]) == ERR_NOT_FOUND);
+        EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_DEVICE, &ids[0]) == OK);
+        EXPECT(gpu_buffer_at(ctx, ids[0], 0, &(uint64_t){0}) == NULL);
+        gpu_context_close(ctx);
+    }
+    expect_as_before(&before);
+}
+
+static void buffers_are_clean_and_whole(void)
+{
+    const uint64_t size = (5ull << 20) + 4097;
+    struct gpu_context *ctx;
+    uint64_t run, covered = 0;
+    uint32_t id;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, size, VGPGPU_BUFFER_GUEST, &id) == OK);
+    for (uint64_t at = 0; at < size; at += run) {
+        const uint8_t *bytes = gpu_buffer_at(ctx, id, at, &run);
+
+        EXPECT(bytes && run > 0);
+        if (!bytes)
+            break;
+        for (uint64_t i = 0; i < run; i++)
+            if (bytes[i])
+                ktest_fail(__FILE__, __LINE__, "a new buffer is zeroed");
+        covered += run;
+    }
+    EXPECT(covered == size);
+    EXPECT(gpu_buffer_at(ctx, id, size, &run) == NULL);
+    gpu_context_close(ctx);
+}
+
+static void many_are_outstanding(void)
+{
+    struct gpu_stats before = stats_now();
+    struct gpu_context *ctx;
+    uint64_t fence = 0;
+    uint32_t id;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_GUEST, &id) == OK);
+    for (uint32_t i = 1; i <= 2000; i++)
+        EXPECT(fill_submit(ctx, 7, id, 16, i, &fence) == OK);
+    EXPECT(fence == 2000);
+    EXPECT(gpu_fence_wait(ctx, 7, fence, time_now() + WAIT_NS, 0, NULL) == OK);
+    EXPECT(first_word(ctx, id) == 2000);
+    for (uint32_t queue = 0; queue < VGPGPU_QUEUES_PER_CONTEXT; queue++)
+        EXPECT(fill(ctx, queue, id, queue) == OK);
+    gpu_context_close(ctx);
+    expect_as_before(&before);
+}
+
+static void waiting_has_its_ends(void)
+{
+    struct gpu_context *ctx;
+    uint64_t fence;
+    uint32_t id;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_GUEST, &id) == OK);
+    EXPECT(gpu_fence_wait(ctx, 0, 1, TIME_NEVER, 0, NULL) == ERR_INVALID);
+    EXPECT(gpu_fence_wait(ctx, 64, 0, TIME_NEVER, 0, NULL) == ERR_INVALID);
+    EXPECT(gpu_fence_wait(ctx, 0, 0, 0, 0, NULL) == OK);
+    EXPECT(fill_submit(ctx, 0, id, 16, 1, &fence) == OK);
+    EXPECT(gpu_fence_wait(ctx, 0, fence, TIME_NEVER, 0, NULL) == OK);
+    EXPECT(gpu_fence_poll(ctx, 0, fence));
+    EXPECT(gpu_fence_wait(ctx, 0, fence, 0, 0, NULL) == OK);
+    gpu_context_close(ctx);
+}
+
+static void memory_is_used_in_place(void)
+{
+    paddr_t frame = frame_alloc(2, FRAME_ZERO);
+    struct vgpgpu_segment segment = {frame, PAGE_SIZE << 2};
+    struct gpu_context *ctx;
+    uint32_t id;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_wrap(ctx, segment.length, &segment, 1, &id) == OK);
+    EXPECT(gpu_buffer_at(ctx, id, 0, &(uint64_t){0}) == NULL);
+    EXPECT(fill(ctx, 0, id, 0xabcd1234) == OK);
+    EXPECT(*(volatile uint32_t *)phys_to_virt(frame) == 0xabcd1234);
+    gpu_context_close(ctx);
+    frame_free(frame, 2);
+}
+
+static void mappings_outlive_buffers(void)
+{
+    struct gpu_stats before = stats_now();
+    struct gpu_context *ctx;
+    struct memobj *obj;
+    uint32_t id, word = 0;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, 3 * PAGE_SIZE, VGPGPU_BUFFER_GUEST, &id) == OK);
+    EXPECT(fill(ctx, 0, id, 0x600dcafe) == OK);
+    EXPECT(gpu_buffer_memobj(ctx, id, &obj) == OK);
+    EXPECT(gpu_buffer_memobj(ctx, id + 1, &obj) == ERR_NOT_FOUND);
+    gpu_context_close(ctx);
+    EXPECT(memobj_size(obj) == 3 * PAGE_SIZE);
+    EXPECT(memobj_read(obj, 60, &word, sizeof(word)) == OK);
+    EXPECT(word == 0x600dcafe);
+    EXPECT(stats_now().memory > before.memory);
+    memobj_unref(obj);
+    expect_as_before(&before);
+}
+
+static void mistakes_are_answered(void)
+{
+    static const char bad[] = "__kernel void broken( {";
+    char log[128];
+    struct gpu_program_source source = {
+        .kind = VGPGPU_PROGRAM_OPENCL_C,
+        .source = bad,
+        .source_bytes = sizeof(bad) - 1,
+        .log = log,
+        .log_bytes = sizeof(log),
+    };
+    struct vgpgpu_submit *batch;
+    enum vgpgpu_status failed = VGPGPU_OK;
+    struct gpu_context *ctx;
+    uint64_t fence = 0;
+    uint32_t id, count;
+
+    EXPECT(gpu_context_open(99, &ctx) == ERR_NOT_FOUND);
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_program_build(ctx, &source, &id) == ERR_BUILD);
+    EXPECT(strlen(log) > 0);
+    EXPECT(gpu_buffer_create(ctx, 0, VGPGPU_BUFFER_GUEST, &id) == ERR_INVALID);
+    EXPECT(gpu_buffer_create(ctx, 4096, 3, &id) == ERR_INVALID);
+    EXPECT(gpu_buffer_create(ctx, UINT64_MAX, VGPGPU_BUFFER_GUEST, &id) == ERR_RANGE);
+    EXPECT(gpu_kernel_create(ctx, 77, "none", &id, &count) == ERR_NOT_FOUND);
+    EXPECT(gpu_batch_alloc(ctx, 12) == NULL);
+    EXPECT(gpu_batch_alloc(ctx, 1u << 31) == NULL);
+    EXPECT(fill(ctx, 1, 55, 0) == ERR_NOT_FOUND);
+    batch = gpu_batch_alloc(ctx, 64);
+    memset(batch + 1, 0xee, 64);
+    EXPECT(gpu_submit(ctx, 2, batch, 0, &fence) == OK);
+    EXPECT(gpu_fence_wait(ctx, 2, fence, time_now() + WAIT_NS, 0, &failed) == OK);
+    EXPECT(failed == VGPGPU_ERR_INVALID);
+    EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_GUEST, &id) == OK);
+    EXPECT(fill(ctx, 3, id, 5) == OK && first_word(ctx, id) == 5);
+    gpu_context_close(ctx);
+}
+
+/* ---- Many threads
+ * ---------------------------------------------------------------------------------- */
+
+static struct gpu_context *shared;
+static uint32_t done; /* rounds that went well; atomic */
+
+static void worker(void *arg)
+{
+    uint32_t queue = (uint32_t)(uintptr_t)arg, id;
+
+    for (uint32_t i = 1; i <= 50; i++) {
+        if (gpu_buffer_create(shared, 8192, VGPGPU_BUFFER_GUEST, &id) != OK)
+            return;
+        if (fill(shared, queue, id, i * 64 + queue) == OK &&
+            first_word(shared, id) == i * 64 + queue &&
+            gpu_object_destroy(shared, GPU_BUFFER, id) == OK)
+            __atomic_fetch_add(&done, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void threads_share_a_context(void)
+{
+    struct gpu_stats before = stats_now();
+    struct thread *threads[6];
+
+    done = 0;
+    EXPECT(gpu_context_open(0, &shared) == OK);
+    for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++) /* two threads a queue */
+        EXPECT(thread_create("gpu-worker", worker, (void *)(i / 2), &threads[i]) == OK);
+    for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+        thread_join(threads[i], TIME_NEVER);
+        thread_unref(threads[i]);
+    }
+    EXPECT(done == 50 * ARRAY_SIZE(threads));
+    gpu_context_close(shared);
+    expect_as_before(&before);
+}
+
+static void driver_comes_and_goes(void)
+{
+    struct gpu_context *ctx;
+
+    for (unsigned i = 0; i < 3; i++) {
+        EXPECT(gpu_context_open(0, &ctx) == OK);
+        EXPECT(module_unload("virtio_gpgpu") == ERR_BUSY);
+        EXPECT(module_unload("virtio_mmio") == ERR_BUSY);
+        gpu_context_close(ctx);
+        EXPECT(module_unload("virtio_gpgpu") == OK);
+        EXPECT(gpu_context_open(0, &ctx) == ERR_NOT_FOUND);
+        EXPECT(module_load("virtio_gpgpu") == OK);
+    }
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    gpu_context_close(ctx);
+}
+
+static const struct ktest_case cases[] = {
+    {"objects_come_and_go", objects_come_and_go},
+    {"buffers_are_clean_and_whole", buffers_are_clean_and_whole},
+    {"many_are_outstanding", many_are_outstanding},
+    {"waiting_has_its_ends", waiting_has_its_ends},
+    {"memory_is_used_in_place", memory_is_used_in_place},
+    {"mappings_outlive_buffers", mappings_outlive_buffers},
+    {"mistakes_are_answered", mistakes_are_answered},
+    {"threads_share_a_context", threads_share_a_context},
+    {"driver_comes_and_goes", driver_comes_and_goes},
+    {NULL, NULL},
+};
+
+const struct ktest_suite suite_gpu = {.name = "gpu", .cases = cases, .needs_gpu = true};
