@@ -102,12 +102,14 @@ static void objects_free(struct gpu_context *ctx)
 
 /*
  * The device answers CONTEXT_DESTROY when nothing of the context runs any more; only then may its
- * memory go. On a device that is lost nothing runs either.
+ * memory go. Long work is waited for before, because a device that is slow to answer counts as
+ * lost.
  */
 void gpu_context_close(struct gpu_context *ctx)
 {
     struct gpu_device *d = ctx->device;
 
+    gpu_context_drain(ctx);
     number_set(d, ctx->id, GPU_TAKEN);
     d->ops->context_destroy(d->driver, ctx->id);
     number_set(d, ctx->id, NULL);

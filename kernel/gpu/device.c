@@ -57,7 +57,7 @@ int gpu_device_unregister(struct gpu_device *d)
     return OK;
 }
 
-int gpu_device_start(struct gpu_device *d)
+static int device_start(struct gpu_device *d)
 {
     int r = OK;
 
@@ -97,7 +97,7 @@ int gpu_device_get(unsigned nth, struct gpu_device **out)
     *out = device_claim(nth);
     if (!*out)
         return ERR_NOT_FOUND;
-    r = gpu_device_start(*out);
+    r = device_start(*out);
     if (r != OK)
         gpu_device_put(*out);
     return r;

@@ -8,7 +8,7 @@
 
 #define SPIN_MARGIN_NS  (2 * NS_PER_US)
 #define SPIN_WORTH_NS   (50 * NS_PER_US) /* where waits usually take longer, sleeping costs less */
-#define ALIVE_PERIOD_NS (2 * NS_PER_SEC)
+#define ALIVE_PERIOD_NS NS_PER_SEC
 #define USUAL_WEIGHT    8 /* one wait's share in the mean is 1 / this */
 
 static bool fence_signalled(const struct gpu_context *ctx, uint32_t queue, uint64_t fence)

@@ -155,7 +155,7 @@ struct gpu_create {
  */
 struct gpu_driver_ops {
     size_t struct_size; /* sizeof(struct gpu_driver_ops) */
-    /* Once, before anything else; fills *config. */
+    /* Once, before anything else, at the first use; fills *config. */
     int (*start)(void *driver, struct vgpgpu_config *config);
     int (*context_create)(void *driver, uint32_t context, paddr_t fence_page);
     int (*context_destroy)(void *driver, uint32_t context);
@@ -172,9 +172,6 @@ struct gpu_driver_ops {
 
 /* The device exists from now on. ERR_INVALID, ERR_NO_MEMORY, ERR_LIMIT. */
 int gpu_device_register(const struct gpu_driver_ops *ops, void *driver, struct gpu_device **out);
-
-/* Starts it now instead of at its first use. */
-int gpu_device_start(struct gpu_device *device);
 
 /* Takes the device away. ERR_BUSY while contexts are open. */
 int gpu_device_unregister(struct gpu_device *device);

@@ -30,7 +30,13 @@ static void match_locked(struct virtio_device *d, const struct virtio_driver *dr
 {
     int r;
 
-    if (d->driver || d->id != driver->id || !module_ref(transport_module(d)))
+    if (d->driver || d->id != driver->id)
+        return;
+    if (d->lost) {
+        log_warn("%s: the device was lost; only a new machine gets a new one", d->name);
+        return;
+    }
+    if (!module_ref(transport_module(d)))
         return;
     d->driver = driver;
     r = driver->probe(d);

@@ -21,7 +21,6 @@ struct gpgpu_sleepers {
 struct gpgpu {
     struct virtio_device *virtio;
     struct gpu_device *gpu;
-    struct thread *starter; /* starts the device in the background */
     struct vgpgpu_config config;
     struct virtio_queue *control, *submit, *event;
     struct gpgpu_sleepers control_sleepers, submit_sleepers;

@@ -8,7 +8,6 @@
 #include <microlake/boot.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
-#include <microlake/thread.h>
 
 #include "driver.h"
 #include "uapi/kmod.h"
@@ -41,6 +40,7 @@ void gpgpu_lost(struct gpgpu *g)
     if (__atomic_exchange_n(&g->lost, true, __ATOMIC_SEQ_CST))
         return;
     virtio_device_reset(g->virtio);
+    g->virtio->lost = true;
     if (g->ready) {
         gpgpu_control_lost(g);
         gpgpu_submit_lost(g);
@@ -131,13 +131,6 @@ static int gpgpu_start(void *driver, struct vgpgpu_config *config)
     return OK;
 }
 
-static void gpgpu_start_early(void *arg)
-{
-    struct gpgpu *g = arg;
-
-    gpu_device_start(g->gpu);
-}
-
 /* ---- Life
  * ---------------------------------------------------------------------------------------- */
 
@@ -185,8 +178,6 @@ static int gpgpu_probe(struct virtio_device *d)
         return r;
     }
     d->driver_data = g;
-    if (thread_create("gpgpu-start", gpgpu_start_early, g, &g->starter) != OK)
-        g->starter = NULL; /* its first user starts it */
     return OK;
 }
 
@@ -194,10 +185,6 @@ static void gpgpu_remove(struct virtio_device *d)
 {
     struct gpgpu *g = d->driver_data;
 
-    if (g->starter) {
-        thread_join(g->starter, TIME_NEVER);
-        thread_unref(g->starter);
-    }
     d->driver_data = NULL;
     virtio_device_reset(d);
     if (g->ready) {

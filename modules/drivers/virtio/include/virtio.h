@@ -56,6 +56,7 @@ struct virtio_device {
     const char *name;  /* for the log: "virtio-mmio 0xfeb00000" */
     uint64_t features; /* accepted by both sides */
     uint8_t status;    /* as written last; enum virtio_status */
+    bool lost;         /* set by a driver, for ever: whoever stands behind the device is gone */
     struct spinlock interrupt_lock;
     struct virtio_queue *queues[VIRTIO_QUEUES_MAX]; /* changed under interrupt_lock */
     const struct virtio_driver *driver;             /* guarded by the core's lock */
