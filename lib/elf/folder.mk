@@ -1,0 +1,4 @@
+DIR := lib/elf
+SRCS := elf.c
+NEEDS :=
+include tools/build/library.mk

@@ -1,0 +1,124 @@
+/*
+ * devices.c: the devices every Linux program expects: null, zero, full, random, urandom, console,
+ * tty.
+ */
+#include <microlake/aspace.h>
+#include <microlake/random.h>
+#include <microlake/user.h>
+
+#include "modules/linux/fs/file.h"
+#include "modules/linux/fs/stream.h"
+
+static long null_read(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    (void)file;
+    (void)at;
+    (void)size;
+    (void)nonblock;
+    return 0;
+}
+
+static long sink_write(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    (void)file;
+    (void)at;
+    (void)nonblock;
+    return (long)size;
+}
+
+static long zero_read(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    (void)file;
+    (void)nonblock;
+    return user_zero(at, size) == OK ? (long)size : ERR_FAULT;
+}
+
+static int zero_map(void *file, uint64_t offset, uint64_t length, unsigned prot, bool shared,
+                    struct memobj **object, uint64_t *object_offset)
+{
+    (void)file;
+    (void)offset;
+    (void)prot;
+    (void)shared;
+    *object_offset = 0;
+    return memobj_create_anon(length, object);
+}
+
+static long full_write(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    (void)file;
+    (void)at;
+    (void)size;
+    (void)nonblock;
+    return LINUX_ERRNO(ENOSPC);
+}
+
+static long random_read(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    uint8_t bytes[256];
+    size_t done = 0;
+
+    (void)file;
+    (void)nonblock;
+    while (done < size) {
+        size_t n = MIN(size - done, sizeof(bytes));
+
+        random_bytes(bytes, n);
+        if (user_write(at + done, bytes, n) != OK)
+            return done > 0 ? (long)done : ERR_FAULT;
+        done += n;
+    }
+    return (long)done;
+}
+
+static long console_read(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    (void)file;
+    return stream_read(at, size, nonblock);
+}
+
+static long console_write(void *file, vaddr_t at, size_t size, bool nonblock)
+{
+    (void)file;
+    (void)nonblock;
+    return stream_write(1, at, size);
+}
+
+/* No process has a controlling terminal yet. */
+static int tty_open(void *context, unsigned flags, void **file)
+{
+    (void)context;
+    (void)flags;
+    (void)file;
+    return LINUX_ERRNO(ENXIO);
+}
+
+static const struct linux_device_ops null_ops = {.read = null_read, .write = sink_write};
+static const struct linux_device_ops zero_ops = {
+    .read = zero_read, .write = sink_write, .mmap = zero_map};
+static const struct linux_device_ops full_ops = {.read = zero_read, .write = full_write};
+static const struct linux_device_ops random_ops = {.read = random_read, .write = sink_write};
+static const struct linux_device_ops console_ops = {.read = console_read, .write = console_write};
+static const struct linux_device_ops tty_ops = {.open = tty_open};
+
+int devfs_files_init(void)
+{
+    static const struct {
+        const char *name;
+        unsigned mode;
+        const struct linux_device_ops *ops;
+    } devices[] = {
+        {"null", 0666, &null_ops},      {"zero", 0666, &zero_ops},
+        {"full", 0666, &full_ops},      {"random", 0666, &random_ops},
+        {"urandom", 0666, &random_ops}, {"console", 0600, &console_ops},
+        {"tty", 0666, &tty_ops},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        int r = linux_device_register(devices[i].name, devices[i].mode, devices[i].ops, NULL);
+
+        if (r != OK)
+            return r;
+    }
+    return OK;
+}

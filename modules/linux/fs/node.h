@@ -1,0 +1,160 @@
+/*
+ * node.h: the tree of named things: folders, files, symbolic links, devices.
+ *
+ * One tree, one root. A node is a name and what it names in one; file systems differ in their
+ * node_ops. Children that a folder keeps are in its list; folders whose content is made on demand
+ * (/proc/PID) supply lookup and list instead, with nodes that live only while somebody uses them.
+ *
+ * References: a node holds its parent; a folder's list holds its children; open files, working
+ * folders and programs hold theirs. Thread context throughout.
+ *
+ * Locks, in the order in which they are taken: node_rename_lock, a folder's lock, a file's lock,
+ * node_place_lock.
+ */
+#pragma once
+
+#include <microlake/list.h>
+#include <microlake/types.h>
+#include <microlake/wait.h>
+
+#include "modules/linux/abi/fs.h"
+#include "modules/linux/include/linux_errno.h"
+
+struct file;
+struct memobj;
+struct node;
+
+struct file_system {
+    const char *name;
+    uint32_t id;    /* st_dev */
+    int64_t magic;  /* statfs f_type */
+    bool read_only; /* programs may change nothing */
+};
+
+/* Receives the entries of a folder; false: it is full, and this entry was not taken. */
+struct node_sink {
+    bool (*entry)(struct node_sink *sink, const char *name, uint64_t number, uint32_t mode,
+                  uint64_t next);
+};
+
+struct node_ops {
+    /* A child that is not in the list; *out is a reference. NULL: there are none. */
+    int (*lookup)(struct node *folder, const char *name, struct node **out);
+    /* Entries that are not in the list, from position *at (0 first) on; advances it. */
+    void (*list)(struct node *folder, uint64_t *at, struct node_sink *sink);
+
+    /* A new file, folder or link (mode says which; text: the link's) of this name; the folder's
+     * lock is held and the name is free. *out is a reference. NULL: not allowed. */
+    int (*make)(struct node *folder, const char *name, uint32_t mode, const char *text,
+                struct node **out);
+
+    /* Gives f its ops and data. flags are in f. */
+    int (*open)(struct node *node, struct file *f);
+    /* A symbolic link's text; returns its length, at most size. */
+    long (*text)(struct node *node, char *out, size_t size);
+    /* The pages of a file, for mapping and running it; *out is a reference. NULL: it has none. */
+    int (*object)(struct node *node, struct memobj **out);
+    uint64_t (*size)(struct node *node);             /* NULL: 0 */
+    int (*resize)(struct node *node, uint64_t size); /* NULL: not allowed */
+    void (*release)(struct node *node);              /* the last reference is gone: free data */
+};
+
+struct node {
+    uint32_t refs;
+    uint32_t mode;   /* type and permissions */
+    uint64_t number; /* st_ino */
+    uint32_t device; /* st_rdev */
+    const struct file_system *fs;
+    const struct node_ops *ops;
+    void *data;      /* the file system's */
+    int64_t changed; /* ns since 1970 */
+
+    struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
+    char *name;          /* guarded by node_place_lock */
+    bool linked;         /* it is in its parent's list; guarded by the parent's lock */
+    struct list sibling; /* guarded by the parent's lock */
+    uint64_t cookie;     /* its position in the parent's list; guarded by the parent's lock */
+
+    struct mutex lock;
+    struct list children; /* folders; guarded by lock */
+    bool dead;            /* a folder that was removed: it stays empty; guarded by lock */
+    uint64_t next_cookie; /* guarded by lock */
+};
+
+static inline bool node_is_folder(const struct node *n)
+{
+    return (n->mode & LINUX_S_IFMT) == LINUX_S_IFDIR;
+}
+
+static inline bool node_is_file(const struct node *n)
+{
+    return (n->mode & LINUX_S_IFMT) == LINUX_S_IFREG;
+}
+
+static inline bool node_is_link(const struct node *n)
+{
+    return (n->mode & LINUX_S_IFMT) == LINUX_S_IFLNK;
+}
+
+/* A node that is in no list. parent: NULL only for the root. name is copied. The caller owns the
+ * reference. ERR_NO_MEMORY. */
+int node_create(struct node *parent, const char *name, uint32_t mode, const struct file_system *fs,
+                const struct node_ops *ops, void *data, struct node **out);
+void node_ref(struct node *n);
+void node_unref(struct node *n);
+
+/* Puts a node into its parent's list (which takes a reference) / takes it out again. The parent's
+ * lock is held for the _locked form. node_attach: ERR_EXISTS. */
+int node_attach(struct node *n);
+void node_attach_locked(struct node *n);
+void node_detach(struct node *n);
+void node_detach_locked(struct node *n);
+
+/* A child in the list, without a reference, or NULL. The folder's lock is held. */
+struct node *node_child_locked(struct node *folder, const char *name);
+
+/* A child by name; *out is a reference. ERR_NOT_FOUND, ENOTDIR. */
+int node_lookup(struct node *folder, const char *name, struct node **out);
+
+/* The folder at a path below `from`, made with `fs` and `ops` where it is not there. */
+int node_make_folders(struct node *from, const char *path, size_t length,
+                      const struct file_system *fs, const struct node_ops *ops, struct node **out);
+
+/* Hands a folder's entries, "." and ".." included, to sink from *at on; advances it. */
+void node_list(struct node *folder, uint64_t *at, struct node_sink *sink);
+
+/* Moves a node to another folder and name, replacing what is there. */
+int node_rename(struct node *from, const char *from_name, struct node *to, const char *to_name);
+
+/* Makes a file, folder or link (mode says which; text: the link's). *out is a reference.
+ * ERR_EXISTS, ERR_NOT_FOUND: the folder was removed; EROFS, EPERM: not in this file system. */
+int node_make(struct node *folder, const char *name, uint32_t mode, const char *text,
+              struct node **out);
+
+/* Removes a name; folder: it must be an empty folder, else it must not be a folder. */
+int node_remove(struct node *folder, const char *name, bool remove_folder);
+
+/* The absolute path, as "/a/b". Its length without NUL, or ERR_RANGE. */
+long node_path(struct node *n, char *out, size_t size);
+
+uint64_t node_size(struct node *n);
+void node_touch(struct node *n); /* its content changed now */
+
+extern struct node *node_root;
+
+/* ---- Paths
+ * ---------------------------------------------------------------------------------------- */
+
+enum path_flags {
+    PATH_NOFOLLOW = 1u << 0, /* a link at the end is what is wanted */
+    PATH_FOLDER = 1u << 1,   /* the end must be a folder */
+};
+
+/* The node at a path, from `start` when it is relative. *out is a reference. */
+int path_lookup(struct node *start, const char *path, unsigned flags, struct node **out);
+
+/* The folder that holds, or would hold, the last part of a path, and that part. "" when the path
+ * ends in a folder's own name ("/", "a/.."). name: LINUX_NAME_MAX + 1 bytes. trailing_slash may be
+ * NULL. */
+int path_parent(struct node *start, const char *path, struct node **folder, char *name,
+                bool *trailing_slash);

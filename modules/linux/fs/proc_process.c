@@ -1,0 +1,494 @@
+/*
+ * proc_process.c: /proc/PID and /proc/self. Nodes live only while somebody uses them; each holds a
+ * reference to its process.
+ */
+#include "modules/linux/fs/proc_process.h"
+
+#include <microlake/aspace.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+
+#include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
+#include "modules/linux/fs/text.h"
+#include "modules/linux/mm/mm.h"
+#include "modules/linux/process/process.h"
+
+static const struct file_system procfs = {.name = "proc", .id = 5, .magic = 0x9fa0};
+
+/* A node's data: which process, and for /proc/PID/fd/N which descriptor. */
+struct proc_entry {
+    struct process *process; /* a reference */
+    const struct linux_pseudo_ops *ops;
+    int fd;
+};
+
+static void entry_release(struct node *n)
+{
+    struct proc_entry *e = n->data;
+
+    process_unref(e->process);
+    kfree(e);
+}
+
+static int entry_create(struct node *folder, const char *name, uint32_t mode,
+                        const struct node_ops *ops, struct process *p, struct node **out)
+{
+    struct proc_entry *e = kzalloc(sizeof(*e));
+    int r;
+
+    if (!e)
+        return ERR_NO_MEMORY;
+    e->process = p;
+    process_ref(p);
+    r = node_create(folder, name, mode, &procfs, ops, e, out);
+    if (r != OK) {
+        process_unref(p);
+        kfree(e);
+    }
+    return r;
+}
+
+static long text_length(const struct text *t)
+{
+    return (long)(t->used < t->room ? t->used : t->used + 1);
+}
+
+/* ---- Texts: the context is the process ---------------------------------------------------------
+ */
+
+static void add_mapping(struct text *t, const struct mm *mm, const struct aspace_mapping *m,
+                        const struct memobj *program, const char *program_path)
+{
+    const char *name = "";
+
+    if (m->end == mm->stack_end || (m->start <= mm->stack_start && m->end > mm->stack_start))
+        name = "[stack]";
+    else if (m->start < mm->brk_end && m->end > mm->brk_start)
+        name = "[heap]";
+    else if (m->obj && m->obj == program)
+        name = program_path;
+    text_add(t, "%08lx-%08lx %c%c%c%c %08llx 00:00 0 %s%s\n", m->start, m->end,
+             m->prot & PROT_READ ? 'r' : '-', m->prot & PROT_WRITE ? 'w' : '-',
+             m->prot & PROT_EXEC ? 'x' : '-', m->flags & MAP_PRIVATE ? 'p' : 's',
+             (unsigned long long)m->offset, *name ? "                  " : "", name);
+}
+
+static long show_maps(void *context, char *out, size_t size)
+{
+    struct mm *mm = process_mm(context);
+    struct memobj *program = NULL;
+    struct text t = {out, size, 0};
+    struct aspace_mapping m;
+    char path[256] = "";
+
+    if (!mm)
+        return 0;
+    if (mm->program && mm->program->ops->object(mm->program, &program) != OK)
+        program = NULL;
+    if (mm->program)
+        node_path(mm->program, path, sizeof(path));
+    for (vaddr_t at = 0; aspace_find(mm->as, at, &m) == OK; at = m.end)
+        add_mapping(&t, mm, &m, program, path);
+    if (program)
+        memobj_unref(program);
+    mm_unref(mm);
+    return text_length(&t);
+}
+
+static void memory_of(struct process *p, struct aspace_stats *out)
+{
+    struct mm *mm = process_mm(p);
+
+    *out = (struct aspace_stats){0};
+    if (!mm)
+        return;
+    aspace_stats(mm->as, out);
+    mm_unref(mm);
+}
+
+static int parent_number(const struct process *p)
+{
+    uint64_t flags = spin_lock_irqsave(&process_table_lock);
+    int pid = p->parent ? p->parent->pid : 0;
+
+    spin_unlock_irqrestore(&process_table_lock, flags);
+    return pid;
+}
+
+static const char *state_name(const struct process *p)
+{
+    if (p->state != PROCESS_ALIVE)
+        return "Z (zombie)";
+    return p->stopped ? "T (stopped)" : "R (running)";
+}
+
+static long show_status(void *context, char *out, size_t size)
+{
+    struct process *p = context;
+    struct text t = {out, size, 0};
+    struct aspace_stats memory;
+
+    memory_of(p, &memory);
+    text_add(&t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n", p->name, state_name(p),
+             p->pid, p->pid, parent_number(p));
+    text_add(&t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n");
+    text_add(&t, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\n",
+             (unsigned long long)(memory.mapped / 1024),
+             (unsigned long long)(memory.resident / 1024));
+    text_add(&t, "Threads:\t%u\nSigPnd:\t%016llx\n", p->task_count,
+             (unsigned long long)p->pending.set);
+    return text_length(&t);
+}
+
+static long show_stat(void *context, char *out, size_t size)
+{
+    const uint64_t tick = NS_PER_SEC / LINUX_TICKS_PER_SECOND;
+    struct process *p = context;
+    struct text t = {out, size, 0};
+    struct aspace_stats memory;
+
+    memory_of(p, &memory);
+    text_add(&t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 ", p->pid, p->name, *state_name(p),
+             parent_number(p), p->group, p->session);
+    text_add(&t, "%llu 0 0 0 20 0 %u 0 %llu %llu %llu", /* times, threads, start, sizes */
+             (unsigned long long)(process_cpu_time(p) / tick), p->task_count,
+             (unsigned long long)(p->start_time / tick), (unsigned long long)memory.mapped,
+             (unsigned long long)(memory.resident / PAGE_SIZE));
+    for (unsigned i = 0; i < 28; i++)
+        text_add(&t, " 0");
+    text_add(&t, "\n");
+    return text_length(&t);
+}
+
+static long show_statm(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    struct aspace_stats memory;
+
+    memory_of(context, &memory);
+    text_add(&t, "%llu %llu 0 0 0 0 0\n", (unsigned long long)(memory.mapped / PAGE_SIZE),
+             (unsigned long long)(memory.resident / PAGE_SIZE));
+    return text_length(&t);
+}
+
+static long show_comm(void *context, char *out, size_t size)
+{
+    struct process *p = context;
+    struct text t = {out, size, 0};
+
+    text_add(&t, "%s\n", p->name);
+    return text_length(&t);
+}
+
+/* Strings that lie in another process's memory, read through its pages without changing them. */
+static long copy_strings(struct mm *mm, vaddr_t from, vaddr_t to, char *out, size_t size)
+{
+    size_t total = to - from;
+
+    for (size_t done = 0; done < MIN(total, size);) {
+        struct aspace_mapping m;
+        vaddr_t at = from + done;
+        size_t n = MIN(MIN(total, size) - done, PAGE_SIZE - (at & PAGE_MASK));
+
+        if (aspace_find(mm->as, at, &m) != OK || m.start > at || !m.obj ||
+            memobj_read(m.obj, m.offset + (at - m.start), out + done, n) != OK)
+            return (long)done;
+        done += n;
+    }
+    return (long)total;
+}
+
+static long show_cmdline(void *context, char *out, size_t size)
+{
+    struct mm *mm = process_mm(context);
+    long r;
+
+    if (!mm)
+        return 0;
+    r = copy_strings(mm, mm->arguments, mm->arguments_end, out, size);
+    mm_unref(mm);
+    return r;
+}
+
+static long show_environ(void *context, char *out, size_t size)
+{
+    struct mm *mm = process_mm(context);
+    long r;
+
+    if (!mm)
+        return 0;
+    r = copy_strings(mm, mm->arguments_end, mm->environment_end, out, size);
+    mm_unref(mm);
+    return r;
+}
+
+static const struct linux_pseudo_ops maps = {.show = show_maps};
+static const struct linux_pseudo_ops status = {.show = show_status};
+static const struct linux_pseudo_ops stat = {.show = show_stat};
+static const struct linux_pseudo_ops statm = {.show = show_statm};
+static const struct linux_pseudo_ops comm = {.show = show_comm};
+static const struct linux_pseudo_ops cmdline = {.show = show_cmdline};
+static const struct linux_pseudo_ops environ = {.show = show_environ};
+
+static int text_open(struct node *n, struct file *f)
+{
+    struct proc_entry *e = n->data;
+
+    return pseudo_open(e->ops, e->process, f);
+}
+
+static const struct node_ops text_ops = {.open = text_open, .release = entry_release};
+
+/* ---- Links
+ * ------------------------------------------------------------------------------------------ */
+
+static long exe_text(struct node *n, char *out, size_t size)
+{
+    const struct proc_entry *e = n->data;
+    struct mm *mm = process_mm(e->process);
+    long r = ERR_NOT_FOUND;
+
+    if (mm && mm->program)
+        r = node_path(mm->program, out, size);
+    if (mm)
+        mm_unref(mm);
+    return r;
+}
+
+static long cwd_text(struct node *n, char *out, size_t size)
+{
+    const struct proc_entry *e = n->data;
+    struct fs_context *fs = process_fs(e->process);
+    struct node *folder;
+    long r;
+
+    if (!fs)
+        return ERR_NOT_FOUND;
+    folder = fs_context_folder(fs);
+    r = node_path(folder, out, size);
+    node_unref(folder);
+    fs_context_unref(fs);
+    return r;
+}
+
+static long root_text(struct node *n, char *out, size_t size)
+{
+    (void)n;
+    if (size == 0)
+        return ERR_RANGE;
+    out[0] = '/';
+    return 1;
+}
+
+static struct file *file_of(const struct proc_entry *e)
+{
+    struct fd_table *files = process_files(e->process);
+    struct file *f = files ? fd_get(files, e->fd) : NULL;
+
+    if (files)
+        fd_table_unref(files);
+    return f;
+}
+
+static long fd_text(struct node *n, char *out, size_t size)
+{
+    struct file *f = file_of(n->data);
+    long r;
+
+    if (!f)
+        return ERR_NOT_FOUND;
+    if (f->node)
+        r = node_path(f->node, out, size);
+    else
+        r = snprintf(out, size, "pipe:[%lu]", (unsigned long)((uintptr_t)f->data & 0xffffffff));
+    file_unref(f);
+    return MIN(r, (long)size);
+}
+
+static const struct node_ops exe_ops = {.text = exe_text, .release = entry_release};
+static const struct node_ops cwd_ops = {.text = cwd_text, .release = entry_release};
+static const struct node_ops root_ops = {.text = root_text, .release = entry_release};
+static const struct node_ops fd_link_ops = {.text = fd_text, .release = entry_release};
+
+/* ---- Folders
+ * ---------------------------------------------------------------------------------------- */
+
+/* A number without sign or leading zeroes; -1: something else. */
+static int number_of_name(const char *name)
+{
+    int n = 0;
+
+    if (*name == '\0' || (*name == '0' && name[1] != '\0'))
+        return -1;
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9' || n > 100000000)
+            return -1;
+        n = n * 10 + (*name - '0');
+    }
+    return n;
+}
+
+static int fd_lookup(struct node *folder, const char *name, struct node **out)
+{
+    struct proc_entry *e = folder->data, *made;
+    int fd = number_of_name(name), r;
+    struct file *f;
+
+    if (fd < 0)
+        return ERR_NOT_FOUND;
+    r = entry_create(folder, name, LINUX_S_IFLNK | 0700, &fd_link_ops, e->process, out);
+    if (r != OK)
+        return r;
+    made = (*out)->data;
+    made->fd = fd;
+    f = file_of(made);
+    if (f)
+        file_unref(f);
+    else
+        node_unref(*out);
+    return f ? OK : ERR_NOT_FOUND;
+}
+
+static void fd_list(struct node *folder, uint64_t *at, struct node_sink *sink)
+{
+    const struct proc_entry *e = folder->data;
+    struct fd_table *files = process_files(e->process);
+    int fd = files ? fd_next(files, (int)*at) : -1;
+
+    for (; fd >= 0; fd = fd_next(files, fd + 1)) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "%d", fd);
+        if (!sink->entry(sink, name, folder->number + 1, LINUX_S_IFLNK,
+                         (1ull << 40) + (uint64_t)fd + 1))
+            break;
+        *at = (uint64_t)fd + 1;
+    }
+    if (files)
+        fd_table_unref(files);
+}
+
+static const struct node_ops fd_folder_ops = {
+    .lookup = fd_lookup, .list = fd_list, .release = entry_release};
+
+static const struct {
+    const char *name;
+    uint32_t mode;
+    const struct node_ops *ops;
+    const struct linux_pseudo_ops *text;
+} entries[] = {
+    {"maps", LINUX_S_IFREG | 0444, &text_ops, &maps},
+    {"status", LINUX_S_IFREG | 0444, &text_ops, &status},
+    {"stat", LINUX_S_IFREG | 0444, &text_ops, &stat},
+    {"statm", LINUX_S_IFREG | 0444, &text_ops, &statm},
+    {"comm", LINUX_S_IFREG | 0444, &text_ops, &comm},
+    {"cmdline", LINUX_S_IFREG | 0444, &text_ops, &cmdline},
+    {"environ", LINUX_S_IFREG | 0400, &text_ops, &environ},
+    {"exe", LINUX_S_IFLNK | 0777, &exe_ops, NULL},
+    {"cwd", LINUX_S_IFLNK | 0777, &cwd_ops, NULL},
+    {"root", LINUX_S_IFLNK | 0777, &root_ops, NULL},
+    {"fd", LINUX_S_IFDIR | 0500, &fd_folder_ops, NULL},
+};
+
+static int process_lookup(struct node *folder, const char *name, struct node **out)
+{
+    struct proc_entry *e = folder->data;
+    int r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+        if (strcmp(entries[i].name, name) != 0)
+            continue;
+        r = entry_create(folder, name, entries[i].mode, entries[i].ops, e->process, out);
+        if (r == OK)
+            ((struct proc_entry *)(*out)->data)->ops = entries[i].text;
+        return r;
+    }
+    return ERR_NOT_FOUND;
+}
+
+static void process_list(struct node *folder, uint64_t *at, struct node_sink *sink)
+{
+    for (; *at < ARRAY_SIZE(entries); ++*at) {
+        if (!sink->entry(sink, entries[*at].name, folder->number + 1 + *at, entries[*at].mode,
+                         (1ull << 40) + *at + 1))
+            return;
+    }
+}
+
+static const struct node_ops process_folder_ops = {
+    .lookup = process_lookup, .list = process_list, .release = entry_release};
+
+static long self_text(struct node *n, char *out, size_t size)
+{
+    (void)n;
+    return MIN(snprintf(out, size, "%d", task_current()->process->pid), (int)size);
+}
+
+static const struct node_ops self_ops = {.text = self_text};
+
+static int proc_lookup(struct node *folder, const char *name, struct node **out)
+{
+    int pid = number_of_name(name), r;
+    struct process *p;
+
+    if (strcmp(name, "self") == 0)
+        return node_create(folder, name, LINUX_S_IFLNK | 0777, &procfs, &self_ops, NULL, out);
+    p = pid > 0 ? process_find(pid) : NULL;
+    if (!p)
+        return ERR_NOT_FOUND;
+    r = entry_create(folder, name, LINUX_S_IFDIR | 0555, &process_folder_ops, p, out);
+    process_unref(p);
+    return r;
+}
+
+/* The lowest number above another. */
+struct next_number {
+    int above, next;
+};
+
+static void find_next(struct process *p, void *context)
+{
+    struct next_number *n = context;
+
+    if (p->pid > n->above && (n->next == 0 || p->pid < n->next))
+        n->next = p->pid;
+}
+
+/* Positions: 0 is "self", then each number. */
+static void proc_list(struct node *folder, uint64_t *at, struct node_sink *sink)
+{
+    if (*at == 0) {
+        if (!sink->entry(sink, "self", folder->number, LINUX_S_IFLNK, (1ull << 40) + 1))
+            return;
+        *at = 1;
+    }
+    for (;;) {
+        struct next_number n = {(int)*at - 1, 0};
+        char name[16];
+
+        process_for_each(find_next, &n);
+        if (n.next == 0)
+            return;
+        snprintf(name, sizeof(name), "%d", n.next);
+        if (!sink->entry(sink, name, folder->number, LINUX_S_IFDIR,
+                         (1ull << 40) + (uint64_t)n.next + 1))
+            return;
+        *at = (uint64_t)n.next + 1;
+    }
+}
+
+static const struct node_ops proc_folder_ops = {.lookup = proc_lookup, .list = proc_list};
+
+int proc_process_init(void)
+{
+    struct node *folder;
+    int r = node_make_folders(node_root, "proc", 4, &procfs, &proc_folder_ops, &folder);
+
+    if (r != OK)
+        return r;
+    folder->fs = &procfs;
+    folder->ops = &proc_folder_ops;
+    node_unref(folder);
+    return OK;
+}

@@ -1,0 +1,263 @@
+/*
+ * pseudo.c: files whose text is made when they are read: what modules register below /sys and
+ * /proc, and the personality's own in /proc.
+ */
+#include <microlake/memory.h>
+#include <microlake/module.h>
+#include <microlake/user.h>
+
+#include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
+
+#define FIRST_BUFFER 1024u
+#define BUFFER_MAX   (1u << 20)
+
+static const struct file_system sysfs = {.name = "sysfs", .id = 4, .magic = 0x62656572};
+static const struct file_system procfs = {.name = "proc", .id = 5, .magic = 0x9fa0};
+
+/* A registration: the data of its node. */
+struct pseudo {
+    const struct linux_pseudo_ops *ops;
+    void *context;
+    bool gone; /* unregistered; guarded by pseudo_lock */
+};
+
+/* An open file. */
+struct pseudo_file {
+    const struct linux_pseudo_ops *ops;
+    void *context;
+    struct mutex lock;
+    char *text;  /* what the last look at the start showed; guarded by lock */
+    size_t size; /* bytes of it; guarded by lock */
+};
+
+static struct mutex pseudo_lock = MUTEX_INIT(pseudo_lock);
+
+/* Has the text made anew, in a buffer that it fits. */
+static int refresh_locked(struct pseudo_file *p)
+{
+    size_t room = FIRST_BUFFER;
+
+    for (;;) {
+        char *text = kmalloc(room);
+        long n = text ? p->ops->show(p->context, text, room) : ERR_NO_MEMORY;
+
+        if (n >= 0 && (size_t)n <= room) {
+            kfree(p->text);
+            p->text = text;
+            p->size = (size_t)n;
+            return OK;
+        }
+        kfree(text);
+        if (n < 0)
+            return (int)n;
+        room = ALIGN_UP((size_t)n + FIRST_BUFFER, FIRST_BUFFER);
+        if (room > BUFFER_MAX)
+            return ERR_LIMIT;
+    }
+}
+
+static long pseudo_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
+{
+    struct pseudo_file *p = f->data;
+    long r = OK;
+
+    if (!p->ops->show)
+        return ERR_INVALID;
+    mutex_lock(&p->lock);
+    if (*offset == 0 || !p->text)
+        r = refresh_locked(p);
+    if (r == OK)
+        r = file_read_memory(p->text, p->size, at, size, offset);
+    mutex_unlock(&p->lock);
+    return r;
+}
+
+static long pseudo_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
+{
+    struct pseudo_file *p = f->data;
+    char *text;
+    long r;
+
+    if (!p->ops->store)
+        return ERR_INVALID;
+    if (size > LINUX_PSEUDO_STORE_MAX)
+        return LINUX_ERRNO(E2BIG);
+    text = kmalloc(size + 1);
+    if (!text)
+        return ERR_NO_MEMORY;
+    r = user_read(text, at, size);
+    if (r == OK) {
+        text[size] = '\0';
+        r = p->ops->store(p->context, text, size);
+    }
+    kfree(text);
+    if (r != OK)
+        return r;
+    *offset += size;
+    return (long)size;
+}
+
+static void pseudo_close(struct file *f)
+{
+    struct pseudo_file *p = f->data;
+    struct module *owner = module_of_address(p->ops);
+
+    kfree(p->text);
+    kfree(p);
+    if (owner)
+        module_unref(owner);
+}
+
+static const struct file_ops pseudo_file_ops = {
+    .read = pseudo_read, .write = pseudo_write, .close = pseudo_close, .seekable = true};
+
+int pseudo_open(const struct linux_pseudo_ops *ops, void *context, struct file *f)
+{
+    struct module *owner = module_of_address(ops);
+    struct pseudo_file *p;
+
+    if ((file_readable(f) && !ops->show) || (file_writable(f) && !ops->store))
+        return ERR_ACCESS;
+    p = kzalloc(sizeof(*p));
+    if (!p)
+        return ERR_NO_MEMORY;
+    if (owner && !module_ref(owner)) {
+        kfree(p);
+        return ERR_NOT_FOUND;
+    }
+    p->ops = ops;
+    p->context = context;
+    mutex_init(&p->lock);
+    f->ops = &pseudo_file_ops;
+    f->data = p;
+    return OK;
+}
+
+static int registered_open(struct node *node, struct file *f)
+{
+    struct pseudo *p = node->data;
+    int r;
+
+    mutex_lock(&pseudo_lock);
+    r = p->gone ? ERR_NOT_FOUND : pseudo_open(p->ops, p->context, f);
+    mutex_unlock(&pseudo_lock);
+    return r;
+}
+
+static int registered_resize(struct node *node, uint64_t size)
+{
+    (void)node;
+    (void)size;
+    return OK; /* O_TRUNC before a write changes nothing */
+}
+
+static void registered_release(struct node *node)
+{
+    kfree(node->data);
+}
+
+static const struct node_ops pseudo_folder_ops = {0};
+static const struct node_ops registered_ops = {
+    .open = registered_open, .resize = registered_resize, .release = registered_release};
+
+/* /sys/... or /proc/...: which file system; NULL: neither. */
+static const struct file_system *fs_of_path(const char *path)
+{
+    if (strncmp(path, "/sys/", 5) == 0)
+        return &sysfs;
+    if (strncmp(path, "/proc/", 6) == 0)
+        return &procfs;
+    return NULL;
+}
+
+static int attach_pseudo(const char *path, const struct file_system *fs, uint32_t mode,
+                         struct pseudo *p)
+{
+    const char *slash = strrchr(path, '/');
+    struct node *folder, *node;
+    int r =
+        node_make_folders(node_root, path, (size_t)(slash - path), fs, &pseudo_folder_ops, &folder);
+
+    if (r != OK)
+        return r;
+    r = node_create(folder, slash + 1, mode, fs, &registered_ops, NULL, &node);
+    if (r == OK) {
+        node->data = p;
+        r = node_attach(node);
+        if (r != OK)
+            node->data = NULL;
+        node_unref(node);
+    }
+    node_unref(folder);
+    return r;
+}
+
+int linux_pseudo_register(const char *path, const struct linux_pseudo_ops *ops, void *context)
+{
+    const struct file_system *fs = path ? fs_of_path(path) : NULL;
+    uint32_t mode = LINUX_S_IFREG;
+    struct pseudo *p;
+    int r;
+
+    if (!fs || !ops || path[strlen(path) - 1] == '/' || (!ops->show && !ops->store))
+        return ERR_INVALID;
+    p = kzalloc(sizeof(*p));
+    if (!p)
+        return ERR_NO_MEMORY;
+    p->ops = ops;
+    p->context = context;
+    mode |= (ops->show ? 0444u : 0u) | (ops->store ? 0200u : 0u);
+    r = attach_pseudo(path, fs, mode, p);
+    if (r != OK)
+        kfree(p);
+    return r;
+}
+
+/* Takes folders away that have become empty, from the inside out; /sys and /proc stay. */
+static void remove_empty_folders(struct node *folder)
+{
+    while (folder->ops == &pseudo_folder_ops && folder->parent != node_root) {
+        struct node *parent = folder->parent;
+        bool empty;
+
+        mutex_lock(&parent->lock);
+        mutex_lock(&folder->lock);
+        empty = list_empty(&folder->children) && !folder->dead;
+        if (empty)
+            folder->dead = true;
+        mutex_unlock(&folder->lock);
+        if (empty)
+            node_detach_locked(folder);
+        mutex_unlock(&parent->lock);
+        if (!empty)
+            return;
+        folder = parent;
+    }
+}
+
+void linux_pseudo_unregister(const char *path)
+{
+    struct node *node;
+
+    if (path_lookup(node_root, path, 0, &node) != OK)
+        return;
+    if (node->ops == &registered_ops) {
+        mutex_lock(&pseudo_lock);
+        ((struct pseudo *)node->data)->gone = true;
+        mutex_unlock(&pseudo_lock);
+        node_detach(node);
+        remove_empty_folders(node->parent);
+    }
+    node_unref(node);
+}
+
+int pseudo_init(void)
+{
+    struct node *folder;
+    int r = node_make_folders(node_root, "sys", 3, &sysfs, &pseudo_folder_ops, &folder);
+
+    if (r == OK)
+        node_unref(folder);
+    return r;
+}

@@ -1,0 +1,302 @@
+/*
+ * sys_file.c: calls that open, close, duplicate and steer descriptors.
+ */
+#include <microlake/user.h>
+
+#include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
+#include "modules/linux/fs/path_arg.h"
+#include "modules/linux/process/process.h"
+#include "modules/linux/syscall.h"
+
+/* Flags of open() that stay with the file. */
+#define KEPT_FLAGS                                                                                 \
+    (LINUX_O_ACCMODE | LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT | LINUX_O_LARGEFILE |    \
+     LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_NOATIME | LINUX_O_PATH)
+
+static uint64_t descriptor_limit(const struct task *t)
+{
+    return t->process->limits[LINUX_RLIMIT_NOFILE].current;
+}
+
+/* Gives a file a descriptor, or drops it. */
+static long install(struct task *t, struct file *f, bool close_on_exec)
+{
+    long fd = fd_install(t->process->files, f, close_on_exec, 0, descriptor_limit(t));
+
+    if (fd < 0)
+        file_unref(f);
+    return fd;
+}
+
+/* Finds the file, or makes it when it is not there. *made tells which. */
+static int find_or_make(struct task *t, const struct path_arg *arg, uint32_t flags, uint32_t mode,
+                        struct node **out, bool *made)
+{
+    char name[LINUX_NAME_MAX + 1];
+    struct node *folder;
+    bool slash;
+    int r = path_parent(arg->start, arg->text, &folder, name, &slash);
+
+    *made = false;
+    if (r != OK)
+        return r;
+    if (name[0] == '\0' || slash)
+        r = LINUX_ERRNO(EISDIR);
+    if (r == OK) {
+        mode = LINUX_S_IFREG | (mode & 07777 & ~t->process->fs->mask);
+        r = node_make(folder, name, mode, NULL, out);
+        *made = r == OK;
+    }
+    node_unref(folder);
+    if (r == ERR_EXISTS && !(flags & LINUX_O_EXCL))
+        r = path_lookup(arg->start, arg->text, flags & LINUX_O_NOFOLLOW ? PATH_NOFOLLOW : 0, out);
+    return r;
+}
+
+static int check_open(const struct node *n, uint32_t flags)
+{
+    bool writes = (flags & LINUX_O_ACCMODE) != LINUX_O_RDONLY || (flags & LINUX_O_TRUNC);
+
+    if (node_is_link(n) && !(flags & LINUX_O_PATH))
+        return LINUX_ERRNO(ELOOP);
+    if ((flags & LINUX_O_DIRECTORY) && !node_is_folder(n))
+        return LINUX_ERRNO(ENOTDIR);
+    if (flags & LINUX_O_PATH)
+        return OK;
+    if (node_is_folder(n) && (writes || (flags & LINUX_O_CREAT)))
+        return LINUX_ERRNO(EISDIR);
+    if (writes && node_is_file(n) && n->fs->read_only)
+        return LINUX_ERRNO(EROFS);
+    return OK;
+}
+
+static long open_at(struct task *t, int folder, vaddr_t path, uint32_t flags, uint32_t mode)
+{
+    bool made = false;
+    struct path_arg arg;
+    struct node *node;
+    struct file *f;
+    long r = path_arg_get(t, folder, path, false, &arg);
+
+    if (r != OK)
+        return r;
+    if (flags & LINUX_O_PATH)
+        flags &= LINUX_O_PATH | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC;
+    if (flags & LINUX_O_CREAT)
+        r = find_or_make(t, &arg, flags, mode, &node, &made);
+    else
+        r = path_arg_lookup(&arg, flags & LINUX_O_NOFOLLOW ? PATH_NOFOLLOW : 0, &node);
+    path_arg_put(&arg);
+    if (r != OK)
+        return r;
+    r = check_open(node, flags);
+    if (r == OK && (flags & LINUX_O_TRUNC) && !made && node->ops->resize)
+        r = node->ops->resize(node, 0);
+    if (r == OK)
+        r = file_open(node, flags & KEPT_FLAGS, &f);
+    node_unref(node);
+    return r == OK ? install(t, f, flags & LINUX_O_CLOEXEC) : r;
+}
+
+long sys_open(struct call *c)
+{
+    return open_at(c->task, LINUX_AT_FDCWD, c->arg[0], (uint32_t)c->arg[1], (uint32_t)c->arg[2]);
+}
+
+long sys_openat(struct call *c)
+{
+    return open_at(c->task, (int)c->arg[0], c->arg[1], (uint32_t)c->arg[2], (uint32_t)c->arg[3]);
+}
+
+long sys_creat(struct call *c)
+{
+    return open_at(c->task, LINUX_AT_FDCWD, c->arg[0],
+                   LINUX_O_CREAT | LINUX_O_WRONLY | LINUX_O_TRUNC, (uint32_t)c->arg[1]);
+}
+
+long sys_close(struct call *c)
+{
+    struct file *f = fd_take(c->task->process->files, (int)c->arg[0]);
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    file_unref(f);
+    return 0;
+}
+
+long sys_close_range(struct call *c)
+{
+    struct fd_table *files = c->task->process->files;
+    uint32_t first = (uint32_t)c->arg[0], last = (uint32_t)c->arg[1];
+
+    if (first > last || (c->arg[2] & ~4ull)) /* 4: CLOSE_RANGE_CLOEXEC */
+        return ERR_INVALID;
+    for (int fd = first > INT32_MAX ? -1 : fd_next(files, (int)first);
+         fd >= 0 && (uint32_t)fd <= last; fd = fd_next(files, fd + 1)) {
+        struct file *f = NULL;
+
+        if (c->arg[2] & 4)
+            fd_flag_set(files, fd, true);
+        else
+            f = fd_take(files, fd);
+        if (f)
+            file_unref(f);
+    }
+    return 0;
+}
+
+static long duplicate(struct task *t, int fd, bool close_on_exec, int from)
+{
+    struct file *f = fd_get(t->process->files, fd);
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    r = fd_install(t->process->files, f, close_on_exec, from, descriptor_limit(t));
+    if (r < 0)
+        file_unref(f);
+    return r;
+}
+
+long sys_dup(struct call *c)
+{
+    return duplicate(c->task, (int)c->arg[0], false, 0);
+}
+
+static long duplicate_to(struct task *t, int from, int to, bool close_on_exec)
+{
+    struct file *f = fd_get(t->process->files, from);
+    int r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    r = fd_replace(t->process->files, to, f, close_on_exec, descriptor_limit(t));
+    if (r != OK)
+        file_unref(f);
+    return r == OK ? to : r;
+}
+
+long sys_dup2(struct call *c)
+{
+    int from = (int)c->arg[0], to = (int)c->arg[1];
+    long flag = fd_flag_get(c->task->process->files, from);
+
+    if (from == to)
+        return flag < 0 ? flag : to;
+    return duplicate_to(c->task, from, to, false);
+}
+
+long sys_dup3(struct call *c)
+{
+    if ((c->arg[2] & ~(uint64_t)LINUX_O_CLOEXEC) || (int)c->arg[0] == (int)c->arg[1])
+        return ERR_INVALID;
+    return duplicate_to(c->task, (int)c->arg[0], (int)c->arg[1], c->arg[2] & LINUX_O_CLOEXEC);
+}
+
+static long set_status_flags(struct file *f, uint32_t flags)
+{
+    uint32_t changeable = LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT | LINUX_O_NOATIME;
+
+    f->flags = (f->flags & ~changeable) | (flags & changeable);
+    return 0;
+}
+
+long sys_fcntl(struct call *c)
+{
+    struct fd_table *files = c->task->process->files;
+    int fd = (int)c->arg[0], command = (int)c->arg[1];
+    struct file *f = fd_get(files, fd);
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    switch (command) {
+    case LINUX_F_DUPFD:
+    case LINUX_F_DUPFD_CLOEXEC:
+        if (c->arg[2] >= descriptor_limit(c->task))
+            r = ERR_INVALID;
+        else
+            r = duplicate(c->task, fd, command == LINUX_F_DUPFD_CLOEXEC, (int)c->arg[2]);
+        break;
+    case LINUX_F_GETFD:
+        r = fd_flag_get(files, fd);
+        break;
+    case LINUX_F_SETFD:
+        r = fd_flag_set(files, fd, c->arg[2] & LINUX_FD_CLOEXEC);
+        break;
+    case LINUX_F_GETFL:
+        r = f->flags;
+        break;
+    case LINUX_F_SETFL:
+        r = set_status_flags(f, (uint32_t)c->arg[2]);
+        break;
+    default:
+        r = ERR_INVALID;
+    }
+    file_unref(f);
+    return r;
+}
+
+long sys_ioctl(struct call *c)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    unsigned command = (unsigned)c->arg[1];
+    long r = LINUX_ERRNO(ENOTTY);
+    int32_t on;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    if (f->flags & LINUX_O_PATH)
+        r = LINUX_ERRNO(EBADF);
+    else if (command == LINUX_FIONBIO) {
+        r = user_read(&on, c->arg[2], sizeof(on));
+        if (r == OK)
+            f->flags = (f->flags & ~(uint32_t)LINUX_O_NONBLOCK) | (on ? LINUX_O_NONBLOCK : 0u);
+    } else if (f->ops->ioctl) {
+        r = f->ops->ioctl(f, command, c->arg[2]);
+    }
+    file_unref(f);
+    return r;
+}
+
+static long make_pipe(struct task *t, vaddr_t at, uint32_t flags)
+{
+    struct file *reader, *writer;
+    int32_t fds[2];
+    long fd;
+    int r;
+
+    if (flags & ~(uint32_t)(LINUX_O_CLOEXEC | LINUX_O_NONBLOCK | LINUX_O_DIRECT))
+        return ERR_INVALID;
+    r = pipe_create(flags & LINUX_O_NONBLOCK, &reader, &writer);
+    if (r != OK)
+        return r;
+    fd = install(t, reader, flags & LINUX_O_CLOEXEC);
+    if (fd < 0) {
+        file_unref(writer);
+        return fd;
+    }
+    fds[0] = (int32_t)fd;
+    fd = install(t, writer, flags & LINUX_O_CLOEXEC);
+    fds[1] = (int32_t)fd;
+    if (fd >= 0 && user_write(at, fds, sizeof(fds)) == OK)
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        struct file *f = fds[i] >= 0 ? fd_take(t->process->files, fds[i]) : NULL;
+
+        if (f)
+            file_unref(f);
+    }
+    return fd < 0 ? fd : ERR_FAULT;
+}
+
+long sys_pipe(struct call *c)
+{
+    return make_pipe(c->task, c->arg[0], 0);
+}
+
+long sys_pipe2(struct call *c)
+{
+    return make_pipe(c->task, c->arg[0], (uint32_t)c->arg[1]);
+}

@@ -1,0 +1,215 @@
+/*
+ * sys_io.c: calls that move bytes: read, write and their relatives, lseek, sendfile.
+ */
+#include <microlake/memory.h>
+#include <microlake/user.h>
+
+#include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
+#include "modules/linux/process/process.h"
+#include "modules/linux/syscall.h"
+
+typedef long (*file_mover)(struct file *f, vaddr_t at, size_t size, uint64_t *offset);
+
+static long move(struct call *c, file_mover mover, uint64_t *offset)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    if (offset && !f->ops->seekable)
+        r = LINUX_ERRNO(ESPIPE);
+    else
+        r = mover(f, c->arg[1], c->arg[2], offset);
+    file_unref(f);
+    return r;
+}
+
+long sys_read(struct call *c)
+{
+    return move(c, file_read, NULL);
+}
+
+long sys_write(struct call *c)
+{
+    return move(c, file_write, NULL);
+}
+
+long sys_pread64(struct call *c)
+{
+    uint64_t offset = c->arg[3];
+
+    if ((int64_t)offset < 0)
+        return ERR_INVALID;
+    return move(c, file_read, &offset);
+}
+
+long sys_pwrite64(struct call *c)
+{
+    uint64_t offset = c->arg[3];
+
+    if ((int64_t)offset < 0)
+        return ERR_INVALID;
+    return move(c, file_write, &offset);
+}
+
+/* Moves the parts of a vector until one is short. */
+static long move_parts(struct file *f, file_mover mover, const struct linux_iovec *parts,
+                       size_t count, uint64_t *offset)
+{
+    long done = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        long r = parts[i].size == 0 ? 0 : mover(f, parts[i].base, parts[i].size, offset);
+
+        if (r < 0)
+            return done > 0 ? done : r;
+        done += r;
+        if ((uint64_t)r < parts[i].size)
+            break;
+    }
+    return done;
+}
+
+static int read_parts(vaddr_t at, size_t count, struct linux_iovec **out)
+{
+    uint64_t total = 0;
+
+    if (count > LINUX_IOV_MAX)
+        return ERR_INVALID;
+    *out = kmalloc(MAX(count, 1u) * sizeof(**out));
+    if (!*out)
+        return ERR_NO_MEMORY;
+    if (user_read(*out, at, count * sizeof(**out)) != OK) {
+        kfree(*out);
+        return ERR_FAULT;
+    }
+    for (size_t i = 0; i < count; i++) {
+        total += (*out)[i].size;
+        if ((int64_t)(*out)[i].size < 0 || (int64_t)total < 0) {
+            kfree(*out);
+            return ERR_INVALID;
+        }
+    }
+    return OK;
+}
+
+static long move_vector(struct call *c, file_mover mover, uint64_t *offset)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    struct linux_iovec *parts;
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    r = read_parts(c->arg[1], c->arg[2], &parts);
+    if (r == OK) {
+        if (offset && !f->ops->seekable)
+            r = LINUX_ERRNO(ESPIPE);
+        else if (c->arg[2] == 0)
+            r = mover(f, 0, 0, offset); /* nothing moves, but the descriptor is checked */
+        else
+            r = move_parts(f, mover, parts, c->arg[2], offset);
+        kfree(parts);
+    }
+    file_unref(f);
+    return r;
+}
+
+long sys_readv(struct call *c)
+{
+    return move_vector(c, file_read, NULL);
+}
+
+long sys_writev(struct call *c)
+{
+    return move_vector(c, file_write, NULL);
+}
+
+long sys_preadv(struct call *c)
+{
+    uint64_t offset = c->arg[3];
+
+    if ((int64_t)offset < 0)
+        return ERR_INVALID;
+    return move_vector(c, file_read, &offset);
+}
+
+long sys_pwritev(struct call *c)
+{
+    uint64_t offset = c->arg[3];
+
+    if ((int64_t)offset < 0)
+        return ERR_INVALID;
+    return move_vector(c, file_write, &offset);
+}
+
+static long seek(struct file *f, int64_t by, int whence)
+{
+    uint64_t size = f->node ? node_size(f->node) : 0;
+    int64_t base, to;
+    long r;
+
+    if (!f->ops->seekable)
+        return LINUX_ERRNO(ESPIPE);
+    mutex_lock(&f->offset_lock);
+    base = whence == LINUX_SEEK_SET   ? 0
+           : whence == LINUX_SEEK_CUR ? (int64_t)f->offset
+                                      : (int64_t)size;
+    if (whence < LINUX_SEEK_SET || whence > LINUX_SEEK_END ||
+        __builtin_add_overflow(base, by, &to) || to < 0) {
+        r = ERR_INVALID;
+    } else {
+        f->offset = (uint64_t)to;
+        r = to;
+    }
+    mutex_unlock(&f->offset_lock);
+    return r;
+}
+
+long sys_lseek(struct call *c)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    r = seek(f, (int64_t)c->arg[1], (int)c->arg[2]);
+    file_unref(f);
+    return r;
+}
+
+long sys_ftruncate(struct call *c)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    if ((int64_t)c->arg[1] < 0 || !f->node || !node_is_file(f->node) || !file_writable(f))
+        r = ERR_INVALID;
+    else if (!f->node->ops->resize)
+        r = ERR_INVALID;
+    else
+        r = f->node->ops->resize(f->node, c->arg[1]);
+    file_unref(f);
+    return r;
+}
+
+/* Files have no store behind memory: what is written is where it will stay. */
+long sys_fsync(struct call *c)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    long r = f && f->node ? OK : ERR_INVALID;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    file_unref(f);
+    return r;
+}
+
+long sys_fdatasync(struct call *c)
+{
+    return sys_fsync(c);
+}

@@ -1,0 +1,46 @@
+/*
+ * mm.h: the memory of a process: its address space and where its parts lie.
+ */
+#pragma once
+
+#include <microlake/aspace.h>
+#include <microlake/types.h>
+#include <microlake/wait.h>
+
+struct node;
+
+struct mm {
+    uint32_t refs; /* processes that use it, and whoever looks at it */
+    struct aspace *as;
+    struct mutex lock;          /* one call that changes the layout at a time */
+    vaddr_t brk_start, brk_end; /* guarded by lock */
+
+    /* set by exec, then constant */
+    vaddr_t stack_start, stack_end;
+    vaddr_t arguments, arguments_end; /* strings of the command line */
+    vaddr_t environment_end;          /* strings of the environment lie behind them */
+    struct node *program;             /* a reference */
+};
+
+/* A fresh address space with nothing in it. ERR_NO_MEMORY. */
+int mm_create(struct mm **out);
+
+/* A copy for fork. ERR_NO_MEMORY. */
+int mm_fork(struct mm *mm, struct mm **out);
+
+void mm_ref(struct mm *mm);
+void mm_unref(struct mm *mm);
+
+/* Finds room for length bytes (a multiple of PAGE_SIZE) and keeps it, inaccessible. */
+int mm_reserve(struct mm *mm, uint64_t length, vaddr_t *out);
+
+/* A random number of pages below 2^bits, in bytes. */
+uint64_t mm_random_pages(unsigned bits);
+
+/* mm/futex.c */
+struct task;
+void futex_init(void);
+void futex_wake_address(struct mm *mm, vaddr_t at, unsigned count);
+
+/* Marks the robust futexes a task dies with. */
+void futex_exit_robust_list(struct task *t);

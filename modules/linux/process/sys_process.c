@@ -1,0 +1,279 @@
+/*
+ * sys_process.c: calls about who a process is: numbers, groups, credentials, limits, prctl.
+ */
+#include <microlake/memory.h>
+#include <microlake/user.h>
+
+#include "modules/linux/process/process.h"
+#include "modules/linux/syscall.h"
+
+long sys_getpid(struct call *c)
+{
+    return c->task->process->pid;
+}
+
+long sys_gettid(struct call *c)
+{
+    return c->task->tid;
+}
+
+long sys_getppid(struct call *c)
+{
+    uint64_t flags = spin_lock_irqsave(&process_table_lock);
+    const struct process *parent = c->task->process->parent;
+    int pid = parent ? parent->pid : 0;
+
+    spin_unlock_irqrestore(&process_table_lock, flags);
+    return pid;
+}
+
+/* Reads, or sets when `set` is not 0, a process's group or session. */
+static long group_of(struct call *c, int pid, bool session)
+{
+    struct process *p = pid == 0 ? c->task->process : process_find(pid);
+    long r;
+
+    if (!p)
+        return LINUX_ERRNO(ESRCH);
+    r = session ? p->session : p->group;
+    if (pid != 0)
+        process_unref(p);
+    return r;
+}
+
+long sys_getpgid(struct call *c)
+{
+    return group_of(c, (int)c->arg[0], false);
+}
+
+long sys_getpgrp(struct call *c)
+{
+    return c->task->process->group;
+}
+
+long sys_getsid(struct call *c)
+{
+    return group_of(c, (int)c->arg[0], true);
+}
+
+struct group_search {
+    int group, session;
+    bool found;
+};
+
+static void match_group(struct process *p, void *context)
+{
+    struct group_search *s = context;
+
+    if (p->group == s->group && p->session == s->session)
+        s->found = true;
+}
+
+/* May p, a process of the caller's or one of its children, go to that group? */
+static int check_group(const struct process *self, const struct process *p, int group)
+{
+    struct group_search s = {group, self->session, false};
+
+    if (p != self && p->parent != self)
+        return LINUX_ERRNO(ESRCH);
+    if (p->session != self->session || p->session == p->pid)
+        return LINUX_ERRNO(EPERM);
+    if (group == p->pid)
+        return OK;
+    process_for_each(match_group, &s);
+    return s.found ? OK : LINUX_ERRNO(EPERM);
+}
+
+long sys_setpgid(struct call *c)
+{
+    struct process *self = c->task->process, *p;
+    int pid = (int)c->arg[0], group = (int)c->arg[1];
+    int r;
+
+    if (group < 0)
+        return ERR_INVALID;
+    p = process_find(pid == 0 ? self->pid : pid);
+    if (!p)
+        return LINUX_ERRNO(ESRCH);
+    group = group == 0 ? p->pid : group;
+    r = check_group(self, p, group);
+    if (r == OK)
+        p->group = group;
+    process_unref(p);
+    return r;
+}
+
+long sys_setsid(struct call *c)
+{
+    struct process *p = c->task->process;
+
+    if (p->group == p->pid)
+        return LINUX_ERRNO(EPERM);
+    p->group = p->session = p->pid;
+    return p->pid;
+}
+
+/* There is one user, root, and it may do everything. */
+long sys_getuid(struct call *c)
+{
+    (void)c;
+    return 0;
+}
+
+long sys_getgroups(struct call *c)
+{
+    (void)c;
+    return 0;
+}
+
+static long write_ids(struct call *c)
+{
+    uint32_t root = 0;
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (user_write(c->arg[i], &root, sizeof(root)) != OK)
+            return ERR_FAULT;
+    }
+    return 0;
+}
+
+long sys_getresuid(struct call *c)
+{
+    return write_ids(c);
+}
+
+/* Becoming root again is no change; there is nobody else to become. */
+long sys_setuid(struct call *c)
+{
+    return (int32_t)c->arg[0] <= 0 ? OK : ERR_INVALID;
+}
+
+static void limit_exchange(struct process *p, unsigned which, const struct linux_rlimit *fresh,
+                           struct linux_rlimit *old)
+{
+    uint64_t flags = spin_lock_irqsave(&p->lock);
+
+    *old = p->limits[which];
+    if (fresh)
+        p->limits[which] = *fresh;
+    spin_unlock_irqrestore(&p->lock, flags);
+}
+
+static long change_limit(struct process *p, uint64_t which, vaddr_t fresh_at, vaddr_t old_at)
+{
+    struct linux_rlimit fresh, old;
+
+    if (which >= LINUX_RLIMIT_COUNT)
+        return ERR_INVALID;
+    if (fresh_at != 0) {
+        if (user_read(&fresh, fresh_at, sizeof(fresh)) != OK)
+            return ERR_FAULT;
+        if (fresh.current > fresh.maximum)
+            return ERR_INVALID;
+        if (which == LINUX_RLIMIT_NOFILE && fresh.maximum > 1u << 20)
+            return LINUX_ERRNO(EPERM);
+    }
+    limit_exchange(p, (unsigned)which, fresh_at != 0 ? &fresh : NULL, &old);
+    if (old_at != 0 && user_write(old_at, &old, sizeof(old)) != OK)
+        return ERR_FAULT;
+    return 0;
+}
+
+long sys_prlimit64(struct call *c)
+{
+    int pid = (int)c->arg[0];
+    struct process *p = process_find(pid == 0 ? c->task->process->pid : pid);
+    long r;
+
+    if (!p)
+        return LINUX_ERRNO(ESRCH);
+    r = change_limit(p, c->arg[1], c->arg[2], c->arg[3]);
+    process_unref(p);
+    return r;
+}
+
+long sys_getrlimit(struct call *c)
+{
+    return change_limit(c->task->process, c->arg[0], 0, c->arg[1]);
+}
+
+long sys_setrlimit(struct call *c)
+{
+    if (c->arg[1] == 0)
+        return ERR_FAULT;
+    return change_limit(c->task->process, c->arg[0], c->arg[1], 0);
+}
+
+static long set_name(struct task *t, vaddr_t at)
+{
+    char name[LINUX_TASK_NAME_MAX];
+    long n = user_read_string(name, at, sizeof(name));
+    uint64_t flags;
+
+    if (n == ERR_FAULT)
+        return n;
+    name[LINUX_TASK_NAME_MAX - 1] = '\0'; /* a longer one is cut */
+    strlcpy(t->thread->name, name, sizeof(t->thread->name));
+    if (t->tid == t->process->pid) {
+        flags = spin_lock_irqsave(&t->process->lock);
+        memcpy(t->process->name, name, sizeof(name));
+        spin_unlock_irqrestore(&t->process->lock, flags);
+    }
+    return 0;
+}
+
+static long get_name(struct task *t, vaddr_t at)
+{
+    char name[LINUX_TASK_NAME_MAX] = {0};
+
+    strlcpy(name, t->thread->name, sizeof(name));
+    return user_write(at, name, sizeof(name));
+}
+
+long sys_prctl(struct call *c)
+{
+    int32_t zero = 0;
+
+    switch ((int)c->arg[0]) {
+    case LINUX_PR_SET_NAME:
+        return set_name(c->task, c->arg[1]);
+    case LINUX_PR_GET_NAME:
+        return get_name(c->task, c->arg[1]);
+    case LINUX_PR_GET_DUMPABLE:
+    case LINUX_PR_SET_DUMPABLE: /* nobody can attach to or dump a program */
+        return 0;
+    case LINUX_PR_GET_PDEATHSIG:
+        return user_write(c->arg[1], &zero, sizeof(zero));
+    case LINUX_PR_SET_NO_NEW_PRIVS:
+        return c->arg[1] == 1 && c->arg[2] == 0 ? OK : ERR_INVALID;
+    case LINUX_PR_GET_NO_NEW_PRIVS:
+        return 1; /* no program has more rights than another */
+    case LINUX_PR_SET_TIMERSLACK:
+        return 0;
+    case LINUX_PR_GET_TIMERSLACK:
+        return 1;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+long sys_arch_prctl(struct call *c)
+{
+    uint64_t base;
+
+    switch ((int)c->arg[0]) {
+    case LINUX_ARCH_SET_FS:
+        if (c->arg[1] >= USER_ADDRESS_END)
+            return LINUX_ERRNO(EPERM);
+        thread_set_fs_base(c->arg[1]);
+        return 0;
+    case LINUX_ARCH_GET_FS:
+        base = c->task->thread->fs_base;
+        return user_write(c->arg[1], &base, sizeof(base));
+    case LINUX_ARCH_GET_GS:
+        base = c->task->thread->gs_base;
+        return user_write(c->arg[1], &base, sizeof(base));
+    default:
+        return ERR_INVALID;
+    }
+}

@@ -1,0 +1,220 @@
+/*
+ * clock.c: clocks and sleeping. See clock.h.
+ */
+#include "modules/linux/time/clock.h"
+
+#include <microlake/thread.h>
+#include <microlake/user.h>
+
+#include "modules/linux/abi/fs.h"
+#include "modules/linux/process/process.h"
+#include "modules/linux/syscall.h"
+#include "modules/linux/time/usage.h"
+
+#define SECONDS_MAX (INT64_MAX / (int64_t)NS_PER_SEC)
+
+int clock_read_timespec(vaddr_t at, uint64_t *ns)
+{
+    struct linux_timespec t;
+
+    if (user_read(&t, at, sizeof(t)) != OK)
+        return ERR_FAULT;
+    if (t.sec < 0 || t.nsec < 0 || t.nsec >= (int64_t)NS_PER_SEC)
+        return ERR_INVALID;
+    *ns = t.sec >= SECONDS_MAX ? TIME_NEVER : (uint64_t)t.sec * NS_PER_SEC + (uint64_t)t.nsec;
+    return OK;
+}
+
+int clock_write_timespec(vaddr_t at, uint64_t ns)
+{
+    struct linux_timespec t = {(int64_t)(ns / NS_PER_SEC), (int64_t)(ns % NS_PER_SEC)};
+
+    return user_write(at, &t, sizeof(t));
+}
+
+uint64_t clock_due_in(uint64_t ns)
+{
+    uint64_t now = time_now();
+
+    return ns > TIME_NEVER - now ? TIME_NEVER : now + ns;
+}
+
+uint64_t clock_due_at_wall(uint64_t ns)
+{
+    uint64_t offset = time_wall_offset();
+
+    if (ns == TIME_NEVER)
+        return TIME_NEVER;
+    return ns > offset ? ns - offset : 0;
+}
+
+uint64_t clock_wall(void)
+{
+    return time_wall_offset() + time_now();
+}
+
+/* The time that a clock shows. ERR_INVALID: no such clock. */
+static int clock_read(struct task *t, int clock, uint64_t *ns)
+{
+    switch (clock) {
+    case LINUX_CLOCK_REALTIME:
+    case LINUX_CLOCK_REALTIME_COARSE:
+    case LINUX_CLOCK_TAI:
+        *ns = clock_wall();
+        return OK;
+    case LINUX_CLOCK_MONOTONIC:
+    case LINUX_CLOCK_MONOTONIC_RAW:
+    case LINUX_CLOCK_MONOTONIC_COARSE:
+    case LINUX_CLOCK_BOOTTIME:
+        *ns = time_now();
+        return OK;
+    case LINUX_CLOCK_PROCESS_CPUTIME:
+        *ns = process_cpu_time(t->process);
+        return OK;
+    case LINUX_CLOCK_THREAD_CPUTIME:
+        *ns = t->thread->cpu_time;
+        return OK;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+long sys_clock_gettime(struct call *c)
+{
+    uint64_t ns;
+    int r = clock_read(c->task, (int)c->arg[0], &ns);
+
+    return r == OK ? clock_write_timespec(c->arg[1], ns) : r;
+}
+
+long sys_clock_getres(struct call *c)
+{
+    uint64_t ns;
+    int r = clock_read(c->task, (int)c->arg[0], &ns);
+
+    if (r != OK || c->arg[1] == 0)
+        return r;
+    return clock_write_timespec(c->arg[1], 1);
+}
+
+long sys_gettimeofday(struct call *c)
+{
+    uint64_t ns = clock_wall();
+    struct linux_timeval now = {(int64_t)(ns / NS_PER_SEC), (int64_t)(ns % NS_PER_SEC / NS_PER_US)};
+    int32_t zone[2] = {0, 0};
+
+    if (c->arg[0] != 0 && user_write(c->arg[0], &now, sizeof(now)) != OK)
+        return ERR_FAULT;
+    if (c->arg[1] != 0 && user_write(c->arg[1], zone, sizeof(zone)) != OK)
+        return ERR_FAULT;
+    return 0;
+}
+
+long sys_time(struct call *c)
+{
+    int64_t now = (int64_t)(clock_wall() / NS_PER_SEC);
+
+    if (c->arg[0] != 0 && user_write(c->arg[0], &now, sizeof(now)) != OK)
+        return ERR_FAULT;
+    return now;
+}
+
+/* Sleeps until due. A signal that runs no handler lets it go on; else `left` gets the rest. */
+static long sleep_until(struct task *t, uint64_t due, vaddr_t left)
+{
+    uint64_t now;
+
+    if (thread_sleep(due, WAIT_INTERRUPTIBLE) != ERR_INTERRUPTED)
+        return 0;
+    now = time_now();
+    if (left != 0 && clock_write_timespec(left, due > now ? due - now : 0) != OK)
+        return ERR_FAULT;
+    t->sleep_due = due;
+    return LINUX_RESTART_NO_HANDLER;
+}
+
+/* A relative sleep; one that is restarted keeps the end it had. */
+static long sleep_for(struct task *t, uint64_t ns, vaddr_t left)
+{
+    uint64_t due = t->sleep_due != 0 ? t->sleep_due : clock_due_in(ns);
+
+    t->sleep_due = 0;
+    return sleep_until(t, due, left);
+}
+
+long sys_nanosleep(struct call *c)
+{
+    uint64_t ns;
+    int r = clock_read_timespec(c->arg[0], &ns);
+
+    return r == OK ? sleep_for(c->task, ns, c->arg[1]) : r;
+}
+
+long sys_clock_nanosleep(struct call *c)
+{
+    int clock = (int)c->arg[0];
+    bool absolute = c->arg[1] & LINUX_TIMER_ABSTIME;
+    bool wall = clock == LINUX_CLOCK_REALTIME || clock == LINUX_CLOCK_TAI;
+    uint64_t ns;
+    int r;
+
+    if (!wall && clock != LINUX_CLOCK_MONOTONIC && clock != LINUX_CLOCK_BOOTTIME)
+        return clock_read(c->task, clock, &ns) == OK ? ERR_UNSUPPORTED : ERR_INVALID;
+    r = clock_read_timespec(c->arg[2], &ns);
+    if (r != OK)
+        return r;
+    if (!absolute)
+        return sleep_for(c->task, ns, c->arg[3]);
+    if (thread_sleep(wall ? clock_due_at_wall(ns) : ns, WAIT_INTERRUPTIBLE) == ERR_INTERRUPTED)
+        return LINUX_RESTART_NO_HANDLER;
+    return 0;
+}
+
+static struct linux_timeval timeval_of(uint64_t ns)
+{
+    return (struct linux_timeval){(int64_t)(ns / NS_PER_SEC),
+                                  (int64_t)(ns % NS_PER_SEC / NS_PER_US)};
+}
+
+int usage_write(vaddr_t at, uint64_t cpu_time)
+{
+    struct linux_rusage usage = {.user_time = timeval_of(cpu_time)};
+
+    return user_write(at, &usage, sizeof(usage));
+}
+
+static uint64_t children_time(struct process *p)
+{
+    uint64_t flags = spin_lock_irqsave(&process_table_lock);
+    uint64_t ns = p->children_cpu_time;
+
+    spin_unlock_irqrestore(&process_table_lock, flags);
+    return ns;
+}
+
+long sys_getrusage(struct call *c)
+{
+    switch ((int)c->arg[0]) {
+    case LINUX_RUSAGE_SELF:
+        return usage_write(c->arg[1], process_cpu_time(c->task->process));
+    case LINUX_RUSAGE_CHILDREN:
+        return usage_write(c->arg[1], children_time(c->task->process));
+    case LINUX_RUSAGE_THREAD:
+        return usage_write(c->arg[1], c->task->thread->cpu_time);
+    default:
+        return ERR_INVALID;
+    }
+}
+
+long sys_times(struct call *c)
+{
+    const uint64_t tick = NS_PER_SEC / LINUX_TICKS_PER_SECOND;
+    struct linux_tms t = {
+        .user = (int64_t)(process_cpu_time(c->task->process) / tick),
+        .children_user = (int64_t)(children_time(c->task->process) / tick),
+    };
+
+    if (c->arg[0] != 0 && user_write(c->arg[0], &t, sizeof(t)) != OK)
+        return ERR_FAULT;
+    return (long)(time_now() / tick);
+}
