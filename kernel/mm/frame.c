@@ -150,7 +150,7 @@ paddr_t frame_alloc(unsigned order, unsigned flags)
     uint64_t irq;
     uint32_t n;
 
-    if (order > FRAME_MAX_ORDER)
+    if (order > FRAME_MAX_ORDER || allocation_must_fail())
         return 0;
     irq = interrupts_disable();
     if (order == 0) {

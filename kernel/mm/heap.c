@@ -173,6 +173,8 @@ void *kmalloc(size_t size)
     uint64_t irq;
     unsigned c;
 
+    if (allocation_must_fail())
+        return NULL;
     if (size > class_sizes[CLASSES - 1])
         return large_alloc(size);
     irq = interrupts_disable();

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <arch/cpu_local.h>
 #include <microlake/memory.h>
 #include <microlake/types.h>
 
@@ -51,3 +52,11 @@ void aspace_cpu_leave(struct aspace *as, unsigned cpu);
 uint64_t aspace_root(const struct aspace *as);
 
 uint64_t heap_bytes(void);
+
+/* Fault injection: true when the calling thread asked for this allocation to fail. */
+static inline bool allocation_must_fail(void)
+{
+    struct thread *t = current_thread();
+
+    return unlikely(t && t->fail_allocation) && --t->fail_allocation == 0;
+}

@@ -81,6 +81,16 @@ struct decision {
     uint64_t slice;               /* out: ns */
 };
 
+/* A thread that slept, or ran, through a change of policy must not show the new one old data. */
+static void entity_own(const struct cpu *c, struct sched_entity *e)
+{
+    if (e->owner == c->policy)
+        return;
+    memset(e->data, 0, sizeof(e->data));
+    list_init(&e->link);
+    e->owner = c->policy;
+}
+
 static void decision_enqueue(struct cpu *c, struct decision *d)
 {
     const struct sched_ops *ops = queue_ops(c);
@@ -90,12 +100,14 @@ static void decision_enqueue(struct cpu *c, struct decision *d)
 
         if (e == d->current)
             continue;
+        entity_own(c, e);
         ops->enqueue(&c->queue, e, d->now);
         c->queue.ready++;
         if (d->keep && ops->preempts(&c->queue, e, d->current))
             d->keep = false;
     }
     if (d->current && !d->keep) {
+        entity_own(c, d->current);
         ops->enqueue(&c->queue, d->current, d->now);
         c->queue.ready++;
     }
@@ -137,8 +149,7 @@ static void queue_reset(struct cpu *c, struct policy *p)
     list_for_each (it, &c->ready) {
         struct sched_entity *e = list_entry(it, struct sched_entity, ready_link);
 
-        memset(e->data, 0, sizeof(e->data));
-        list_init(&e->link);
+        e->owner = NULL;
         e->flags = SCHED_ADOPTED;
     }
 }
@@ -416,8 +427,7 @@ static void schedule(bool yielding)
     d.adopting = c->policy != __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE);
     if (d.adopting) {
         queue_reset(c, __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE));
-        memset(prev->sched.data, 0, sizeof(prev->sched.data));
-        d.charge = NULL;
+        d.charge = NULL; /* the new policy does not know it yet */
     }
     d.fresh = posts_take(c);
     if (d.adopting)

@@ -70,6 +70,7 @@ struct sched_entity {
     struct list ready_link; /* in the CPU's list of ready threads; touched by the owning CPU */
     uint64_t seal;          /* tells a real entity from nonsense */
     int queued_cpu;         /* CPU whose queue holds it, or -1 */
+    const struct policy *owner; /* whose `data` it carries */
 };
 
 enum sched_flags {

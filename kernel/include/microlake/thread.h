@@ -58,6 +58,9 @@ struct thread {
     void *vector_state;           /* XSAVE area */
     uint64_t fs_base, gs_base;
 
+    /* tests: this many allocations from now, one fails (0: none does) */
+    uint64_t fail_allocation;
+
     /* figures */
     uint64_t cpu_time;            /* ns; the owning CPU writes */
     uint64_t switches;

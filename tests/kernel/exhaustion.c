@@ -1,0 +1,174 @@
+/*
+ * exhaustion.c: memory that runs out at every possible point: the 1st, 2nd, 3rd… allocation of an
+ * operation fails. Each time the operation must say so (or do without), and give back what it took.
+ */
+#include "ktest.h"
+#include <microlake/aspace.h>
+#include <microlake/irq.h>
+#include <microlake/module.h>
+
+#define TRIES_MAX 2000
+#define RW        (PROT_READ | PROT_WRITE)
+
+/* Runs op with the nth allocation failing, for n = 1, 2, ... until it runs without any failing. */
+static void exhaust(int (*op)(void))
+{
+    unsigned n = 1, failed = 0;
+
+    for (; n < TRIES_MAX; n++) {
+        uint64_t left;
+        int r;
+
+        thread_current()->fail_allocation = n;
+        r = op();
+        left = thread_current()->fail_allocation;
+        thread_current()->fail_allocation = 0;
+        EXPECT(r == OK || r == ERR_NO_MEMORY || r == ERR_FAULT);
+        failed += r != OK;
+        if (left) {
+            EXPECT(r == OK);
+            break;
+        }
+    }
+    EXPECT(n < TRIES_MAX && n > 1);
+    EXPECT(failed > 0);
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static int op_thread(void)
+{
+    struct thread *t;
+    int r = thread_create("exhaust", nothing, NULL, &t);
+
+    if (r == OK) {
+        thread_join(t, TIME_NEVER);
+        thread_unref(t);
+    }
+    return r;
+}
+
+static int map_and_fork(struct aspace *as)
+{
+    struct aspace *child = NULL;
+    uint64_t value = 7;
+    vaddr_t at;
+    int r = aspace_map(as, 0, 4 * PAGE_SIZE, RW, MAP_PRIVATE, NULL, 0, &at);
+
+    if (r == OK)
+        r = user_write(at + PAGE_SIZE, &value, 8);
+    if (r == OK)
+        r = aspace_fork(as, &child);
+    if (r == OK)
+        aspace_unref(child);
+    if (r == OK)
+        r = aspace_protect(as, at + PAGE_SIZE, PAGE_SIZE, PROT_READ);
+    if (r == OK)
+        r = aspace_unmap(as, at + 2 * PAGE_SIZE, PAGE_SIZE);
+    return r;
+}
+
+static int op_aspace(void)
+{
+    struct aspace *as;
+    int r = aspace_create(&as);
+
+    if (r != OK)
+        return r;
+    thread_set_aspace(as);
+    r = map_and_fork(as);
+    thread_set_aspace(NULL);
+    aspace_unref(as);
+    return r;
+}
+
+static int op_memobj(void)
+{
+    struct memobj *obj;
+    uint64_t value = 3;
+    int r = memobj_create_anon(1ul << 30, &obj);
+
+    if (r != OK)
+        return r;
+    for (unsigned i = 0; r == OK && i < 3; i++)
+        r = memobj_write(obj, i * (300ul << 20), &value, 8);
+    memobj_unref(obj);
+    return r;
+}
+
+static int op_kmap(void)
+{
+    paddr_t pa = frame_alloc(0, 0);
+    void *p;
+
+    if (!pa)
+        return ERR_NO_MEMORY;
+    p = kmap_range(pa, PAGE_SIZE, KMAP_WRITE);
+    if (p)
+        kunmap(p, PAGE_SIZE);
+    frame_free(pa, 0);
+    return p ? OK : ERR_NO_MEMORY;
+}
+
+static int op_module(void)
+{
+    int r = module_load("template");
+
+    if (r == OK)
+        r = module_unload("template");
+    return r;
+}
+
+static void nobody(void *ctx)
+{
+    (void)ctx;
+}
+
+static int op_irq(void)
+{
+    int r = irq_register(9, IRQ_LEVEL, nobody, NULL);
+
+    if (r == OK)
+        irq_unregister(9, nobody, NULL);
+    return r;
+}
+
+static void threads(void)
+{
+    exhaust(op_thread);
+}
+
+static void aspaces(void)
+{
+    exhaust(op_aspace);
+}
+
+static void objects(void)
+{
+    exhaust(op_memobj);
+}
+
+static void mappings(void)
+{
+    exhaust(op_kmap);
+}
+
+static void modules(void)
+{
+    exhaust(op_module);
+}
+
+static void interrupts(void)
+{
+    exhaust(op_irq);
+}
+
+static const struct ktest_case cases[] = {
+    {"threads", threads},   {"aspaces", aspaces},       {"objects", objects}, {"mappings", mappings},
+    {"modules", modules},   {"interrupts", interrupts}, {NULL, NULL},
+};
+
+const struct ktest_suite suite_exhaustion = {.name = "exhaustion", .cases = cases};
