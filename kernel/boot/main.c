@@ -13,7 +13,7 @@
 #include "kernel/thread/sched.h"
 #include "kernel/time/time_internal.h"
 
-#define STATUS_NO_MAIN 127
+#define STATUS_NO_MAIN 125 /* the launcher's "the machine failed" */
 
 static int (*main_run)(void);
 
