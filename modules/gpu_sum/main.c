@@ -12,7 +12,8 @@
 #include "gpu_sum.h"
 #include "uapi/kmod.h"
 
-#define SEED 0x9e3779b97f4a7c15ull
+#define START_DELAY_NS (10 * NS_PER_MS)
+#define SEED           0x9e3779b97f4a7c15ull
 
 static struct thread *worker;
 
@@ -68,9 +69,11 @@ static int sum_compare(struct gpu_context *ctx)
 static void work(void *arg)
 {
     struct gpu_context *ctx;
-    int r = gpu_context_open(0, &ctx);
+    int r;
 
     (void)arg;
+    thread_sleep(time_now() + START_DELAY_NS, 0);
+    r = gpu_context_open(0, &ctx);
     if (r == ERR_NOT_FOUND) {
         log_info("gpu_sum: this machine has no GPU; nothing was summed");
         host_stat("gpu_sum=none");

@@ -278,6 +278,13 @@ static void driver_comes_and_goes(void)
     gpu_context_close(ctx);
 }
 
+/* Unloading waits until the module has reported. */
+static void sum_module(void)
+{
+    EXPECT(module_load("gpu_sum") == OK);
+    EXPECT(module_unload("gpu_sum") == OK);
+}
+
 static const struct ktest_case cases[] = {
     {"objects_come_and_go", objects_come_and_go},
     {"buffers_are_clean_and_whole", buffers_are_clean_and_whole},
@@ -288,6 +295,7 @@ static const struct ktest_case cases[] = {
     {"mistakes_are_answered", mistakes_are_answered},
     {"threads_share_a_context", threads_share_a_context},
     {"driver_comes_and_goes", driver_comes_and_goes},
+    {"sum_module", sum_module},
     {NULL, NULL},
 };
 

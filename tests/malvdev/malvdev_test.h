@@ -1,0 +1,62 @@
+/*
+ * malvdev_test.h: what the cases share. A case opens the device itself; CHECK notes a failure and
+ * goes on. Each case prints "ok NAME" or "FAIL NAME: why".
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "uapi/malv.h"
+
+void check_failed(const char *file, int line, const char *what);
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            check_failed(__FILE__, __LINE__, #condition);                                          \
+    } while (0)
+
+/* The call fails with exactly this errno. */
+#define CHECK_ERRNO(call, number)                                                                  \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        CHECK((call) == -1 && errno == (number));                                                  \
+    } while (0)
+
+/* What most cases start with. */
+int device_open(void);
+uint32_t buffer_create(int fd, uint64_t size, uint32_t flags, uint64_t *mmap_offset);
+uint32_t kernel_build(int fd, const char *source, const char *name);
+
+/* Submits a fill of the buffer's first 16 words; the fence, or 0. */
+uint64_t fill_submit(int fd, uint32_t queue, uint32_t buffer, uint32_t value);
+
+/* Submits one launch with a buffer and a 32-bit number as arguments; the fence, or 0. */
+uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items);
+int fence_wait(int fd, uint32_t queue, uint64_t fence, uint64_t timeout_ns);
+
+/* objects.c */
+void case_info(void);
+void case_bad_calls(void);
+void case_buffers(void);
+void case_mappings(void);
+void case_programs(void);
+void case_numbers_run_out(void);
+
+/* work.c */
+void case_work(void);
+void case_bad_work(void);
+void case_waiting(void);
+void case_many_outstanding(void);
+void case_threads(void);
+
+/* processes.c */
+void case_contexts(void);
+void case_death_in_the_middle(void);
+void case_loss(void); /* needs somebody outside who ends gpud's worker when "working" is said */

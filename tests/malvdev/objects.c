@@ -1,0 +1,166 @@
+/*
+ * objects.c: cases about objects: what can be made, what is refused and how.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "malvdev_test.h"
+
+#define PAGE 4096ul
+
+void case_info(void)
+{
+    struct malv_info info = {0};
+    int fd = device_open();
+
+    CHECK(ioctl(fd, MALV_IOC_INFO, &info) == 0);
+    CHECK(info.abi_version == MALV_ABI_VERSION);
+    CHECK(info.config.magic == VGPGPU_MAGIC);
+    CHECK(info.config.version == VGPGPU_VERSION);
+    CHECK(info.config.max_objects > 0 && info.config.max_buffer > 0);
+    CHECK(info.config.device_name[0] != 0);
+    close(fd);
+}
+
+void case_bad_calls(void)
+{
+    struct malv_info info;
+    struct malv_destroy destroy = {.kind = 9, .object = 1};
+    int fd = device_open();
+    char byte;
+
+    CHECK_ERRNO(ioctl(fd, MALV_IOC(0x77, struct malv_info), &info), ENOTTY);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC(0x00, struct malv_wait), &info), ENOTTY);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_INFO, NULL), EFAULT);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_INFO, (void *)0xffff800000000000ul), EFAULT);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_DESTROY, &destroy), EINVAL);
+    destroy.kind = MALV_BUFFER;
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_DESTROY, &destroy), ENOENT);
+    destroy.object = UINT32_MAX;
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_DESTROY, &destroy), ENOENT);
+    CHECK_ERRNO(read(fd, &byte, 1), EINVAL);
+    close(fd);
+}
+
+static void buffer_refused(int fd, uint64_t size, uint32_t flags, int number)
+{
+    struct malv_buffer_create create = {.size = size, .flags = flags};
+
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_BUFFER_CREATE, &create), number);
+}
+
+void case_buffers(void)
+{
+    struct malv_destroy destroy = {.kind = MALV_BUFFER};
+    int fd = device_open();
+
+    buffer_refused(fd, 0, VGPGPU_BUFFER_GUEST, EINVAL);
+    buffer_refused(fd, PAGE, 0, EINVAL);
+    buffer_refused(fd, PAGE, VGPGPU_BUFFER_GUEST | VGPGPU_BUFFER_DEVICE, EINVAL);
+    buffer_refused(fd, UINT64_MAX, VGPGPU_BUFFER_GUEST, E2BIG);
+    buffer_refused(fd, 1ull << 50, VGPGPU_BUFFER_DEVICE, E2BIG);
+    for (uint64_t size = 1; size < 40 * PAGE; size = size * 3 + 1) {
+        destroy.object = buffer_create(fd, size, VGPGPU_BUFFER_GUEST, NULL);
+        CHECK(ioctl(fd, MALV_IOC_DESTROY, &destroy) == 0);
+        CHECK_ERRNO(ioctl(fd, MALV_IOC_DESTROY, &destroy), ENOENT);
+    }
+    buffer_create(fd, 3 * PAGE, VGPGPU_BUFFER_DEVICE, NULL);
+    close(fd);
+}
+
+static void map_refused(int fd, size_t size, int prot, int flags, uint64_t offset, int number)
+{
+    errno = 0;
+    CHECK(mmap(NULL, size, prot, flags, fd, (off_t)offset) == MAP_FAILED && errno == number);
+}
+
+void case_mappings(void)
+{
+    struct malv_destroy destroy = {.kind = MALV_BUFFER};
+    const int both = PROT_READ | PROT_WRITE;
+    struct vgpgpu_fence_slot *fences;
+    uint64_t offset, fence;
+    uint32_t *words, id;
+    int fd = device_open();
+
+    id = buffer_create(fd, 3 * PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    map_refused(fd, 3 * PAGE, both, MAP_PRIVATE, offset, EINVAL);
+    map_refused(fd, 4 * PAGE, both, MAP_SHARED, offset, EINVAL);
+    map_refused(fd, PAGE, both, MAP_SHARED, offset + 3 * PAGE, EINVAL);
+    map_refused(fd, PAGE, both, MAP_SHARED, offset * 2, ENOENT);
+    map_refused(fd, PAGE, both, MAP_SHARED, MALV_MMAP_FENCES, EACCES);
+    map_refused(fd, 2 * PAGE, PROT_READ, MAP_SHARED, MALV_MMAP_FENCES, EINVAL);
+    words = mmap(NULL, 3 * PAGE, both, MAP_SHARED, fd, (off_t)offset);
+    fences = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, MALV_MMAP_FENCES);
+    CHECK(words != MAP_FAILED && fences != MAP_FAILED);
+    if (words == MAP_FAILED || fences == MAP_FAILED)
+        return;
+    for (size_t i = 0; i < 3 * PAGE / sizeof(*words); i++)
+        if (words[i])
+            check_failed(__FILE__, __LINE__, "a new buffer is zeroed");
+    fence = fill_submit(fd, 3, id, 0x1234);
+    while (__atomic_load_n(&fences[3].signalled, __ATOMIC_ACQUIRE) < fence)
+        continue;
+    CHECK(words[0] == 0x1234 && words[15] == 0x1234 && words[16] == 0);
+    destroy.object = id;
+    CHECK(ioctl(fd, MALV_IOC_DESTROY, &destroy) == 0);
+    words[1] = 5;
+    close(fd);
+    words[2] = 6; /* pages live as long as the mapping */
+    CHECK(words[0] == 0x1234 && words[1] == 5 && words[2] == 6 && fences[3].signalled == fence);
+    CHECK(munmap(words, 3 * PAGE) == 0 && munmap(fences, PAGE) == 0);
+}
+
+static void program_refused(int fd, struct malv_program_create program, int number)
+{
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_PROGRAM_CREATE, &program), number);
+}
+
+void case_programs(void)
+{
+    static const char bad[] = "__kernel void broken( {";
+    char log[64];
+    struct malv_program_create program = {
+        .source = (uintptr_t)bad,
+        .source_bytes = sizeof(bad) - 1,
+        .log = (uintptr_t)log,
+        .log_bytes = sizeof(log),
+        .kind = VGPGPU_PROGRAM_OPENCL_C,
+    };
+    struct malv_kernel_create kernel = {.program = 99, .name = "x"};
+    int fd = device_open();
+
+    memset(log, 'x', sizeof(log));
+    program_refused(fd, program, ENOEXEC);
+    CHECK(strnlen(log, sizeof(log)) > 0 && strnlen(log, sizeof(log)) < sizeof(log));
+    program.log = 0x1000;
+    program_refused(fd, program, ENOEXEC);
+    program.source = 0x1000;
+    program_refused(fd, program, EFAULT);
+    program.source_bytes = 0;
+    program_refused(fd, program, EINVAL);
+    program.source_bytes = 1u << 31;
+    program_refused(fd, program, E2BIG);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_KERNEL_CREATE, &kernel), ENOENT);
+    memset(kernel.name, 'k', sizeof(kernel.name));
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_KERNEL_CREATE, &kernel), EINVAL);
+    close(fd);
+}
+
+void case_numbers_run_out(void)
+{
+    struct malv_buffer_create create = {.size = PAGE, .flags = VGPGPU_BUFFER_GUEST};
+    struct malv_info info;
+    uint32_t made = 0;
+    int fd = device_open();
+
+    CHECK(ioctl(fd, MALV_IOC_INFO, &info) == 0);
+    while (made <= info.config.max_objects && ioctl(fd, MALV_IOC_BUFFER_CREATE, &create) == 0)
+        made++;
+    CHECK(errno == ENOSPC);
+    CHECK(made == info.config.max_objects);
+    close(fd);
+    fd = device_open();
+    buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, NULL);
+    close(fd);
+}

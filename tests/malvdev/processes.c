@@ -1,0 +1,91 @@
+/*
+ * processes.c: cases about contexts of several files and processes, and what a death leaves behind.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "malvdev_test.h"
+
+#define SLACK_BYTES (1ul << 20) /* per-CPU caches of the kernel */
+#define FILES_MAX   1024
+
+static uint64_t memory_free(void)
+{
+    FILE *f = fopen("/sys/kernel/mlaas/memory", "r");
+    unsigned long long bytes = 0;
+    char line[100];
+
+    CHECK(f != NULL);
+    while (f && fgets(line, sizeof(line), f))
+        sscanf(line, "free %llu", &bytes);
+    if (f)
+        fclose(f);
+    return bytes;
+}
+
+void case_contexts(void)
+{
+    static int files[FILES_MAX];
+    struct malv_info info;
+    unsigned opened = 0;
+
+    files[0] = device_open();
+    CHECK(ioctl(files[0], MALV_IOC_INFO, &info) == 0);
+    for (opened = 1; opened < FILES_MAX; opened++) {
+        files[opened] = open(MALV_DEVICE_PATH, O_RDWR);
+        if (files[opened] < 0)
+            break;
+    }
+    CHECK(opened == FILES_MAX || errno == ENOSPC || errno == EMFILE);
+    CHECK(opened <= info.config.max_contexts);
+    while (opened)
+        close(files[--opened]);
+    files[0] = device_open();
+    close(files[0]);
+}
+
+/* Leaves everything open and unfinished. */
+static void child_run(void)
+{
+    int fd = device_open();
+    uint32_t id = buffer_create(fd, 8ul << 20, VGPGPU_BUFFER_GUEST, NULL);
+
+    for (uint32_t i = 0; i < 300; i++)
+        fill_submit(fd, i % 64, id, i);
+    kill(getpid(), SIGKILL);
+}
+
+void case_death_in_the_middle(void)
+{
+    uint64_t before = memory_free();
+    int status;
+
+    for (unsigned i = 0; i < 10; i++) {
+        pid_t child = fork();
+
+        CHECK(child >= 0);
+        if (child == 0)
+            child_run();
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    }
+    CHECK(memory_free() + SLACK_BYTES > before);
+}
+
+void case_loss(void)
+{
+    struct malv_buffer_create create = {.size = 4096, .flags = VGPGPU_BUFFER_GUEST};
+    int fd = device_open(), r = 0;
+    uint32_t id = buffer_create(fd, 4096, VGPGPU_BUFFER_GUEST, NULL);
+
+    puts("working");
+    for (uint32_t i = 0; r == 0; i++)
+        r = fence_wait(fd, 0, fill_submit(fd, 0, id, i), UINT64_MAX);
+    CHECK(errno == ENODEV);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_BUFFER_CREATE, &create), ENODEV);
+    CHECK_ERRNO(open(MALV_DEVICE_PATH, O_RDWR), ENODEV);
+    close(fd);
+}

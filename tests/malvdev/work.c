@@ -1,0 +1,160 @@
+/*
+ * work.c: cases about submissions, fences and waiting.
+ */
+#include <pthread.h>
+
+#include "malvdev_test.h"
+
+#define PAGE     4096ul
+#define FOR_EVER UINT64_MAX
+#define THREADS  4
+
+/* Keeps the device busy for a while; `rounds` decides for how long. */
+static const char spin_source[] = "__kernel void spin(__global uint *p, uint rounds)\n"
+                                  "{\n"
+                                  "    uint x = p[0] + 1;\n"
+                                  "    for (uint i = 0; i < rounds; i++)\n"
+                                  "        x = x * 1664525u + 1013904223u + p[x & 7];\n"
+                                  "    p[8] = x;\n"
+                                  "}\n";
+
+static const char add_source[] = "__kernel void add(__global uint *p, uint n)\n"
+                                 "{\n"
+                                 "    p[get_global_id(0)] += n + (uint)get_global_id(0);\n"
+                                 "}\n";
+
+static uint32_t *map(int fd, uint64_t offset, size_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+
+    CHECK(at != MAP_FAILED);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void case_work(void)
+{
+    int fd = device_open();
+    uint32_t kernel = kernel_build(fd, add_source, "add"), id;
+    uint64_t offset, fence;
+    uint32_t *words;
+
+    id = buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    words = map(fd, offset, PAGE);
+    for (uint32_t i = 0; words && i < 1024; i++)
+        words[i] = i;
+    fence = launch_submit(fd, kernel, id, 7, 1024);
+    CHECK(fence == 1);
+    CHECK(fence_wait(fd, 0, fence, FOR_EVER) == 0);
+    for (uint32_t i = 0; words && i < 1024; i++)
+        if (words[i] != 2 * i + 7)
+            check_failed(__FILE__, __LINE__, "the kernel's result");
+    close(fd);
+    munmap(words, PAGE);
+}
+
+static void submit_refused(int fd, struct malv_submit submit, int number)
+{
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_SUBMIT, &submit), number);
+}
+
+void case_bad_work(void)
+{
+    uint64_t garbage[8];
+    struct malv_submit submit = {
+        .commands = (uintptr_t)garbage, .command_bytes = sizeof(garbage), .queue = 1};
+    int fd = device_open();
+    uint32_t id = buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, NULL);
+    uint64_t fence;
+
+    memset(garbage, 0xee, sizeof(garbage));
+    submit.queue = 64;
+    submit_refused(fd, submit, EINVAL);
+    submit.queue = 1;
+    submit.command_bytes = 12;
+    submit_refused(fd, submit, EINVAL);
+    submit.command_bytes = 1u << 30;
+    submit_refused(fd, submit, E2BIG);
+    submit.command_bytes = sizeof(garbage);
+    submit.commands = 0x1000;
+    submit_refused(fd, submit, EFAULT);
+    submit.commands = (uintptr_t)garbage;
+    CHECK(ioctl(fd, MALV_IOC_SUBMIT, &submit) == 0);
+    CHECK_ERRNO(fence_wait(fd, 1, submit.fence, FOR_EVER), EINVAL);
+    fence = fill_submit(fd, 2, 555, 1);
+    CHECK_ERRNO(fence_wait(fd, 2, fence, FOR_EVER), ENOENT);
+    fence = fill_submit(fd, 3, id, 1); /* another queue knows nothing of it */
+    CHECK(fence_wait(fd, 3, fence, FOR_EVER) == 0);
+    close(fd);
+}
+
+void case_waiting(void)
+{
+    int fd = device_open();
+    uint32_t kernel = kernel_build(fd, spin_source, "spin");
+    uint32_t id = buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, NULL);
+    struct malv_wait odd = {.reserved = 1};
+    uint64_t fence;
+
+    CHECK(fence_wait(fd, 0, 0, 0) == 0);
+    CHECK_ERRNO(fence_wait(fd, 0, 1, 0), EINVAL);
+    CHECK_ERRNO(fence_wait(fd, 64, 0, 0), EINVAL);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_WAIT, &odd), EINVAL);
+    fence = launch_submit(fd, kernel, id, 1, 1); /* built for good at its first launch */
+    CHECK(fence_wait(fd, 0, fence, FOR_EVER) == 0);
+    fence = launch_submit(fd, kernel, id, 200u << 20, 1);
+    CHECK_ERRNO(fence_wait(fd, 0, fence, 0), ETIMEDOUT);
+    CHECK_ERRNO(fence_wait(fd, 0, fence, 10000000), ETIMEDOUT);
+    CHECK(fence_wait(fd, 0, fence, FOR_EVER) == 0);
+    CHECK(fence_wait(fd, 0, fence, 0) == 0);
+    close(fd);
+}
+
+void case_many_outstanding(void)
+{
+    int fd = device_open();
+    uint64_t offset, fence = 0;
+    uint32_t id = buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    uint32_t *words = map(fd, offset, PAGE);
+
+    for (uint32_t i = 1; i <= 2000; i++)
+        fence = fill_submit(fd, 9, id, i);
+    CHECK(fence == 2000);
+    CHECK(fence_wait(fd, 9, fence, FOR_EVER) == 0);
+    CHECK(words && words[0] == 2000);
+    close(fd);
+    munmap(words, PAGE);
+}
+
+static int shared_fd;
+
+static void *worker(void *arg)
+{
+    uint32_t queue = (uint32_t)(uintptr_t)arg;
+
+    for (uint32_t i = 1; i <= 100; i++) {
+        struct malv_destroy destroy = {.kind = MALV_BUFFER};
+        uint64_t offset, fence;
+        uint32_t *words;
+
+        destroy.object = buffer_create(shared_fd, PAGE, VGPGPU_BUFFER_GUEST, &offset);
+        words = map(shared_fd, offset, PAGE);
+        fence = fill_submit(shared_fd, queue, destroy.object, i);
+        CHECK(fence_wait(shared_fd, queue, fence, FOR_EVER) == 0);
+        CHECK(words && words[0] == i);
+        munmap(words, PAGE);
+        CHECK(ioctl(shared_fd, MALV_IOC_DESTROY, &destroy) == 0);
+    }
+    return NULL;
+}
+
+void case_threads(void)
+{
+    pthread_t threads[THREADS];
+
+    shared_fd = device_open();
+    for (uintptr_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, worker, (void *)(i / 2)) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    close(shared_fd);
+}
