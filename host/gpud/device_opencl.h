@@ -9,6 +9,7 @@ struct device {
     cl_platform_id platform;
     cl_device_id id;
     uint32_t offset_align;
+    uint64_t local_bytes; /* local memory of a work-group */
     bool unified; /* the device works on host memory itself: no hand-over of buffers in place */
     bool spirv;
 };
@@ -44,6 +45,7 @@ struct device_program {
 
 struct device_kernel {
     cl_kernel handle;
+    uint64_t local_bytes; /* that a work-group may still be given as arguments */
 };
 
 /* An OpenCL error as a status; CL_SUCCESS is VGPGPU_OK. */

@@ -26,6 +26,7 @@
     X(CreateKernel)                                                                                \
     X(ReleaseKernel)                                                                               \
     X(GetKernelInfo)                                                                               \
+    X(GetKernelWorkGroupInfo)                                                                      \
     X(GetKernelArgInfo)                                                                            \
     X(SetKernelArg)                                                                                \
     X(EnqueueNDRangeKernel)                                                                        \

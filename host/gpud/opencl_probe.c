@@ -120,6 +120,13 @@ static void explain_no_match(const char *selector, const struct device_info *inf
                                  infos[i].name);
 }
 
+static uint64_t local_bytes_get(cl_device_id id)
+{
+    cl_ulong bytes = 0;
+    opencl.GetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(bytes), &bytes, NULL);
+    return bytes;
+}
+
 static bool device_is_unified(cl_device_id id)
 {
     cl_bool unified = CL_FALSE;
@@ -153,6 +160,7 @@ int opencl_open(const char *selector, struct device **out, struct device_info *i
     device->platform = found[chosen].platform;
     device->id = found[chosen].id;
     device->offset_align = infos[chosen].offset_align;
+    device->local_bytes = local_bytes_get(device->id);
     device->unified = device_is_unified(device->id);
     device->spirv = opencl.CreateProgramWithIL && strstr(il, "SPIR-V");
     *info = infos[chosen];

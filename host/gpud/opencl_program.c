@@ -118,6 +118,15 @@ static cl_int arg_want(cl_kernel kernel, cl_uint index, uint8_t *want)
     return CL_SUCCESS;
 }
 
+/* What is left of a work-group's local memory beside the kernel's own. */
+static uint64_t local_bytes_left(const struct device *device, cl_kernel kernel)
+{
+    cl_ulong own = 0;
+    opencl.GetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof(own), &own,
+                                  NULL);
+    return own < device->local_bytes ? device->local_bytes - own : 0;
+}
+
 static uint32_t kernel_inspect(cl_kernel kernel, uint8_t *wants, uint32_t *arg_count)
 {
     cl_uint count = 0;
@@ -150,6 +159,7 @@ uint32_t opencl_kernel_create(struct device_program *program, const char *name, 
         free(kernel);
         return status;
     }
+    kernel->local_bytes = local_bytes_left(program->context->device, kernel->handle);
     *out = kernel;
     return VGPGPU_OK;
 }

@@ -7,8 +7,10 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include "checked.h"
 
-#define MAX_TAKEN 256u /* buffers in place that one batch takes from the guest */
+#define LOCAL_ALIGN 128u /* each local argument starts at a multiple of this, bytes */
+#define MAX_TAKEN   256u /* buffers in place that one batch takes from the guest */
 
 struct device_queue {
     struct device_context *context;
@@ -120,9 +122,26 @@ static cl_int arg_set(cl_kernel kernel, cl_uint index, const struct device_arg *
     return opencl.SetKernelArg(kernel, index, arg->size, arg->value);
 }
 
+/* PoCL ends the process when the arguments ask for more local memory than there is. */
+static bool local_memory_fits(const struct device_launch *launch)
+{
+    uint64_t left = launch->kernel->local_bytes;
+    for (unsigned i = 0; i < launch->arg_count; i++) {
+        if (launch->args[i].kind != VGPGPU_ARG_LOCAL)
+            continue;
+        uint64_t bytes = launch->args[i].size;
+        if (bytes > left || align_up(bytes, LOCAL_ALIGN) > left)
+            return false;
+        left -= align_up(bytes, LOCAL_ALIGN);
+    }
+    return true;
+}
+
 uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch, bool last)
 {
     cl_kernel kernel = launch->kernel->handle;
+    if (!local_memory_fits(launch))
+        return VGPGPU_ERR_LIMIT;
     for (unsigned i = 0; i < launch->arg_count; i++) {
         const struct device_arg *arg = &launch->args[i];
         if (arg->kind == VGPGPU_ARG_BUFFER) {

@@ -11,3 +11,10 @@ SRCS := gpud_test.c rig.c
 NEEDS := tests/vhost-front
 include tools/build/unit-test.mk
 build/tests/gpud_test: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
+NAME := gpud_bad_requests
+SRCS := bad_requests_test.c rig.c
+NEEDS := tests/vhost-front
+include tools/build/unit-test.mk
+build/tests/gpud_bad_requests: | $(BUILD)/host/gpud

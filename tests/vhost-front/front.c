@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@ pid_t gpud_start(const char *path, const char *socket, const char *cache)
     pid_t child = fork();
     if (child == 0) {
         char fd[16];
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves nothing behind */
         snprintf(fd, sizeof(fd), "%d", ends[1]);
         close(ends[0]);
         execl(path, "gpud", "--socket", socket, "--ready-fd", fd, cache ? "--cache" : NULL, cache,

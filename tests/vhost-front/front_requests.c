@@ -216,7 +216,8 @@ static void submit_parts(struct front *front, const void *header, uint32_t heade
         guest = front->request_guest; /* long ones go one at a time */
     uint8_t *place = front_at(front, guest);
     memcpy(place, header, header_bytes);
-    memcpy(place + header_bytes, commands, bytes);
+    if (bytes)
+        memcpy(place + header_bytes, commands, bytes);
     struct front_part part = {guest, header_bytes + bytes, false};
     front_post(front, VGPGPU_QUEUE_SUBMIT, &part, 1);
     uint16_t head;
@@ -267,18 +268,20 @@ static void events_take(struct front *front)
 static int wait_asleep(struct front *front, struct vgpgpu_fence_slot *slot, uint64_t fence,
                        uint64_t end)
 {
-    struct pollfd event = {.fd = front->queues[VGPGPU_QUEUE_EVENT].call, .events = POLLIN};
+    int call = front->queues[VGPGPU_QUEUE_EVENT].call;
+    struct pollfd events[2] = {{.fd = call, .events = POLLIN},
+                               {.fd = front->socket, .events = POLLIN}};
     int result = 0;
     __atomic_store_n(&slot->wait, fence, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     while (!is_signalled(slot, fence)) {
         uint64_t now = now_us(), count;
-        if (now >= end) {
+        if (now >= end || events[1].revents) {
             result = -1;
             break;
         }
-        if (poll(&event, 1, (int)((end - now) / 1000) + 1) == 1 &&
-            read(event.fd, &count, sizeof(count)) == sizeof(count))
+        if (poll(events, 2, (int)((end - now) / 1000) + 1) > 0 && events[0].revents &&
+            read(call, &count, sizeof(count)) == sizeof(count))
             events_take(front);
     }
     __atomic_store_n(&slot->wait, VGPGPU_NOBODY_WAITS, __ATOMIC_RELAXED);
