@@ -2,7 +2,7 @@
  * string.c: the freestanding string functions of memory.h. Any context.
  *
  * Copies and fills use the processor's string instructions, which are microcoded for long runs and
- * need no vector registers. The loops below must stay loops: without the pragma the compiler would
+ * need no vector registers; by words, because emulators take them one element at a time. The loops below must stay loops: without the pragma the compiler would
  * turn them into calls of the very functions they make up.
  */
 #include <microlake/memory.h>
@@ -12,13 +12,16 @@
 void *memcpy(void *restrict d, const void *restrict s, size_t n)
 {
     void *to = d;
+    size_t words = n / 8, rest = n % 8;
 
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(s), "+c"(n)::"memory");
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(s), "+c"(words)::"memory");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(s), "+c"(rest)::"memory");
     return d;
 }
 
 void *memmove(void *d, const void *s, size_t n)
 {
+    /* Going up, a word is read before anything at or above it is written. */
     if ((uintptr_t)d - (uintptr_t)s >= n)
         return memcpy(d, s, n);
 
@@ -31,8 +34,11 @@ void *memmove(void *d, const void *s, size_t n)
 void *memset(void *d, int c, size_t n)
 {
     void *to = d;
+    size_t words = n / 8, rest = n % 8;
+    uint64_t fill = (uint8_t)c * 0x0101010101010101ull;
 
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(c) : "memory");
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(fill) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(fill) : "memory");
     return d;
 }
 

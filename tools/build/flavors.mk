@@ -7,7 +7,8 @@ CC := gcc
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Werror
 COMMON := -std=gnu11 -O2 -g -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
 
-CFLAGS_k := $(COMMON) -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+# Small code starts faster where it is translated (TCG); what runs all the time is HOT.
+CFLAGS_k := $(COMMON) -Os -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
   -Ikernel/include -Ikernel/arch/x86/include

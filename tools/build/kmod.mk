@@ -1,5 +1,6 @@
 # A loadable kernel module: one folder, one NAME.kmod. `exports` in the folder, if there is one, lists
 # the symbols that other modules may use, one a line with a reason; all others become local.
+# HOT: sources that are compiled for speed; all others for size.
 # INSTALL := none: only the tests' boot archive has it.
 # NEEDS: lib/* folders are linked in; modules/* folders are ones whose exported header is included.
 # Every module is signed with the build's key, which is made on first use (exports.mk).
@@ -21,7 +22,9 @@ endif
 INSTALL :=
 ALL += $(BUILD)/modules/$(NAME).kmod
 DEPS += $(call deps_of,$(KMOD_OBJS_$(NAME)))
+$(call objects,k,$(addprefix $(DIR)/,$(HOT))): EXTRA_CFLAGS := -O2
 DIR :=
+HOT :=
 NAME :=
 SRCS :=
 NEEDS :=

@@ -26,12 +26,9 @@ struct idt_entry {
 
 static struct idt_entry idt[256];
 
-#define TRAPS(X)                                                                                   \
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)    \
-    X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
-#define X(n) void trap_##n(void);
-TRAPS(X)
-#undef X
+extern const char trap_stubs[]; /* 8 bytes each, vectors 0..31 */
+void trap_2(void);
+void trap_8(void);
 extern const char irq_stubs[];
 void syscall_entry(void);
 
@@ -51,9 +48,8 @@ static void idt_set(unsigned vector, uint64_t handler, unsigned ist, bool user)
 
 static void idt_fill(void)
 {
-#define X(n) idt_set(n, (uint64_t)trap_##n, 0, n == 3 || n == 4);
-    TRAPS(X)
-#undef X
+    for (unsigned v = 0; v < 32; v++)
+        idt_set(v, (uint64_t)trap_stubs + v * 8, 0, v == 3 || v == 4);
     idt_set(8, (uint64_t)trap_8, IST_DOUBLE_FAULT, false);
     idt_set(2, (uint64_t)trap_2, IST_NMI, false);
     for (unsigned v = 32; v < 256; v++)

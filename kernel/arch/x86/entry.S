@@ -72,26 +72,24 @@ syscall_entry:
     sysretq
 
 /* ---- traps and interrupts ---- */
-    .macro trap_error number
-    .globl trap_\number
-trap_\number:
-    push $\number
+/* Exceptions 0..31: 8 bytes each. The processor pushes an error code itself for some of them. */
+    .balign 8
+    .globl trap_stubs
+trap_stubs:
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .balign 8
+    .if (0x60227d00 >> \n) & 1
+    push $\n
     jmp trap_common
-    .endm
-    .macro trap_plain number
-    .globl trap_\number
-trap_\number:
-    push $0
-    push $\number
+    .else
+    push $\n
+    jmp trap_no_error
+    .endif
+    .endr
+trap_no_error:
+    pushq (%rsp)            /* the vector below; its old place is the error code's */
+    movq $0, 8(%rsp)
     jmp trap_common
-    .endm
-
-    .irp n, 0,1,3,4,5,6,7,9,15,16,18,19,20,22,23,24,25,26,27,28,31
-    trap_plain \n
-    .endr
-    .irp n, 10,11,12,13,14,17,21,29,30
-    trap_error \n
-    .endr
 
 /* Double faults and NMIs have stacks of their own and may come with either GS. */
     .globl trap_8, trap_2

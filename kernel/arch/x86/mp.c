@@ -92,7 +92,7 @@ static paddr_t area_find(paddr_t start, paddr_t end, const char *signature, size
     for (paddr_t pa = start; pa < end; pa += 16) {
         const uint8_t *p = phys_to_virt(pa);
 
-        if (!memcmp(p, signature, length) && checksum_ok(p, size))
+        if (*p == *(const uint8_t *)signature && !memcmp(p, signature, length) && checksum_ok(p, size))
             return pa;
     }
     return 0;
