@@ -110,6 +110,8 @@ static int mapping_split(struct aspace *as, vaddr_t at)
 
     if (!m || m->start == at)
         return OK;
+    if (at % PAGING_LARGE && large_split(as, at) != OK)
+        return ERR_NO_MEMORY;
     upper = kmalloc(sizeof(*upper));
     if (!upper)
         return ERR_NO_MEMORY;
@@ -215,7 +217,7 @@ static int map_locked(struct aspace *as, vaddr_t at, uint64_t length, unsigned p
             return ERR_NO_MEMORY;
     }
     *out = at;
-    flags &= MAP_PRIVATE | MAP_GROWSDOWN;
+    flags &= MAP_PRIVATE | MAP_GROWSDOWN | MAP_HUGE;
     if (!obj && mapping_extend(as, at, length, prot, flags))
         return OK;
     m = kzalloc(sizeof(*m));
@@ -294,8 +296,14 @@ static void entries_protect(struct aspace *as, const struct mapping *m)
 {
     for (vaddr_t va = paging_next(as->root, m->start, m->end); va < m->end;
          va = paging_next(as->root, va + PAGE_SIZE, m->end)) {
-        pte_t *e = paging_entry(as->root, va, false);
+        pte_t *e = large_entry(as, va);
 
+        if (e) {
+            large_protect(m, e);
+            va += PAGING_LARGE - PAGE_SIZE;
+            continue;
+        }
+        e = paging_entry(as->root, va, false);
         if (e && entry_used(*e))
             *e = (*e & PTE_ADDRESS) | entry_bits(m, *e, *e & PTE_ADDRESS);
     }
@@ -360,6 +368,8 @@ static int move_locked(struct aspace *as, vaddr_t from, uint64_t old_length, vad
     vaddr_t at;
     int r = range_isolate(as, from, from + old_length);
 
+    if (r == OK)
+        r = large_split_range(as, from, from + old_length);
     if (r != OK)
         return r;
     m = mapping_at(as, from);
@@ -390,17 +400,45 @@ int aspace_move(struct aspace *as, vaddr_t from, uint64_t old_length, vaddr_t to
 
 int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length)
 {
+    int r;
+
     if (!range_valid(at, length))
         return ERR_INVALID;
     mutex_lock(&as->lock);
-    entries_clear_locked(as, at, at + length);
+    r = large_split(as, at);
+    if (r == OK)
+        r = large_split(as, at + length);
+    if (r == OK)
+        entries_clear_locked(as, at, at + length);
     mutex_unlock(&as->lock);
-    return OK;
+    return r;
+}
+
+int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge)
+{
+    int r;
+
+    if (!range_valid(at, length))
+        return ERR_INVALID;
+    mutex_lock(&as->lock);
+    r = range_covered(as, at, at + length) ? range_isolate(as, at, at + length) : ERR_NO_MEMORY;
+    for (vaddr_t va = at; r == OK && va < at + length;) {
+        struct mapping *m = mapping_at(as, va);
+
+        m->flags = huge && !m->obj ? m->flags | MAP_HUGE : m->flags & ~MAP_HUGE;
+        va = m->end;
+    }
+    mutex_unlock(&as->lock);
+    return r;
 }
 
 /* Shares the private pages of one mapping between two spaces, read-only in both until written. */
 static int entries_share(struct aspace *from, struct aspace *to, const struct mapping *m)
 {
+    int r = m->flags & MAP_HUGE ? large_split_range(from, m->start, m->end) : OK;
+
+    if (r != OK)
+        return r;
     for (vaddr_t va = paging_next(from->root, m->start, m->end); va < m->end;
          va = paging_next(from->root, va + PAGE_SIZE, m->end)) {
         pte_t *e = paging_entry(from->root, va, false), *copy;

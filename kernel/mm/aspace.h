@@ -42,4 +42,13 @@ pte_t entry_bits(const struct mapping *m, pte_t what, paddr_t pa);
 /* Clears every entry of [start, end) and gives the frames back. Caller holds the lock. */
 void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end);
 
+/* ---- 2 MiB pages (large.c); callers hold the lock ---- */
+
+pte_t *large_entry(struct aspace *as, vaddr_t va); /* the large page at va, or NULL */
+int large_split(struct aspace *as, vaddr_t va);    /* cuts it into small ones; OK where there is none */
+int large_split_range(struct aspace *as, vaddr_t start, vaddr_t end);
+bool large_fault(struct aspace *as, const struct mapping *m, vaddr_t va); /* true: resolved */
+void large_protect(const struct mapping *m, pte_t *e);
+void large_clear(struct aspace *as, vaddr_t va, pte_t *e); /* va: its start */
+
 int fault_locked(struct aspace *as, vaddr_t address, unsigned access);

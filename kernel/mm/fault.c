@@ -36,8 +36,14 @@ void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end)
 
     for (vaddr_t va = paging_next(as->root, start, end); va < end;
          va = paging_next(as->root, va + PAGE_SIZE, end)) {
-        pte_t *e = paging_entry(as->root, va, false), old;
+        pte_t *e = large_entry(as, va), old;
 
+        if (e) { /* whole: callers have cut those that cross start or end */
+            large_clear(as, va, e);
+            va += PAGING_LARGE - PAGE_SIZE;
+            continue;
+        }
+        e = paging_entry(as->root, va, false);
         if (!e || !entry_used(*e))
             continue;
         old = *e;
@@ -167,6 +173,8 @@ int fault_locked(struct aspace *as, vaddr_t address, unsigned access)
         return ERR_NOT_FOUND;
     if (!access_allowed(m, access))
         return ERR_ACCESS;
+    if (large_fault(as, m, va))
+        return OK;
     e = paging_entry(as->root, va, true);
     if (!e)
         return ERR_NO_MEMORY;

@@ -247,6 +247,15 @@ unsigned frame_order(paddr_t pa)
     return frame_checked(pa, "look")->order;
 }
 
+void frame_split(paddr_t pa, unsigned order)
+{
+    uint32_t n = (uint32_t)(pa >> PAGE_SHIFT);
+
+    ASSERT(frame_refs(pa) == 1 && frame_order(pa) == order);
+    for (uint32_t i = 0; i < 1u << order; i++)
+        used_mark(n + i, 0);
+}
+
 /* Gives [start, end) to the allocator in the largest aligned blocks, and closes off the buddies that
  * lie outside. */
 static void region_add(uint32_t start, uint32_t end)

@@ -40,6 +40,9 @@ void frame_tag_set(paddr_t pa, uint16_t tag, uint32_t owner);
 uint16_t frame_tag(paddr_t pa, uint32_t *owner);
 unsigned frame_order(paddr_t pa);
 
+/* Makes single frames, one reference each, of an allocated block with one reference. Any context. */
+void frame_split(paddr_t pa, unsigned order);
+
 /* Set while copying from user memory, where the processor checks (SMAP). */
 void cpu_user_access_begin(void);
 void cpu_user_access_end(void);

@@ -97,6 +97,66 @@ static void pieces(struct aspace *as)
     EXPECT(aspace_unmap(as, at, LENGTH) == OK);
 }
 
+#define HUGE (2ul << 20)
+
+static void touch_all(vaddr_t at, uint64_t length, uint64_t value)
+{
+    for (uint64_t o = 0; o < length; o += PAGE_SIZE) {
+        uint64_t v = value + o;
+
+        EXPECT(user_write(at + o, &v, 8) == OK);
+    }
+}
+
+static bool holds(vaddr_t at, uint64_t length, uint64_t value)
+{
+    for (uint64_t o = 0; o < length; o += PAGE_SIZE) {
+        uint64_t v;
+
+        if (user_read(&v, at + o, 8) != OK || v != value + o)
+            return false;
+    }
+    return true;
+}
+
+/* Large pages whole, cut by every call that touches a part, shared with a child, and given back. */
+static void large_pages(struct aspace *as)
+{
+    struct aspace *child = NULL;
+    struct aspace_stats stats;
+    vaddr_t area, at;
+    uint64_t value = 1;
+
+    EXPECT(aspace_map(as, 0, 8 * HUGE, RW, MAP_PRIVATE | MAP_HUGE, NULL, 0, &area) == OK);
+    at = ALIGN_UP(area, HUGE);
+    EXPECT(user_write(at + 12345 * 8, &value, 8) == OK);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == HUGE);
+    touch_all(at, 6 * HUGE, 100);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == 6 * HUGE);
+    EXPECT(aspace_protect(as, at + HUGE, HUGE, PROT_READ) == OK); /* a whole one */
+    EXPECT(user_write(at + HUGE, &value, 8) == ERR_FAULT && holds(at + HUGE, HUGE, 100 + HUGE));
+    EXPECT(aspace_protect(as, at + HUGE, HUGE, RW) == OK);
+    EXPECT(aspace_protect(as, at + HUGE + 5 * PAGE_SIZE, PAGE_SIZE, PROT_READ) == OK); /* a part */
+    EXPECT(user_write(at + HUGE + 5 * PAGE_SIZE, &value, 8) == ERR_FAULT);
+    EXPECT(holds(at, 6 * HUGE, 100));
+    EXPECT(aspace_unmap(as, at + 2 * HUGE + 7 * PAGE_SIZE, 9 * PAGE_SIZE) == OK);
+    EXPECT(aspace_discard(as, at + 3 * HUGE - PAGE_SIZE, HUGE + 2 * PAGE_SIZE) == OK);
+    EXPECT(user_read(&value, at + 3 * HUGE, 8) == OK && value == 0);
+    EXPECT(holds(at + 4 * HUGE + PAGE_SIZE, 2 * HUGE - PAGE_SIZE, 100 + 4 * HUGE + PAGE_SIZE));
+    EXPECT(aspace_fork(as, &child) == OK);
+    touch_all(at + 5 * HUGE, HUGE, 7);
+    thread_set_aspace(child);
+    EXPECT(holds(at + 5 * HUGE, HUGE, 100 + 5 * HUGE) && holds(at, HUGE, 100));
+    thread_set_aspace(as);
+    aspace_unref(child);
+    EXPECT(aspace_advise_huge(as, at, HUGE, false) == OK);
+    EXPECT(aspace_unmap(as, area, 8 * HUGE) == OK);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == 0 && stats.mapped == 0);
+}
+
 static void with_aspace(void (*run)(struct aspace *as))
 {
     struct aspace *as = NULL;
@@ -123,6 +183,11 @@ static void case_shared_object(void)
     with_aspace(shared_object);
 }
 
+static void case_large_pages(void)
+{
+    with_aspace(large_pages);
+}
+
 static void case_pieces(void)
 {
     with_aspace(pieces);
@@ -133,6 +198,7 @@ static const struct ktest_case cases[] = {
     {"copy_on_write", case_copy_on_write},
     {"shared_object", case_shared_object},
     {"pieces", case_pieces},
+    {"large_pages", case_large_pages},
     {NULL, NULL},
 };
 

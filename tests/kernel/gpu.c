@@ -278,6 +278,65 @@ static void driver_comes_and_goes(void)
     gpu_context_close(ctx);
 }
 
+/* ---- Memory that runs out
+ * --------------------------------------------------------------------------- */
+
+static int op_inside(struct gpu_context *ctx)
+{
+    static const char text[] = "__kernel void none(__global uint *p) { p[0] = 1; }";
+    struct gpu_program_source source = {
+        .kind = VGPGPU_PROGRAM_OPENCL_C, .source = text, .source_bytes = sizeof(text) - 1};
+    uint32_t buffer, program, kernel, count;
+    struct memobj *obj;
+    int r = gpu_buffer_create(ctx, 77 * PAGE_SIZE, VGPGPU_BUFFER_GUEST, &buffer);
+
+    if (r == OK)
+        r = fill(ctx, 0, buffer, 3);
+    if (r == OK)
+        r = gpu_buffer_memobj(ctx, buffer, &obj);
+    if (r == OK) {
+        memobj_unref(obj);
+        r = gpu_object_destroy(ctx, GPU_BUFFER, buffer);
+    }
+    if (r == OK)
+        r = gpu_program_build(ctx, &source, &program);
+    if (r == OK)
+        r = gpu_kernel_create(ctx, program, "none", &kernel, &count);
+    return r;
+}
+
+static int op_gpu(void)
+{
+    struct gpu_context *ctx;
+    int r = gpu_context_open(0, &ctx);
+
+    if (r != OK)
+        return r;
+    r = op_inside(ctx);
+    gpu_context_close(ctx);
+    return r;
+}
+
+/* The 1st, 2nd, 3rd… allocation fails: an error, nothing lost, and the device goes on. */
+static void allocations_fail(void)
+{
+    struct gpu_stats before = stats_now();
+    uint64_t left = 0;
+
+    for (unsigned n = 1; n < 200 && !left; n++) {
+        int r;
+
+        thread_current()->fail_allocation = n;
+        r = op_gpu();
+        left = thread_current()->fail_allocation;
+        thread_current()->fail_allocation = 0;
+        EXPECT(r == (left ? OK : ERR_NO_MEMORY) || (r == OK && n > 1));
+        expect_as_before(&before);
+    }
+    EXPECT(left > 0);
+    EXPECT(op_gpu() == OK);
+}
+
 /* Unloading waits until the module has reported. */
 static void sum_module(void)
 {
@@ -295,6 +354,7 @@ static const struct ktest_case cases[] = {
     {"mistakes_are_answered", mistakes_are_answered},
     {"threads_share_a_context", threads_share_a_context},
     {"driver_comes_and_goes", driver_comes_and_goes},
+    {"allocations_fail", allocations_fail},
     {"sum_module", sum_module},
     {NULL, NULL},
 };

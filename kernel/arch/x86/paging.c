@@ -11,7 +11,6 @@
 #include <microlake/memory.h>
 #include "kernel/mm/mm.h"
 
-#define LARGE_PAGE (2ul << 20)
 #define HUGE_PAGE  (1ul << 30)
 #define TABLE_MASK (PTE_PRESENT | PTE_WRITE | PTE_USER)
 
@@ -37,7 +36,7 @@ static pte_t *entry_at(paddr_t root, uint64_t va, unsigned level, bool create)
     for (unsigned l = 3; l > level; l--) {
         pte_t *e = &table[level_index(va, l)];
 
-        if (!(*e & PTE_PRESENT)) {
+        if (!*e) {
             paddr_t pa = create ? frame_alloc(0, FRAME_ZERO | FRAME_NOWAIT) : 0;
 
             if (!pa)
@@ -56,13 +55,20 @@ pte_t *paging_entry(paddr_t root, uint64_t va, bool create)
     return entry_at(root, va, 0, create);
 }
 
+pte_t *paging_large_entry(paddr_t root, uint64_t va, bool create)
+{
+    return entry_at(root, va, 1, create);
+}
+
 uint64_t paging_next(paddr_t root, uint64_t va, uint64_t end)
 {
     while (va < end) {
         pte_t *table = phys_to_virt(root);
         unsigned l = 3;
 
-        while (l > 0 && (table[level_index(va, l)] & PTE_PRESENT)) {
+        while (l > 0 && (table[level_index(va, l)] & ~PTE_LARGE)) {
+            if (table[level_index(va, l)] & PTE_LARGE)
+                return va;
             table = table_of(table[level_index(va, l)]);
             l--;
         }
@@ -94,15 +100,15 @@ static void direct_map(void)
     bool huge = cpuid(0x80000001, 0).edx & (1u << 26);
 
     for (unsigned i = 0; i < boot_info.ram_count; i++) {
-        paddr_t pa = ALIGN_DOWN(boot_info.ram[i].start, LARGE_PAGE);
-        paddr_t end = ALIGN_UP(boot_info.ram[i].end, LARGE_PAGE);
+        paddr_t pa = ALIGN_DOWN(boot_info.ram[i].start, PAGING_LARGE);
+        paddr_t end = ALIGN_UP(boot_info.ram[i].end, PAGING_LARGE);
 
         while (pa < end) {
             bool one = huge && !(pa % HUGE_PAGE) && end - pa >= HUGE_PAGE;
             uint64_t va = pa + DIRECT_MAP_BASE;
 
             map_early(va, pa, one ? 2 : 1, PTE_WRITE | PTE_NX);
-            pa += one ? HUGE_PAGE : LARGE_PAGE;
+            pa += one ? HUGE_PAGE : PAGING_LARGE;
         }
     }
 }

@@ -56,6 +56,7 @@ enum map_flags {
     MAP_POPULATE = 1u << 3,  /* touch every page now */
     MAP_GROWSDOWN = 1u << 4, /* a stack: faults just below it extend it to its limit */
     MAP_LOW = 1u << 5,       /* below 2 GiB */
+    MAP_HUGE = 1u << 6,      /* private zeroed memory in 2 MiB pages where they fit */
 };
 
 int aspace_create(struct aspace **out);
@@ -81,6 +82,9 @@ int aspace_move(struct aspace *as, vaddr_t from, uint64_t old_length, vaddr_t to
 
 /* Drops the pages of private memory in the range: the next touch sees zeroes or the object again. */
 int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length);
+
+/* Asks for 2 MiB pages, or for none, from now on in private zeroed memory. ERR_NO_MEMORY as above. */
+int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge);
 
 /* A copy of the whole space for fork: private pages are shared until written. */
 int aspace_fork(struct aspace *as, struct aspace **out);

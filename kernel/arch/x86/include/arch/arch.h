@@ -94,6 +94,11 @@ paddr_t paging_kernel_root(void);
 /* The entry for va in the tables at root, NULL when there is no table (or no memory to make one). */
 pte_t *paging_entry(paddr_t root, uint64_t va, bool create);
 
+#define PAGING_LARGE (2ul << 20)
+
+/* The 2 MiB entry for va: 0, a table, or a large page (PTE_LARGE). NULL: as above. */
+pte_t *paging_large_entry(paddr_t root, uint64_t va, bool create);
+
 /* First address >= va and < end that may have an entry: skips absent tables. */
 uint64_t paging_next(paddr_t root, uint64_t va, uint64_t end);
 

@@ -1,0 +1,5 @@
+# Tracepoints and counters.
+DIR := kernel/trace
+SRCS := registry.c ring.c
+NEEDS :=
+include tools/build/nucleus.mk
