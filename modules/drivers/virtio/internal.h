@@ -17,8 +17,5 @@ struct virtio_queue {
     struct vring_slot slots[]; /* guarded by lock */
 };
 
-/* Frees all queues of a device that was reset. */
-void virtio_queues_free(struct virtio_device *d);
-
 /* Calls the handlers of queues that have something. Interrupt context. */
 void virtio_queues_interrupt(struct virtio_device *d);

@@ -18,12 +18,17 @@ struct gpgpu_sleepers {
     struct wait_queue queue;
 };
 
+#define GPGPU_RESERVE 64u
+
 struct gpgpu {
     struct virtio_device *virtio;
     struct gpu_device *gpu;
     struct vgpgpu_config config;
     struct virtio_queue *control, *submit, *event;
     struct gpgpu_sleepers control_sleepers, submit_sleepers;
+    struct mutex reserve_lock;
+    void
+        *reserve; /* GPGPU_RESERVE bytes for one request without payload; guarded by reserve_lock */
     struct vgpgpu_event *events; /* one page, shared with the device */
     uint32_t builds;             /* PROGRAM_CREATE requests outstanding; atomic */
     bool ready;                  /* set once the queues are there */

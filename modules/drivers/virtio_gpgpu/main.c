@@ -106,6 +106,21 @@ static int queues_start(struct gpgpu *g)
     return gpgpu_events_start(g);
 }
 
+/* Want of memory may pass: the next user tries again. */
+static void start_undo(struct gpgpu *g, int why)
+{
+    log_error("virtio_gpgpu: the device does not start: %s", status_name(why));
+    if (why != ERR_NO_MEMORY) {
+        gpgpu_lost(g);
+        return;
+    }
+    virtio_device_reset(g->virtio);
+    virtio_queues_free(g->virtio);
+    if (g->events)
+        frame_free(virt_to_phys(g->events), 0);
+    g->events = NULL;
+}
+
 static int gpgpu_start(void *driver, struct vgpgpu_config *config)
 {
     struct gpgpu *g = driver;
@@ -118,8 +133,7 @@ static int gpgpu_start(void *driver, struct vgpgpu_config *config)
     if (r == OK)
         r = queues_start(g);
     if (r != OK) {
-        log_error("virtio_gpgpu: the device does not start: %s", status_name(r));
-        gpgpu_lost(g);
+        start_undo(g, r);
         return r;
     }
     virtio_device_ready(g->virtio);
@@ -150,6 +164,7 @@ static void gpgpu_free(struct gpgpu *g)
 {
     if (g->events)
         frame_free(virt_to_phys(g->events), 0);
+    kfree(g->reserve);
     kfree(g);
 }
 
@@ -170,9 +185,11 @@ static int gpgpu_probe(struct virtio_device *d)
     if (!g)
         return ERR_NO_MEMORY;
     g->virtio = d;
+    g->reserve = kzalloc(GPGPU_RESERVE);
+    mutex_init(&g->reserve_lock);
     wait_queue_init(&g->control_sleepers.queue);
     wait_queue_init(&g->submit_sleepers.queue);
-    r = gpu_device_register(&driver_ops, g, &g->gpu);
+    r = g->reserve ? gpu_device_register(&driver_ops, g, &g->gpu) : ERR_NO_MEMORY;
     if (r != OK) {
         gpgpu_free(g);
         return r;

@@ -48,18 +48,26 @@ static int exchange_run(struct gpgpu *g, struct exchange *e)
     return r == OK ? gpu_status(e->reply->status) : r;
 }
 
-/* Requests that are a header only. */
+/* Requests that are a header only. A destruction must not fail for want of memory, because what it
+ * is about to free is memory that the device uses: so there is a reserve. */
 static int request_plain(struct gpgpu *g, uint32_t type, uint32_t context, uint32_t object)
 {
     struct exchange e;
+    bool own = exchange_open(&e, sizeof(struct vgpgpu_request), 0);
     int r;
 
-    if (!exchange_open(&e, sizeof(struct vgpgpu_request), 0))
-        return ERR_NO_MEMORY;
+    if (!own) {
+        mutex_lock(&g->reserve_lock);
+        e.reply = g->reserve;
+        e.request = (uint8_t *)e.reply + e.reply_room;
+    }
     *(struct vgpgpu_request *)e.request =
         (struct vgpgpu_request){.type = type, .context = context, .object = object};
     r = exchange_run(g, &e);
-    exchange_close(&e);
+    if (own)
+        exchange_close(&e);
+    else
+        mutex_unlock(&g->reserve_lock);
     return r;
 }
 

@@ -104,6 +104,10 @@ void virtio_device_ready(struct virtio_device *d);
 /* Stops the device: it touches no memory any more. Any context. */
 void virtio_device_reset(struct virtio_device *d);
 
+/* Frees all queues of a device that was reset; the core does it after remove() and a failed
+ * probe(). */
+void virtio_queues_free(struct virtio_device *d);
+
 /* True when the device asks to be reset: it is of no use as it is. Any context. */
 bool virtio_device_failed(struct virtio_device *d);
 
