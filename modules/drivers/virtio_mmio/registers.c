@@ -6,7 +6,7 @@
 
 #include "registers.h"
 
-#define RESET_TRIES 1000000u
+#define RESET_TRIES 10000u
 
 static struct mmio_device *mmio_of(struct virtio_device *d)
 {

@@ -1,0 +1,5 @@
+DIR := tests/unit/gpucmd
+NAME := gpucmd
+SRCS := gpucmd_test.c
+NEEDS := lib/gpucmd
+include tools/build/unit-test.mk
