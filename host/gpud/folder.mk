@@ -7,3 +7,11 @@ SRCS := main.c broker.c worker.c sandbox.c log.c vhost_message.c vhost_user.c ri
 NEEDS :=
 LIBS := -lpthread
 include tools/build/host-program.mk
+
+# The same under sanitizers, for the tests.
+GPUD_ASAN_OBJS := $(call objects,s,$(SRCS_host/gpud))
+$(BUILD)/tests/gpud-asan: $(GPUD_ASAN_OBJS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) -lpthread
+TESTS += $(BUILD)/tests/gpud-asan
+DEPS += $(call deps_of,$(GPUD_ASAN_OBJS))

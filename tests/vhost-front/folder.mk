@@ -18,3 +18,10 @@ SRCS := bad_requests_test.c rig.c
 NEEDS := tests/vhost-front
 include tools/build/unit-test.mk
 build/tests/gpud_bad_requests: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
+NAME := gpud_fuzz
+SRCS := gpud_fuzz.c rig.c
+NEEDS := tests/vhost-front
+include tools/build/unit-test.mk
+build/tests/gpud_fuzz: | $(BUILD)/tests/gpud-asan
