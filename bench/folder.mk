@@ -1,7 +1,7 @@
 # What the benchmarks run beside MaLV-OS: QEMU's floor, and a first program for Linux.
 $(BUILD)/bench/floor.elf: bench/floor/floor.S
 	@mkdir -p $(@D)
-	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--section-start=.note.Xen=0x100100,-e,start,--build-id=none -o $@ $<
+	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--section-start=.note.Xen=0x100100,-e,start,--build-id=none,--no-warn-rwx-segments -o $@ $<
 $(BUILD)/bench/linux.cpio: bench/linux-init/init.S
 	@mkdir -p $(@D)/linux-root
 	$(Q)$(CC) -nostdlib -static -no-pie -s -Wl,--build-id=none -o $(@D)/linux-root/init $<
