@@ -5,9 +5,14 @@
 #include <arch/arch.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/trace.h>
 #include "aspace.h"
 #include "memobj.h"
 #include "mm.h"
+
+COUNTER(pages_zeroed);  /* first touches of private memory */
+COUNTER(pages_copied);  /* writes to shared private pages */
+COUNTER(pages_mapped);  /* of memory objects */
 
 #define ZAP_BATCH 64
 #define STACK_LIMIT (8ul << 20)
@@ -90,8 +95,12 @@ static int private_page(struct aspace *as, const struct mapping *m, vaddr_t va, 
 
     if (!pa)
         return ERR_NO_MEMORY;
-    if (source)
+    if (source) {
+        COUNT(pages_copied, 1);
         memcpy(phys_to_virt(pa), phys_to_virt(source), PAGE_SIZE);
+    } else {
+        COUNT(pages_zeroed, 1);
+    }
     entry_set(as, m, e, pa, PTE_PRIVATE | PTE_COUNTED);
     if (entry_used(old)) {
         tlb_shootdown(as->cpus, va, va + PAGE_SIZE);
@@ -128,6 +137,7 @@ static int object_page(struct aspace *as, const struct mapping *m, vaddr_t va, p
             frame_unref(pa);
         return r;
     }
+    COUNT(pages_mapped, 1);
     entry_set(as, m, e, pa, counted ? PTE_COUNTED : 0);
     if (m->obj->kind == MEMOBJ_PHYS && !frame_is_ram(pa))
         *e |= PTE_PCD | PTE_PWT;

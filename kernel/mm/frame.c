@@ -145,14 +145,11 @@ static void cache_give(uint32_t n)
     cache->frames[cache->count++] = n;
 }
 
-paddr_t frame_alloc(unsigned order, unsigned flags)
+static uint32_t block_take(unsigned order)
 {
-    uint64_t irq;
+    uint64_t irq = interrupts_disable();
     uint32_t n;
 
-    if (order > FRAME_MAX_ORDER || allocation_must_fail())
-        return 0;
-    irq = interrupts_disable();
     if (order == 0) {
         n = cache_take();
     } else {
@@ -161,6 +158,25 @@ paddr_t frame_alloc(unsigned order, unsigned flags)
         spin_unlock(&buddy_lock);
     }
     interrupts_restore(irq);
+    if (unlikely(reclaim_below_low(free_frames)))
+        reclaim_wake();
+    return n;
+}
+
+uint64_t frames_free(void)
+{
+    return free_frames;
+}
+
+paddr_t frame_alloc(unsigned order, unsigned flags)
+{
+    uint32_t n;
+
+    if (order > FRAME_MAX_ORDER || allocation_must_fail())
+        return 0;
+    n = block_take(order);
+    if (unlikely(!n) && !(flags & FRAME_NOWAIT) && reclaim_direct(1ul << order))
+        n = block_take(order);
     if (n && (flags & FRAME_ZERO))
         memset(phys_to_virt((paddr_t)n << PAGE_SHIFT), 0, PAGE_SIZE << order);
     return (paddr_t)n << PAGE_SHIFT;

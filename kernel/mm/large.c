@@ -6,7 +6,10 @@
 #include "aspace.h"
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/trace.h>
 #include "mm.h"
+
+COUNTER(pages_zeroed_large);
 
 #define LARGE_ORDER 9
 
@@ -71,6 +74,7 @@ bool large_fault(struct aspace *as, const struct mapping *m, vaddr_t va)
             return false; /* small pages do */
         *e = pa | PTE_LARGE | PTE_PRIVATE | PTE_COUNTED;
         as->resident += PAGING_LARGE;
+        COUNT(pages_zeroed_large, 1);
     }
     large_protect(m, e);
     tlb_shootdown(1ull << cpu_id(), va, va + PAGE_SIZE);

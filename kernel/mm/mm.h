@@ -56,6 +56,12 @@ uint64_t aspace_root(const struct aspace *as);
 
 uint64_t heap_bytes(void);
 
+/* Between frame.c and reclaim.c. */
+uint64_t frames_free(void);              /* without the per-CPU caches */
+bool reclaim_below_low(uint64_t free);
+void reclaim_wake(void);                 /* any context */
+bool reclaim_direct(uint64_t frames);    /* true: something was given back, try again */
+
 /* Fault injection: true when the calling thread asked for this allocation to fail. */
 static inline bool allocation_must_fail(void)
 {

@@ -1,6 +1,8 @@
 /*
  * memory.c: frames, heap and kernel mappings.
  */
+#include <microlake/reclaim.h>
+#include <microlake/spinlock.h>
 #include "ktest.h"
 
 #define BLOCKS 512
@@ -156,11 +158,95 @@ static void mappings(void)
         frame_free(pa[i], 0);
 }
 
+/* Room for n addresses, in one block. */
+static paddr_t *room_alloc(uint64_t n)
+{
+    unsigned order = 0;
+    paddr_t pa;
+
+    while (PAGE_SIZE << order < n * sizeof(paddr_t))
+        order++;
+    pa = frame_alloc(order, 0);
+    return pa ? phys_to_virt(pa) : NULL;
+}
+
+static void room_free(paddr_t *room, uint64_t n)
+{
+    unsigned order = 0;
+
+    while (PAGE_SIZE << order < n * sizeof(paddr_t))
+        order++;
+    if (room)
+        frame_free(virt_to_phys(room), order);
+}
+
+struct hoard {
+    struct reclaimer reclaimer;
+    struct spinlock lock;
+    paddr_t *frames;
+    uint64_t count; /* guarded by lock */
+};
+
+static uint64_t hoard_reclaim(struct reclaimer *r, uint64_t frames)
+{
+    struct hoard *h = container_of(r, struct hoard, reclaimer);
+    uint64_t given = 0;
+
+    for (; given < frames; given++) {
+        paddr_t pa = 0;
+
+        spin_lock(&h->lock);
+        if (h->count)
+            pa = h->frames[--h->count];
+        spin_unlock(&h->lock);
+        if (!pa)
+            break;
+        frame_free(pa, 0);
+    }
+    return given;
+}
+
+/* A cache holds three quarters of the memory; whoever needs more than the rest gets it from there. */
+static void reclaim(void)
+{
+    static struct hoard h = {.reclaimer = {.name = "hoard", .reclaim = hoard_reclaim}};
+    struct memory_stats memory;
+    struct reclaim_stats stats;
+    uint64_t half, taken = 0, held = 0;
+    paddr_t *mine;
+
+    memory_stats(&memory);
+    half = memory.free / PAGE_SIZE / 2;
+    h.frames = room_alloc(2 * half);
+    mine = room_alloc(half);
+    EXPECT(h.frames && mine);
+    for (h.count = 0; h.frames && h.count < half * 3 / 2; h.count++)
+        h.frames[h.count] = frame_alloc(0, 0);
+    held = h.count;
+    EXPECT(reclaimer_register(&h.reclaimer) == OK);
+    for (; mine && taken < half; taken++) {
+        mine[taken] = frame_alloc(0, 0);
+        if (!mine[taken])
+            break;
+    }
+    EXPECT(taken == half);
+    reclaimer_unregister(&h.reclaimer); /* it does not run any more: figures hold still */
+    reclaim_stats(&stats);
+    EXPECT(h.reclaimer.reclaimed > 0 && h.reclaimer.reclaimed + h.count == held);
+    EXPECT(stats.runs + stats.direct > 0 && stats.low < stats.high);
+    while (taken)
+        frame_free(mine[--taken], 0);
+    hoard_reclaim(&h.reclaimer, ~0ul);
+    room_free(h.frames, 2 * half);
+    room_free(mine, half);
+}
+
 static const struct ktest_case cases[] = {
     {"frames_shuffled", frames_shuffled},   {"frames_zeroed", frames_zeroed},
     {"frames_counted", frames_counted},     {"heap_sizes", heap_sizes},
     {"heap_from_all_cpus", heap_from_all_cpus}, {"mappings", mappings},
-    {"frames_exhausted", frames_exhausted}, {NULL, NULL},
+    {"reclaim", reclaim},                   {"frames_exhausted", frames_exhausted},
+    {NULL, NULL},
 };
 
 const struct ktest_suite suite_memory = {.name = "memory", .cases = cases};
