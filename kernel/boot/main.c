@@ -12,6 +12,7 @@
 #include "kernel/mm/mm.h"
 #include "kernel/thread/sched.h"
 #include "kernel/time/time_internal.h"
+#include "kernel/trace/trace_internal.h"
 
 #define STATUS_NO_MAIN 125 /* the launcher's "the machine failed" */
 
@@ -47,6 +48,7 @@ static void boot_continue(void *arg)
     struct memory_stats m;
 
     (void)arg;
+    trace_start();
     module_load_boot();
     memory_stats(&m);
     host_stat("memory.boot_kib=%lu", (m.total - m.free) >> 10);
@@ -65,6 +67,7 @@ void kernel_start(uint32_t start_info)
     struct thread *boot;
 
     cpu_init_boot();
+    trace_init();
     serial_init();
     boot_info_read(start_info);
     boot_options_init();

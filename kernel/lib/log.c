@@ -90,7 +90,7 @@ void panic(const char *format, ...)
         serial_write("PANIC: ", 7);
         serial_write(line, size);
         log_error("on CPU %u, thread %lu '%s'", cpu_id(), t ? t->id : 0, t ? t->name : "none");
-        backtrace_print((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));
+        backtrace_print(LOG_ERROR, BACKTRACE_MAX, (uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));
     }
     machine_power_off(PANIC_STATUS);
 }

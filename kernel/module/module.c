@@ -9,9 +9,13 @@
 #include <microlake/memory.h>
 #include <microlake/module.h>
 #include <microlake/thread.h>
+#include <microlake/trace.h>
 #include <microlake/wait.h>
 
 #include "kernel/module/internal.h"
+
+TRACEPOINT(module_load, "module=%s");
+TRACEPOINT(module_unload, "module=%s");
 
 /* A module on its way: its needs are being loaded. */
 struct load_step {
@@ -129,6 +133,7 @@ static int module_start(struct module *m)
     result = m->init();
     if (result == OK) {
         module_table_live(m);
+        TRACE(module_load, TRACE_TEXT(m->name, 0), TRACE_TEXT(m->name, 1), TRACE_TEXT(m->name, 2));
         log_info("module %s %s: loaded", m->name, m->version);
         return OK;
     }
@@ -271,6 +276,7 @@ static int unload_named(const char *name)
         return ERR_BUSY;
     }
     m->exit();
+    TRACE(module_unload, TRACE_TEXT(m->name, 0), TRACE_TEXT(m->name, 1), TRACE_TEXT(m->name, 2));
     module_dispose(m);
     log_info("module %s: unloaded", name);
     return OK;

@@ -3,6 +3,7 @@
  */
 #include "kernel/module/symbols.h"
 
+#include <microlake/log.h>
 #include <microlake/memory.h>
 
 #include "kernel/module/internal.h"
@@ -12,14 +13,13 @@
 
 struct search {
     uint64_t address;
-    const char *name;
-    uint64_t offset;
-    const char *module;
+    char *out;
+    size_t size;
 };
 
-static bool nucleus_find(uint64_t addr, const char **name, uint64_t *offset)
+static bool nucleus_text(const struct search *search)
 {
-    uint64_t at = addr - symbol_base;
+    uint64_t at = search->address - symbol_base;
     unsigned low = 0, high = symbol_count;
 
     while (low < high) {
@@ -30,43 +30,36 @@ static bool nucleus_find(uint64_t addr, const char **name, uint64_t *offset)
         else
             high = middle;
     }
-    if (addr < symbol_base || low == 0)
+    if (search->address < symbol_base || low == 0 || at - symbol_offsets[low - 1] >= FUNCTION_MAX)
         return false;
-    *name = symbol_names + symbol_name_starts[low - 1];
-    *offset = at - symbol_offsets[low - 1];
-    return *offset < FUNCTION_MAX;
+    snprintf(search->out, search->size, "%s+0x%lx", symbol_names + symbol_name_starts[low - 1],
+             (unsigned long)(at - symbol_offsets[low - 1]));
+    return true;
 }
 
-/* The last function at or below the address. */
-static void module_search(const struct module *m, void *ctx)
+/* The last function at or below the address. Under the table's lock: the names are there. */
+static void module_text(const struct module *m, void *ctx)
 {
-    struct search *search = ctx;
-    uint64_t at = search->address - (uintptr_t)m->base;
+    const struct search *search = ctx;
+    uint64_t at = search->address - (uintptr_t)m->base, start = 0;
+    const char *name = "?";
 
     if (at >= m->area_pages[KMODFILE_TEXT] * PAGE_SIZE)
         return;
-    search->module = m->name;
-    search->name = "?";
-    search->offset = at;
     for (unsigned i = 0; i < m->symbol_count && m->symbols[i].offset <= at; i++) {
         if (!m->symbols[i].function)
             continue;
-        search->name = m->names + m->symbols[i].name;
-        search->offset = at - m->symbols[i].offset;
+        name = m->names + m->symbols[i].name;
+        start = m->symbols[i].offset;
     }
+    snprintf(search->out, search->size, "%s+0x%lx of %s", name, (unsigned long)(at - start), m->name);
 }
 
-bool symbol_find(uint64_t addr, const char **name, uint64_t *offset, const char **module)
+void symbol_text(uint64_t address, char *out, size_t size)
 {
-    struct search search = {.address = addr};
+    struct search search = {address, out, size};
 
-    *module = NULL;
-    if (nucleus_find(addr, name, offset))
-        return true;
-    if (!module_table_try(addr, module_search, &search) || !search.module)
-        return false;
-    *name = search.name;
-    *offset = search.offset;
-    *module = search.module;
-    return true;
+    snprintf(out, size, "0x%lx", (unsigned long)address);
+    if (!nucleus_text(&search))
+        module_table_try(address, module_text, &search);
 }

@@ -4,13 +4,16 @@
 #include "guard.h"
 #include <arch/x86.h>
 #include <microlake/log.h>
+#include <microlake/module.h>
 #include "kernel/time/time_internal.h"
-#include "kernel/module/symbols.h"
+
+#define TRIP_FRAMES 6
 
 void guard_resume(void); /* entry.S */
 
-void guard_prepare(struct guard *g)
+void guard_prepare(struct guard *g, struct policy *p)
 {
+    g->policy = p;
     g->preempt_count = this_cpu()->preempt_count;
     g->started = time_now();
     __atomic_store_n(&g->active, true, __ATOMIC_RELEASE);
@@ -20,16 +23,16 @@ bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind)
 {
     struct cpu *c = this_cpu();
     struct guard *g = &c->guard;
-    const char *symbol = "?", *module = NULL;
-    uint64_t offset = 0;
+    char where[80];
 
     if (!g->active)
         return false;
     g->active = false;
     c->preempt_count = g->preempt_count + (regs->vector >= 32); /* trap_dispatch takes its own off */
-    symbol_find(regs->rip, &symbol, &offset, &module);
-    log_warn("policy: %s at %s+0x%lx%s%s", kind == POLICY_OVERRAN ? "over its budget" : "exception",
-             symbol, offset, module ? " of module " : "", module ? module : "");
+    symbol_text(regs->rip, where, sizeof(where));
+    log_warn("policy: %s at %s", kind == POLICY_OVERRAN ? "over its budget" : "exception", where);
+    if (!__atomic_exchange_n(&g->policy->retired, true, __ATOMIC_RELAXED)) /* other CPUs may follow */
+        backtrace_print(LOG_WARN, TRIP_FRAMES, regs->rip, regs->rbp);
     regs->rip = (uint64_t)guard_resume;
     regs->rdi = (uint64_t)g;
     regs->rsi = 1 + kind;

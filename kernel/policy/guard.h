@@ -1,7 +1,7 @@
 /*
  * guard.h: calls into policies that come back whatever the policy does.
  *
- *     switch (guard_begin(&cpu->guard)) {
+ *     switch (guard_begin(&cpu->guard, policy)) {
  *     case 0:       call the policy; guard_end(); break;
  *     default:      it went wrong: the value less 1 is the enum policy_fault_kind
  *     }
@@ -18,10 +18,11 @@
 /* A decision takes microseconds; an emulated machine on a busy host can lose many milliseconds. */
 #define GUARD_BUDGET_NS (20 * NS_PER_MS)
 
-void guard_prepare(struct guard *g);
+void guard_prepare(struct guard *g, struct policy *p);
 
-/* Must be a macro: the frame that guard_save() notes has to be the caller's, and still alive. */
-#define guard_begin(g) (guard_prepare(g), guard_save(g))
+/* p: the policy that is called. Must be a macro: the frame that guard_save() notes has to be the
+ * caller's, and still alive. */
+#define guard_begin(g, p) (guard_prepare(g, p), guard_save(g))
 
 static inline void guard_end(struct guard *g)
 {

@@ -6,8 +6,14 @@
 #include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
+#include <microlake/trace.h>
 #include <microlake/wait.h>
 #include "policy_internal.h"
+
+TRACEPOINT(policy_switch, "policy=%s");
+TRACEPOINT(policy_fault, "kind=%u policy=%s");
+COUNTER(policy_switches);
+COUNTER(policy_faults);
 
 static struct policy_class *classes[8];
 static unsigned class_count;
@@ -51,6 +57,8 @@ static void policy_switch(struct policy_class *class, struct policy *p)
         return;
     __atomic_store_n(&class->active, p, __ATOMIC_RELEASE);
     __atomic_fetch_add(&class->switches, 1, __ATOMIC_RELAXED);
+    COUNT(policy_switches, 1);
+    TRACE(policy_switch, TRACE_TEXT(p->name, 0), TRACE_TEXT(p->name, 1), TRACE_TEXT(p->name, 2));
     class->activate(p);
     log_info("policy: %s is now %s (was %s)", class->name, p->name, old->name);
 }
@@ -119,6 +127,8 @@ void policy_misbehaved(struct policy_class *class, struct policy *p, enum policy
     struct policy *expected = p;
 
     __atomic_fetch_add(&p->faults[kind], 1, __ATOMIC_RELAXED);
+    COUNT(policy_faults, 1);
+    TRACE(policy_fault, kind, TRACE_TEXT(p->name, 0), TRACE_TEXT(p->name, 1));
     p->retired = true;
     if (__atomic_compare_exchange_n(&class->active, &expected, class->builtin, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {

@@ -15,6 +15,11 @@
 #include "kernel/time/time_internal.h"
 #include "queue.h"
 
+TRACEPOINT(thread_switch, "from=%u to=%u state=%u");
+TRACEPOINT(thread_post, "thread=%u cpu=%u");
+COUNTER(context_switches);
+COUNTER(thread_steals);
+
 #define SLICE_MIN_NS     (100 * NS_PER_US)
 #define SLICE_MAX_NS     (100 * NS_PER_MS)
 #define BALANCE_EVERY_NS (20 * NS_PER_MS)
@@ -175,7 +180,7 @@ static void decide(struct cpu *c, struct decision *d)
         policy_decide(c, d);
         return;
     }
-    trip = guard_begin(&c->guard);
+    trip = guard_begin(&c->guard, p);
     if (!trip) {
         policy_decide(c, d);
         guard_end(&c->guard);
@@ -193,7 +198,7 @@ static bool policy_dequeue(struct cpu *c, struct sched_entity *e)
     uint64_t trip = 0;
 
     if (p != &sched_round_robin)
-        trip = guard_begin(&c->guard);
+        trip = guard_begin(&c->guard, p);
     if (!trip) {
         queue_ops(c)->dequeue(&c->queue, e);
         guard_end(&c->guard);
@@ -218,6 +223,7 @@ void thread_post(struct thread *t, unsigned cpu)
     struct cpu *c = cpus[cpu];
     struct thread *head = __atomic_load_n(&c->posted, __ATOMIC_RELAXED);
 
+    TRACE(thread_post, t->id, cpu, 0);
     do
         t->wake_next = head;
     while (!__atomic_compare_exchange_n(&c->posted, &head, t, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
@@ -288,6 +294,7 @@ static void steals_serve(struct cpu *c)
             ready_remove(e);
             e->flags = SCHED_MOVED;
             thread_post(t, to);
+            COUNT(thread_steals, 1);
             break;
         }
     }
@@ -351,7 +358,8 @@ static void switch_to(struct cpu *c, struct thread *prev, struct thread *next)
     uint64_t bit = 1ull << c->id;
 
     interrupts_off();
-    c->switches++;
+    COUNT(context_switches, 1);
+    TRACE(thread_switch, prev->id, next->id, prev->state);
     next->switches++;
     next->state = THREAD_RUNNING;
     next->cpu = c->id;

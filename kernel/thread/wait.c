@@ -6,7 +6,11 @@
  */
 #include <microlake/log.h>
 #include <microlake/thread.h>
+#include <microlake/trace.h>
 #include "queue.h"
+
+TRACEPOINT(thread_wake, "thread=%u cpu=%u");
+COUNTER(thread_wakes);
 
 void wait_queue_init(struct wait_queue *q)
 {
@@ -63,6 +67,8 @@ bool sched_wake(struct thread *t)
 
         t->sched.flags = t->state == THREAD_NEW ? SCHED_NEW : SCHED_WAKEUP;
         t->state = THREAD_READY;
+        COUNT(thread_wakes, 1);
+        TRACE(thread_wake, t->id, cpu, 0);
         thread_post(t, cpu);
     }
     spin_unlock_irqrestore(&t->wake_lock, flags);

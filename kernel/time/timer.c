@@ -6,7 +6,11 @@
 #include <arch/x86.h>
 #include <microlake/cpu.h>
 #include <microlake/log.h>
+#include <microlake/trace.h>
 #include "time_internal.h"
+
+TRACEPOINT(timer_expired, "due=%u late=%u calls=%p");
+COUNTER(timers_expired);
 
 #define LONGEST_NS (3 * NS_PER_SEC) /* the counter has 32 bits */
 
@@ -111,8 +115,11 @@ void timer_interrupt(void)
     struct timer *t;
 
     c->timer_programmed = TIME_NEVER;
-    while ((t = timer_take_due(c, now, &next)))
+    while ((t = timer_take_due(c, now, &next))) {
+        COUNT(timers_expired, 1);
+        TRACE(timer_expired, t->due, now - t->due, t->expired);
         t->expired(t);
+    }
     if (c->slice_end <= now) {
         c->slice_end = TIME_NEVER;
         c->slice_expired = true;

@@ -13,10 +13,10 @@
 _Static_assert(offsetof(struct cpu, counters) == CPU_COUNTERS_OFFSET, "COUNT");
 
 static struct mutex registry_lock = MUTEX_INIT(registry_lock);
-static struct list sets = LIST_INIT(sets);       /* struct trace_set; guarded by registry_lock */
-static char *wanted;                             /* guarded by registry_lock; NULL: nothing */
-static uint32_t next_id = 1;                     /* guarded by registry_lock */
-static bool slots_used[COUNTERS_MAX] = {true};   /* guarded by registry_lock; 0 is nobody's */
+static struct list sets = LIST_INIT(sets);     /* struct trace_set; guarded by registry_lock */
+static char *wanted;                           /* guarded by registry_lock; NULL: nothing */
+static uint32_t next_id = 1;                   /* guarded by registry_lock */
+static bool slots_used[COUNTERS_MAX] = {true}; /* guarded by registry_lock; 0 is nobody's */
 static struct trace_set nucleus_set = TRACE_SET;
 
 static struct trace_set *set_of(struct list *link)
@@ -24,7 +24,7 @@ static struct trace_set *set_of(struct list *link)
     return list_entry(link, struct trace_set, link);
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 /* The next name of a list; *at moves behind it. Returns its length, 0 at the end. */
 static size_t name_next(const char **at, const char **name)
@@ -73,7 +73,7 @@ static size_t unknown_find_locked(const char *list, const char **name)
     return length;
 }
 
-/* ---- switching -------------------------------------------------------------------------------- */
+/* ---- switching ---- */
 
 static void set_switch_locked(const struct trace_set *set)
 {
@@ -122,14 +122,15 @@ void trace_start(void)
     mutex_lock(&registry_lock);
     length = unknown_find_locked(names, &name);
     if (length)
-        log_warn("trace: there is no tracepoint %.*s yet; a module may bring it", (int)length, name);
+        log_warn("trace: there is no tracepoint %.*s yet; a module may bring it", (int)length,
+                 name);
     r = names_apply_locked(names);
     mutex_unlock(&registry_lock);
     if (r != OK)
         log_error("trace: nothing is traced: %s", status_name(r));
 }
 
-/* ---- registration ----------------------------------------------------------------------------- */
+/* ---- registration ---- */
 
 /* The cell is 0 on every CPU, those that are still to come included. 0: none is free. */
 static uint32_t slot_take_locked(void)
@@ -204,10 +205,11 @@ void trace_unregister(struct trace_set *set)
 void trace_init(void)
 {
     if (trace_register(&nucleus_set) != OK)
-        panic("the nucleus declares more than %d counters, or one with too long a name", COUNTERS_MAX);
+        panic("the nucleus declares more than %d counters, or one with too long a name",
+              COUNTERS_MAX);
 }
 
-/* ---- listing ---------------------------------------------------------------------------------- */
+/* ---- listing ---- */
 
 int trace_point_info(unsigned nth, struct trace_point_info *out)
 {

@@ -1,10 +1,10 @@
 /*
  * ring.c: the rings that tracepoints write into, one for each CPU.
  *
- * A ring has one writer, its own CPU with interrupts off, and any number of readers, who take nothing
- * out and hold nobody up. The writer says in `begun` which record it is about to overwrite, and in
- * `done` that a record is whole; so a reader sees afterwards whether what it copied was good (as
- * Lamport's "Concurrent reading and writing", 1977).
+ * A ring has one writer, its own CPU with interrupts off, and any number of readers, who take
+ * nothing out and hold nobody up. The writer says in `begun` which record it is about to overwrite,
+ * and in `done` that a record is whole; so a reader sees afterwards whether what it copied was good
+ * (as Lamport's "Concurrent reading and writing", 1977).
  */
 #include <arch/cpu_local.h>
 #include <microlake/boot.h>

@@ -3,33 +3,29 @@
  */
 #include <arch/arch.h>
 #include <microlake/log.h>
-#include "kernel/module/symbols.h"
+#include <microlake/module.h>
 #include "kernel/mm/mm.h"
 
-static void frame_print(uint64_t rip)
+static void frame_print(enum log_level level, uint64_t rip)
 {
-    const char *name = NULL, *module = NULL;
-    uint64_t offset = 0;
+    char name[80];
 
-    if (symbol_find(rip, &name, &offset, &module))
-        log_error("  %016lx %s+0x%lx%s%s", rip, name, offset, module ? " of " : "",
-                  module ? module : "");
-    else
-        log_error("  %016lx", rip);
+    symbol_text(rip, name, sizeof(name));
+    log_line(level, "  %016lx %s", rip, name);
 }
 
-void backtrace_print(uint64_t rip, uint64_t rbp)
+void backtrace_print(enum log_level level, unsigned frames, uint64_t rip, uint64_t rbp)
 {
-    log_error("called from:");
-    frame_print(rip);
-    for (unsigned depth = 0; depth < 24; depth++) {
+    log_line(level, "called from:");
+    frame_print(level, rip);
+    while (--frames > 0) {
         const uint64_t *frame = (const uint64_t *)rbp;
 
         if ((rbp & 7) || !kstack_contains(rbp, 16))
             break;
         if (!frame[1])
             break;
-        frame_print(frame[1] - 1);
+        frame_print(level, frame[1] - 1);
         if (frame[0] <= rbp)
             break;
         rbp = frame[0];

@@ -4,8 +4,15 @@
 #include <arch/arch.h>
 #include <microlake/irq.h>
 #include <microlake/memory.h>
+#include <microlake/trace.h>
 #include "kernel/thread/sched.h"
 #include "kernel/time/time_internal.h"
+
+COUNTER(interrupts_timer);
+COUNTER(interrupts_reschedule);
+COUNTER(interrupts_tlb);
+COUNTER(interrupts_device);
+COUNTER(interrupts_spurious);
 
 struct handler {
     struct handler *next;
@@ -75,14 +82,17 @@ void irq_dispatch(unsigned vector)
 {
     switch (vector) {
     case VECTOR_TIMER:
+        COUNT(interrupts_timer, 1);
         apic_eoi();
         timer_interrupt();
         break;
     case VECTOR_RESCHEDULE:
+        COUNT(interrupts_reschedule, 1);
         apic_eoi();
         this_cpu()->need_resched = true;
         break;
     case VECTOR_TLB:
+        COUNT(interrupts_tlb, 1);
         apic_eoi();
         tlb_service();
         break;
@@ -90,8 +100,10 @@ void irq_dispatch(unsigned vector)
         for (;;)
             __asm__ volatile("cli; hlt");
     case VECTOR_SPURIOUS:
+        COUNT(interrupts_spurious, 1);
         break;
     default:
+        COUNT(interrupts_device, 1);
         if (vector - VECTOR_IRQ_BASE < VECTOR_IRQ_COUNT)
             irq_line(vector - VECTOR_IRQ_BASE);
         apic_eoi();

@@ -5,7 +5,10 @@
 #include <arch/arch.h>
 #include <arch/x86.h>
 #include <microlake/log.h>
+#include <microlake/trace.h>
 #include "kernel/mm/mm.h"
+
+COUNTER(tlb_shootdowns);
 
 #define FLUSH_ALL_PAGES 32 /* beyond so many pages a full flush is cheaper */
 
@@ -58,6 +61,7 @@ void tlb_service(void)
 
 static void request_send(cpu_mask_t others)
 {
+    COUNT(tlb_shootdowns, 1);
     __atomic_store_n(&request.pending, others, __ATOMIC_RELEASE);
     for (unsigned i = 0; others >> i; i++)
         if (others >> i & 1)

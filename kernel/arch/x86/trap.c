@@ -7,9 +7,15 @@
 #include <microlake/aspace.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/trace.h>
 #include "kernel/mm/mm.h"
 #include "kernel/policy/guard.h"
 #include "kernel/thread/sched.h"
+
+TRACEPOINT(irq_entry, "vector=%u at=%p");
+TRACEPOINT(page_fault, "address=%x access=%u at=%p");
+COUNTER(page_faults_user);
+COUNTER(page_faults_kernel);
 
 void trap_dispatch(struct user_regs *regs);
 void trap_paranoid_dispatch(struct user_regs *regs);
@@ -54,7 +60,7 @@ static void kernel_trap_fatal(struct user_regs *regs, uint64_t address)
     bool stack = vector == TRAP_DOUBLE_FAULT || vector == TRAP_PAGE;
 
     regs_print(regs);
-    backtrace_print(regs->rip, regs->rbp);
+    backtrace_print(LOG_ERROR, BACKTRACE_MAX, regs->rip, regs->rbp);
     if (stack && kstack_is_guard(address))
         panic("kernel stack overflow of thread '%s' at %016lx", current_thread()->name, address);
     if (vector == TRAP_PAGE)
@@ -82,6 +88,8 @@ static void kernel_trap(struct user_regs *regs)
             address < USER_ADDRESS_END) {
             int r;
 
+            COUNT(page_faults_kernel, 1);
+            TRACE(page_fault, address, fault_access(regs->error), regs->rip);
             interrupts_on();
             r = aspace_fault(t->aspace, address, fault_access(regs->error));
             interrupts_off();
@@ -104,6 +112,8 @@ static void user_trap(struct user_regs *regs)
     if (regs->vector == TRAP_PAGE) {
         fault.address = cr2_read();
         fault.access = fault_access(regs->error);
+        COUNT(page_faults_user, 1);
+        TRACE(page_fault, fault.address, fault.access, regs->rip);
         interrupts_on();
         fault.status = aspace_fault(t->aspace, fault.address, fault.access);
         if (fault.status == OK)
@@ -142,7 +152,7 @@ void trap_dispatch(struct user_regs *regs)
         current_thread()->regs = regs;
     if (regs->vector >= 32) {
         c->preempt_count++;
-        c->interrupts++;
+        TRACE(irq_entry, regs->vector, regs->rip, 0);
         irq_dispatch((unsigned)regs->vector);
         guard_check_budget(regs);
         c->preempt_count--;

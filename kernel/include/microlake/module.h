@@ -26,6 +26,12 @@ struct module *module_of_address(const void *address); /* any context; NULL: not
 bool module_ref(struct module *m);                     /* any context; false: it is being unloaded */
 void module_unref(struct module *m);                   /* any context */
 
+/*
+ * Names a code address: "function+0x12", with " of MODULE" behind it when it lies in one; "0x..." when
+ * it is in no known code. Any context, a panic or a fault included: it never waits.
+ */
+void symbol_text(uint64_t address, char *out, size_t size);
+
 struct module_info {
     char name[KMOD_NAME_MAX];
     char version[KMOD_VERSION_MAX];

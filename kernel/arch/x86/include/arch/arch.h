@@ -4,6 +4,7 @@
 #pragma once
 
 #include <arch/cpu_local.h>
+#include <microlake/log.h>
 #include <microlake/types.h>
 #include <microlake/user.h>
 
@@ -68,7 +69,10 @@ size_t vector_state_size(void);
 void vector_state_init(void *area);
 void vector_save(void *area);
 void vector_load(const void *area);
-void backtrace_print(uint64_t rip, uint64_t rbp);
+
+/* Logs at most `frames` lines: the function of rip, and those that called it. Any context. */
+#define BACKTRACE_MAX 25
+void backtrace_print(enum log_level level, unsigned frames, uint64_t rip, uint64_t rbp);
 
 /* ---- page tables (paging.c) ---- */
 

@@ -9,11 +9,13 @@
 #include <microlake/spinlock.h>
 #include <microlake/thread.h>
 #include <microlake/time.h>
+#include <microlake/trace.h>
 #include <microlake/treap.h>
 
 /* Registers to come back to when a guarded call goes wrong (kernel/policy/guard). */
 struct guard {
     uint64_t rbx, rbp, r12, r13, r14, r15, rsp, rip; /* order is entry.S's */
+    struct policy *policy; /* whose call it is */
     bool active;
     uint32_t preempt_count;
     uint64_t started; /* TSC */
@@ -44,6 +46,7 @@ struct cpu {
     uint32_t need_resched; /* any CPU sets it before an interrupt to this one */
     uint32_t id;
     uint32_t apic_id;
+    uint64_t counters[COUNTERS_MAX]; /* its cells of all counters; others read them */
 
     uint64_t gdt[7];
     struct tss tss;
@@ -72,9 +75,6 @@ struct cpu {
     struct treap timers;       /* guarded by timer_lock */
     uint64_t timer_programmed; /* what the one-shot timer is set to, or TIME_NEVER */
     struct timer *timer_running; /* guarded by timer_lock */
-
-    /* figures */
-    uint64_t switches, interrupts;
 };
 
 extern struct cpu *cpus[MAX_CPUS];
