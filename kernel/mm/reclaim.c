@@ -6,7 +6,10 @@
 #include <microlake/log.h>
 #include <microlake/reclaim.h>
 #include <microlake/thread.h>
+#include <microlake/trace.h>
 #include "mm.h"
+
+COUNTER(frames_reclaimed);
 
 #define LOW_SHARE  64 /* of all frames */
 #define HIGH_SHARE 32
@@ -34,6 +37,7 @@ static uint64_t reclaim_locked(uint64_t frames)
         given += n;
     }
     stats.reclaimed += given;
+    COUNT(frames_reclaimed, given);
     return given;
 }
 
