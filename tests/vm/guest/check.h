@@ -24,7 +24,7 @@ static const char *test_name;
 static inline void test_fail(const char *file, int line, const char *what)
 {
     if (!test_failed)
-        printf("FAIL %s %s:%d: %s (errno %d: %s)\n", test_name, file, line, what, errno,
+        printf("FAIL %s: %s:%d: %s (errno %d: %s)\n", test_name, file, line, what, errno,
                strerror(errno));
     test_failed = true;
 }

@@ -452,7 +452,7 @@ int main(int argc, char **argv)
 
     snprintf(folder, sizeof(folder), "/tmp/t_files.%d", getpid());
     if (mkdir(folder, 0755) != 0) {
-        printf("FAIL setup cannot make %s\n", folder);
+        printf("FAIL setup: cannot make %s\n", folder);
         return 1;
     }
     status = RUN_TESTS(tests, argc, argv);

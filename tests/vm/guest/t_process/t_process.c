@@ -528,7 +528,7 @@ int main(int argc, char **argv)
         return again;
     n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (n <= 0) {
-        printf("FAIL setup cannot find the program itself\n");
+        printf("FAIL setup: cannot find the program itself\n");
         return 1;
     }
     return RUN_TESTS(tests, argc, argv);

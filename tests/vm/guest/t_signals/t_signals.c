@@ -456,5 +456,7 @@ int main(int argc, char **argv)
         {"context", test_context},   {"busy_thread", test_busy_thread},
     };
 
+    if (argc == 2 && strcmp(argv[1], "die") == 0)
+        cause_segv();
     return RUN_TESTS(tests, argc, argv);
 }
