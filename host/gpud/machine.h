@@ -121,6 +121,7 @@ struct machine {
     struct context *contexts[MAX_CONTEXTS + 1]; /* objects_lock */
     uint64_t device_bytes;                      /* objects_lock: DEVICE buffers in being */
 
+    atomic_bool lost;           /* the worker is ending: fences are not written any more */
     atomic_uint running;        /* submissions on the device */
     atomic_bool throttled;      /* the submit thread waits for `running` to fall */
     atomic_uint deferred_count; /* replies that wait */

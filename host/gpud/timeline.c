@@ -36,6 +36,8 @@ static bool slot_signal_locked(struct timeline *timeline, const struct submissio
 {
     struct vgpgpu_fence_slot *slot = timeline->slot;
     uint64_t before = timeline->signalled;
+    if (atomic_load_explicit(&timeline->context->machine->lost, memory_order_relaxed))
+        return false;
     if (submission->end_ns) {
         /* On an in-order queue a batch begins once the one before it has ended. */
         uint64_t begun =

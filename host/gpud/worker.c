@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "log.h"
+#include "lost.h"
 #include "machine.h"
 #include "sandbox.h"
 
@@ -16,9 +17,12 @@ _Noreturn void worker_main(int socket, const struct worker_settings *settings)
     sandbox_enter(settings->cache);
     if (machine_start(&machine, socket, settings->ops, settings->selector, &settings->info))
         _exit(1);
+    lost_watch(&machine);
     int step;
     while ((step = vhost_session_step(&machine.session)) > 0)
         ;
+    if (step < 0)
+        machine_lose(&machine);
     /* The kernel takes back everything at once; ending the device's threads one by one gains
      * nothing. */
     _exit(step < 0);

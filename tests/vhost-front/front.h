@@ -141,6 +141,9 @@ void front_submit(struct front *front, uint32_t context, uint32_t queue, uint64_
 /* Sends any bytes as a submission. */
 void front_submit_raw(struct front *front, const void *bytes, uint32_t count);
 
+/* Takes events that came and gives their room back. */
+void front_events(struct front *front);
+
 /*
  * Waits for a fence: looks for spin_us, then asks for an event and sleeps. 0, or -1 after
  * timeout_ms.

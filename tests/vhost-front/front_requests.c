@@ -251,8 +251,7 @@ static bool is_signalled(struct vgpgpu_fence_slot *slot, uint64_t fence)
     return __atomic_load_n(&slot->signalled, __ATOMIC_ACQUIRE) >= fence;
 }
 
-/* Takes events and gives their room back. */
-static void events_take(struct front *front)
+void front_events(struct front *front)
 {
     uint16_t head;
     uint32_t written;
@@ -282,7 +281,7 @@ static int wait_asleep(struct front *front, struct vgpgpu_fence_slot *slot, uint
         }
         if (poll(events, 2, (int)((end - now) / 1000) + 1) > 0 && events[0].revents &&
             read(call, &count, sizeof(count)) == sizeof(count))
-            events_take(front);
+            front_events(front);
     }
     __atomic_store_n(&slot->wait, VGPGPU_NOBODY_WAITS, __ATOMIC_RELAXED);
     return result;

@@ -354,6 +354,31 @@ static void test_killed_worker_leaves_broker(void **state)
     rig_close(&rig);
 }
 
+/* A kernel that strays takes its worker along; the driver learns it, and other machines do not. */
+static void test_stray_kernel_loses_the_device(void **state)
+{
+    struct rig rig, other;
+    (void)state;
+    rig_open(&rig);
+    rig_open(&other);
+    rig_kernel(&rig, 1, "stray",
+               "kernel void stray(ulong address) { *(volatile global int *)address = 1; }", 1);
+    uint64_t address = 16;
+    batch_launch(rig_batch(&rig), 1, 1, 1);
+    batch_arg_value(rig.batch, &address, sizeof(address));
+    assert_int_equal(rig_run(&rig, 3), VGPGPU_ERR_LOST);
+    assert_int_equal(rig.slots[3].failed, 1);
+    char byte;
+    assert_int_equal(read(rig.front->socket, &byte, 1), 0);
+    front_events(rig.front);
+    assert_int_equal(rig.front->last_event.type, VGPGPU_EVENT_LOST);
+    front_close(rig.front);
+    free(rig.batch);
+    rig_batch(&other);
+    assert_int_equal(rig_run(&other, 0), 0);
+    rig_close(&other);
+}
+
 static void test_many_segments_and_quick_reuse(void **state)
 {
     struct rig rig;
@@ -388,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_two_machines_are_apart),
         cmocka_unit_test(test_pause_keeps_and_reset_forgets),
         cmocka_unit_test(test_killed_worker_leaves_broker),
+        cmocka_unit_test(test_stray_kernel_loses_the_device),
         cmocka_unit_test(test_many_segments_and_quick_reuse),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
