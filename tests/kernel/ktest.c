@@ -12,7 +12,8 @@
 
 static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threads, &suite_time,
                                                    &suite_policies, &suite_modules, &suite_aspaces,
-                                                   &suite_gpu,      &suite_exhaustion, &suite_deaths};
+                                                   &suite_gpu,      &suite_exhaustion, &suite_deaths,
+                                                   &suite_traces};
 static char failure[160];
 static unsigned failures;
 

@@ -26,7 +26,7 @@ struct ktest_suite {
 };
 
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
-    suite_aspaces, suite_exhaustion, suite_gpu, suite_deaths;
+    suite_aspaces, suite_exhaustion, suite_gpu, suite_deaths, suite_traces;
 
 void ktest_fail(const char *file, int line, const char *what);
 
