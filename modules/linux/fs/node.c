@@ -12,11 +12,6 @@ static struct mutex node_rename_lock = MUTEX_INIT(node_rename_lock);
 static struct spinlock node_place_lock = SPINLOCK_INIT; /* parent and name of every node */
 static uint64_t last_number;
 
-static int64_t wall_time(void)
-{
-    return (int64_t)(time_wall_offset() + time_now());
-}
-
 int node_create(struct node *parent, const char *name, uint32_t mode, const struct file_system *fs,
                 const struct node_ops *ops, void *data, struct node **out)
 {
@@ -35,7 +30,7 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
     n->fs = fs;
     n->ops = ops;
     n->data = data;
-    n->changed = wall_time();
+    n->changed = time_now();
     list_init(&n->sibling);
     list_init(&n->children);
     mutex_init(&n->lock);
@@ -455,5 +450,5 @@ uint64_t node_size(struct node *n)
 
 void node_touch(struct node *n)
 {
-    n->changed = wall_time();
+    n->changed = time_now();
 }

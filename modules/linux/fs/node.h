@@ -66,8 +66,8 @@ struct node {
     uint32_t device; /* st_rdev */
     const struct file_system *fs;
     const struct node_ops *ops;
-    void *data;      /* the file system's */
-    int64_t changed; /* ns since 1970 */
+    void *data;       /* the file system's */
+    uint64_t changed; /* when its content changed last: a time_now() value */
 
     struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
     char *name;          /* guarded by node_place_lock */

@@ -2,6 +2,7 @@
  * sys_stat.c: what programs learn about files: stat, statx, statfs, and the entries of folders.
  */
 #include <microlake/memory.h>
+#include <microlake/time.h>
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
@@ -16,7 +17,7 @@
 struct facts {
     uint64_t number, size;
     uint32_t device, mode, links, special;
-    int64_t changed; /* ns */
+    int64_t changed; /* ns since 1970 */
 };
 
 static void facts_of_node(struct node *n, struct facts *out)
@@ -28,7 +29,7 @@ static void facts_of_node(struct node *n, struct facts *out)
         .mode = n->mode,
         .links = node_is_folder(n) ? 2 : 1,
         .special = n->device,
-        .changed = n->changed,
+        .changed = (int64_t)(time_wall_offset() + n->changed),
     };
 }
 
