@@ -152,7 +152,7 @@ static _Noreturn void worker_child(struct broker *broker, struct machine_entry *
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C is the broker's to act on */
+    setpgid(0, 0); /* and the terminal's Ctrl-C is the broker's to act on */
     close(broker->listener);
     close(broker->signals);
     worker_main(socket, &worker);
@@ -202,12 +202,18 @@ static void worker_ended(struct broker *broker, pid_t worker, int status)
     entry->worker = 0;
 }
 
+/* A worker's group goes with it: the compiler's helpers, before the group's number is free again.
+ */
 static void workers_reap(struct broker *broker, int flags)
 {
-    int status;
-    pid_t worker;
-    while ((worker = waitpid(-1, &status, flags)) > 0)
-        worker_ended(broker, worker, status);
+    siginfo_t ended = {0};
+    while (waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT | flags) == 0 && ended.si_pid) {
+        int status;
+        kill(-ended.si_pid, SIGKILL);
+        if (waitpid(ended.si_pid, &status, 0) == ended.si_pid)
+            worker_ended(broker, ended.si_pid, status);
+        ended.si_pid = 0;
+    }
 }
 
 /* Returns whether the broker was asked to end. */
@@ -226,7 +232,7 @@ static void workers_end(struct broker *broker)
 {
     for (unsigned i = 0; i < MAX_MACHINES; i++)
         if (broker->machines[i].worker)
-            kill(broker->machines[i].worker, SIGKILL);
+            kill(broker->machines[i].worker, SIGKILL); /* its group follows when it is reaped */
     workers_reap(broker, 0);
 }
 
