@@ -10,7 +10,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
-#include "modules/linux/fs/text.h"
+#include "modules/linux/include/linux_text.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 
@@ -47,11 +47,6 @@ static int entry_create(struct node *folder, const char *name, uint32_t mode,
         kfree(e);
     }
     return r;
-}
-
-static long text_length(const struct text *t)
-{
-    return (long)(t->used < t->room ? t->used : t->used + 1);
 }
 
 /* ---- Texts: the context is the process ---------------------------------------------------------

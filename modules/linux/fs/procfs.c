@@ -10,7 +10,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/proc_process.h"
-#include "modules/linux/fs/text.h"
+#include "modules/linux/include/linux_text.h"
 #include "modules/linux/machine.h"
 #include "modules/linux/process/process.h"
 
@@ -24,12 +24,6 @@ void text_add(struct text *t, const char *format, ...)
     t->used +=
         (size_t)vsnprintf(left > 0 ? t->out + t->used : none, left > 0 ? left : 1, format, args);
     va_end(args);
-}
-
-/* vsnprintf() keeps a byte for its NUL, so a text that just fits asks for one byte more. */
-static long text_length(const struct text *t)
-{
-    return (long)(t->used < t->room ? t->used : t->used + 1);
 }
 
 static long show_meminfo(void *context, char *out, size_t size)
