@@ -1,0 +1,54 @@
+/*
+ * files.c: the log, the counters and the threads as text.
+ */
+#include <microlake/log.h>
+#include <microlake/thread.h>
+#include <microlake/time.h>
+#include <microlake/trace.h>
+
+#include "kinfo.h"
+#include "modules/linux/include/linux_text.h"
+
+long log_show(void *context, char *out, size_t size)
+{
+    uint64_t at = 0;
+    size_t used = log_read(&at, out, size);
+
+    (void)context;
+    return (long)(used < size ? used : size + 1); /* a full buffer may have been too small */
+}
+
+long counters_show(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    struct counter_info info;
+
+    (void)context;
+    for (unsigned i = 0; counter_info(i, &info) == OK; i++)
+        text_add(&t, "%s %lu\n", info.name, info.value);
+    return text_length(&t);
+}
+
+/* Under the thread table's lock. The figures are as the thread's CPU left them last. */
+static void thread_add(struct thread *t, void *text)
+{
+    static const char *const states[] = {
+        [THREAD_NEW] = "new",         [THREAD_READY] = "ready", [THREAD_RUNNING] = "running",
+        [THREAD_BLOCKED] = "blocked", [THREAD_DEAD] = "dead",
+    };
+    enum thread_state state = t->state;
+
+    text_add(text, "%5lu %3u %-8s %10lu.%03lu %8lu %s\n", t->id, t->cpu,
+             state < ARRAY_SIZE(states) ? states[state] : "?", t->cpu_time / NS_PER_MS,
+             t->cpu_time % NS_PER_MS / NS_PER_US, t->switches, t->name);
+}
+
+long threads_show(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+
+    (void)context;
+    text_add(&t, "   id cpu state             ms    switches name\n");
+    thread_for_each(thread_add, &t);
+    return text_length(&t);
+}

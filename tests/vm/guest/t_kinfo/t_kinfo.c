@@ -1,0 +1,167 @@
+/*
+ * t_kinfo.c: the files of module kinfo: what they show, and tracing a program's own page faults.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "tests/vm/guest/check.h"
+
+#define ROOT "/sys/kernel/malv/"
+
+static char text[1 << 20];
+
+/* Reads a file from its start to its end into `text`; false: it can't be. */
+static bool file_read(const char *path)
+{
+    size_t used = 0;
+    int fd = open(path, O_RDONLY);
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    while ((n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+        used += (size_t)n;
+    close(fd);
+    text[used] = '\0';
+    return n == 0;
+}
+
+static bool file_write(const char *path, const char *what)
+{
+    int fd = open(path, O_WRONLY);
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    n = write(fd, what, strlen(what));
+    close(fd);
+    return n == (ssize_t)strlen(what);
+}
+
+/* The value of a counter; -1: there is none. */
+static long counter(const char *name)
+{
+    char line[64];
+    const char *at;
+
+    snprintf(line, sizeof(line), "%s ", name);
+    if (!file_read(ROOT "counters"))
+        return -1;
+    at = strncmp(text, line, strlen(line)) == 0 ? text : strstr(text, line);
+    return at ? atol(at + strlen(line)) : -1;
+}
+
+static unsigned lines_with(const char *what)
+{
+    unsigned count = 0;
+
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        count++;
+    return count;
+}
+
+/* Touches fresh pages; returns where. */
+static void *pages_touch(size_t pages)
+{
+    volatile char *p =
+        mmap(NULL, pages << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    for (size_t i = 0; i < pages; i++)
+        p[i << 12] = 1;
+    return (void *)p;
+}
+
+static void test_log(void)
+{
+    CHECK(file_read(ROOT "log"));
+    CHECK(strstr(text, "module kinfo 1.0.0: loaded\n"));
+    CHECK(text[strlen(text) - 1] == '\n');
+}
+
+static void test_counters(void)
+{
+    long before = counter("pages_zeroed"), faults = counter("page_faults_user");
+
+    CHECK(before > 0 && faults > 0);
+    CHECK(pages_touch(100));
+    CHECK(counter("pages_zeroed") >= before + 100);
+    CHECK(counter("page_faults_user") >= faults + 100);
+    CHECK(counter("context_switches") > 0);
+    CHECK(counter("interrupts_timer") >= 0);
+    CHECK(counter("no_such_counter") == -1);
+}
+
+static void test_threads(void)
+{
+    CHECK(file_read(ROOT "threads"));
+    CHECK(strncmp(text, "   id cpu state", 15) == 0);
+    CHECK(strstr(text, " idle\n"));
+    CHECK(strstr(text, " running ") && strstr(text, " t_kinfo\n"));
+}
+
+static void test_trace(void)
+{
+    char address[40];
+    void *p;
+
+    CHECK(file_write(ROOT "trace", "page_fault"));
+    p = pages_touch(10);
+    CHECK(file_write(ROOT "trace", "\n"));
+    CHECK(p && file_read(ROOT "trace"));
+    CHECK(strstr(text, "# page_fault off address=%x access=%u at=%p\n"));
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(address, sizeof(address), " page_fault address=0x%lx access=2 at=0x",
+                 (unsigned long)p + i * 4096);
+        CHECK(lines_with(address) == 1);
+    }
+    CHECK(file_read(ROOT "trace"));
+    CHECK(lines_with(" page_fault address=") == 0); /* each event is shown once */
+}
+
+static void test_trace_symbols(void)
+{
+    CHECK(file_write(ROOT "trace", "timer_expired,thread_switch"));
+    usleep(3000);
+    CHECK(file_write(ROOT "trace", "\n"));
+    CHECK(file_read(ROOT "trace"));
+    CHECK(strstr(text, "calls=sleeper_expired+0x0\n") || strstr(text, " of linux\n"));
+    CHECK(lines_with(" thread_switch from=") >= 2);
+}
+
+/* More than one ring and one read can hold: what is lost is said, what is shown is whole. */
+static void test_trace_overflow(void)
+{
+    unsigned events;
+
+    CHECK(file_write(ROOT "trace", "page_fault"));
+    CHECK(pages_touch(5000));
+    CHECK(file_write(ROOT "trace", "\n"));
+    CHECK(file_read(ROOT "trace"));
+    events = lines_with(" page_fault address=");
+    CHECK(events > 500 && events < 5000);
+    CHECK(strstr(text, "# lost "));
+    CHECK(events + (unsigned)atoi(strstr(text, "# lost ") + 7) >= 5000);
+}
+
+static void test_bad_names(void)
+{
+    CHECK(!file_write(ROOT "trace", "no_such_point") && errno == ENOENT);
+    CHECK(!file_write(ROOT "log", "x") && errno == EACCES);
+}
+
+static const struct test tests[] = {
+    {"log", test_log},
+    {"counters", test_counters},
+    {"threads", test_threads},
+    {"trace", test_trace},
+    {"trace symbols", test_trace_symbols},
+    {"trace overflow", test_trace_overflow},
+    {"bad names", test_bad_names},
+};
+
+int main(int argc, char **argv)
+{
+    return run_tests(tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+}
