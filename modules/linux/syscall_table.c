@@ -20,6 +20,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_ftruncate] = sys_ftruncate,
     [NR_fsync] = sys_fsync,
     [NR_fdatasync] = sys_fdatasync,
+    [NR_fadvise64] = sys_fadvise64,
 
     /* files: descriptors */
     [NR_open] = sys_open,
@@ -71,6 +72,12 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_fchmod] = sys_fchmod,
     [NR_fchmodat] = sys_fchmodat,
     [NR_truncate] = sys_truncate,
+    [NR_getxattr] = sys_getxattr,
+    [NR_lgetxattr] = sys_getxattr,
+    [NR_fgetxattr] = sys_getxattr,
+    [NR_listxattr] = sys_getxattr,
+    [NR_llistxattr] = sys_getxattr,
+    [NR_flistxattr] = sys_getxattr,
 
     /* memory */
     [NR_mmap] = sys_mmap,

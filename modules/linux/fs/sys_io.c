@@ -213,3 +213,15 @@ long sys_fdatasync(struct call *c)
 {
     return sys_fsync(c);
 }
+
+/* Advice on how a file will be read; all of it is in memory. */
+long sys_fadvise64(struct call *c)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    long r = f && !f->node ? LINUX_ERRNO(ESPIPE) : c->arg[3] > 5 ? ERR_INVALID : OK;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    file_unref(f);
+    return r;
+}
