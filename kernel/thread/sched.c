@@ -408,13 +408,21 @@ static void guard_timer_ensure(struct cpu *c, uint64_t now)
     interrupts_on();
 }
 
-static void account(struct cpu *c, struct thread *prev, struct decision *d)
+static void account(struct cpu *c, struct thread *prev, uint64_t now)
 {
-    d->ran = d->now - c->run_started;
-    c->run_started = d->now;
-    prev->cpu_time += d->ran;
-    prev->sched.ran += d->ran;
-    if (prev != c->idle)
+    uint64_t ran = now - c->run_started;
+
+    c->run_started = now;
+    prev->cpu_time += ran;
+    prev->sched.ran += ran;
+    prev->sched.uncharged += ran;
+}
+
+static void charge_prepare(struct cpu *c, struct thread *prev, struct decision *d)
+{
+    d->ran = prev->sched.uncharged;
+    prev->sched.uncharged = 0;
+    if (prev != c->idle && prev->sched.owner == c->policy)
         d->charge = &prev->sched;
 }
 
@@ -427,7 +435,8 @@ static void schedule(bool yielding)
     struct decision d = {.now = time_now()};
 
     __atomic_store_n(&c->need_resched, 0, __ATOMIC_SEQ_CST);
-    account(c, prev, &d);
+    account(c, prev, d.now);
+    charge_prepare(c, prev, &d);
     if (runs && !(prev->affinity >> c->id & 1)) {
         c->switched_away = true;
         runs = false;
@@ -441,8 +450,10 @@ static void schedule(bool yielding)
     if (d.adopting)
         d.fresh = list_first(&c->ready);
     if (runs) {
-        d.keep = !yielding && !c->slice_expired && !d.adopting;
+        d.keep = !yielding && !c->slice_expired && !d.adopting && prev->sched.owner == c->policy;
         prev->sched.flags = d.adopting ? SCHED_ADOPTED : yielding ? SCHED_YIELDED : SCHED_PREEMPTED;
+        if (c->handed_over)
+            prev->sched.flags |= SCHED_MOVED;
         d.current = &prev->sched;
         ready_add(c, d.current);
         if (d.fresh == &c->ready)
@@ -451,6 +462,8 @@ static void schedule(bool yielding)
     c->slice_expired = false;
     guard_timer_ensure(c, d.now);
     decide(c, &d);
+    if (!d.keep)
+        c->handed_over = false;
     if (d.next)
         ready_remove(d.next);
     balance(c, d.now);
@@ -485,6 +498,15 @@ void thread_yield(void)
 void sched_block(void)
 {
     schedule(false);
+}
+
+void sched_hand_off(struct thread *next)
+{
+    struct cpu *c = this_cpu();
+
+    account(c, c->current, time_now());
+    c->handed_over = true;
+    switch_to(c, c->current, next);
 }
 
 /* ---- start and policy changes ----------------------------------------------------------------- */

@@ -21,6 +21,25 @@ void sched_block(void);
  * context. */
 bool sched_wake(struct thread *t);
 
+/*
+ * Marks the calling thread as BLOCKED, unless there is a reason not to wait: ERR_INTERRUPTED,
+ * ERR_TIMED_OUT. Interrupts and preemption off; then sched_block() or sched_hand_off() must follow,
+ * with interrupts on and preemption still disabled once. flags: enum wait_flags.
+ */
+int sched_block_begin(uint64_t due, unsigned flags);
+
+/*
+ * Takes a blocked thread out of its wait, for this CPU to run it at once with sched_hand_off(), which
+ * must follow. False: it does not wait, or cannot run here now: use sched_wake(). Interrupts off.
+ */
+bool sched_claim(struct thread *t);
+
+/*
+ * As sched_block(), but straight to a claimed thread: no queue and no policy in between. It goes on
+ * with the caller's slice; the policy is charged for both when it is asked the next time.
+ */
+void sched_hand_off(struct thread *t);
+
 void sched_init(void);                                     /* boot CPU */
 int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top); /* before another CPU starts */
 void sched_start(struct cpu *c) __noreturn;                /* the caller becomes the idle thread */

@@ -75,6 +75,36 @@ bool sched_wake(struct thread *t)
     return waited;
 }
 
+int sched_block_begin(uint64_t due, unsigned flags)
+{
+    struct thread *t = thread_current();
+    int r = OK;
+
+    spin_lock(&t->wake_lock);
+    t->wait_interruptible = flags & WAIT_INTERRUPTIBLE;
+    if (t->wait_interruptible && __atomic_load_n(&t->interrupted, __ATOMIC_ACQUIRE))
+        r = ERR_INTERRUPTED;
+    else if (due != TIME_NEVER && time_now() >= due)
+        r = ERR_TIMED_OUT;
+    else
+        t->state = THREAD_BLOCKED;
+    spin_unlock(&t->wake_lock);
+    return r;
+}
+
+bool sched_claim(struct thread *t)
+{
+    bool claimed;
+
+    spin_lock(&t->wake_lock);
+    claimed = t->state == THREAD_BLOCKED && !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) &&
+              (t->affinity >> this_cpu()->id & 1);
+    if (claimed)
+        t->state = THREAD_READY;
+    spin_unlock(&t->wake_lock);
+    return claimed;
+}
+
 struct sleeper {
     struct timer timer;
     struct thread *thread;
@@ -88,23 +118,12 @@ static void sleeper_expired(struct timer *timer)
 /* Blocks unless there is a reason not to; OK means: look again. q may be NULL. */
 static int block_once(struct wait_queue *q, struct waiter *w, uint64_t due, unsigned flags)
 {
-    struct thread *t = thread_current();
     uint64_t irq;
-    int r = OK;
+    int r;
 
     preempt_disable();
     irq = q ? spin_lock_irqsave(&q->lock) : interrupts_disable();
-    spin_lock(&t->wake_lock);
-    t->wait_interruptible = flags & WAIT_INTERRUPTIBLE;
-    if (w && w->woken)
-        r = ERR_AGAIN;
-    else if (t->wait_interruptible && __atomic_load_n(&t->interrupted, __ATOMIC_ACQUIRE))
-        r = ERR_INTERRUPTED;
-    else if (due != TIME_NEVER && time_now() >= due)
-        r = ERR_TIMED_OUT;
-    else
-        t->state = THREAD_BLOCKED;
-    spin_unlock(&t->wake_lock);
+    r = w && w->woken ? ERR_AGAIN : sched_block_begin(due, flags);
     if (q)
         spin_unlock_irqrestore(&q->lock, irq);
     else

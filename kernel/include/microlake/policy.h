@@ -71,6 +71,7 @@ struct sched_entity {
     uint64_t seal;          /* tells a real entity from nonsense */
     int queued_cpu;         /* CPU whose queue holds it, or -1 */
     const struct policy *owner; /* whose `data` it carries */
+    uint64_t uncharged;     /* ns it ran that `charge` has not been told yet */
 };
 
 enum sched_flags {
@@ -78,7 +79,7 @@ enum sched_flags {
     SCHED_WAKEUP = 1u << 1,   /* it had blocked */
     SCHED_PREEMPTED = 1u << 2, /* it ran and still wants to */
     SCHED_YIELDED = 1u << 3,
-    SCHED_MOVED = 1u << 4,    /* from another CPU */
+    SCHED_MOVED = 1u << 4,    /* from another CPU, or it ran here without having been picked */
     SCHED_ADOPTED = 1u << 5,  /* this policy has just become active */
 };
 
