@@ -233,7 +233,8 @@ int handle_move(struct handle_table *from, handle_t h, uint32_t rights, struct h
     return r;
 }
 
-/* ---- handles on their way (parcel.h) ----------------------------------------------------------- */
+/* ---- handles on their way (parcel.h) -----------------------------------------------------------
+ */
 
 static int parcel_add(struct parcel *p, struct handle_table *from, const struct message_gift *gift)
 {
@@ -268,7 +269,8 @@ int parcel_pack(struct parcel *p, struct handle_table *from, const struct messag
     return OK;
 }
 
-/* Ends the transit of one handle; what to drop is what the table or the parcel does not hold now. */
+/* Ends the transit of one handle; what to drop is what the table or the parcel does not hold now.
+ */
 static void transit_end(struct handle_table *from, handle_t h, const struct parcel_item *item,
                         bool sent)
 {

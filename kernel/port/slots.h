@@ -26,7 +26,8 @@ int slots_grow(struct slots *s);
 /* Frees the table's own memory. */
 void slots_discard(struct slots *s);
 
-/* Puts an item into a free slot and gives its number, which is never 0. ERR_LIMIT, ERR_NO_MEMORY. */
+/* Puts an item into a free slot and gives its number, which is never 0. ERR_LIMIT, ERR_NO_MEMORY.
+ */
 static inline int slots_take(struct slots *s, void *item, uint32_t note, uint64_t *number)
 {
     struct slot *slot;

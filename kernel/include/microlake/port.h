@@ -42,16 +42,17 @@ struct message {
     /* ...and finds these afterwards. */
     uint32_t received_bytes;
     uint32_t handle_count;
-    handle_t handles[MESSAGE_HANDLES]; /* HANDLE_NONE: no place for it in the table; it was closed */
+    handle_t
+        handles[MESSAGE_HANDLES]; /* HANDLE_NONE: no place for it in the table; it was closed */
     uint64_t call;    /* for the reply; 0: this is a notification, and the label holds its bits */
     int reply_status; /* port_reply_receive(): what port_reply() would have returned */
 
-    /* Both: where the gifts come from, and where received handles go. NULL: received ones are closed. */
+    /* Both: where the gifts come from, and where received handles go. NULL: received ones are
+     * closed. */
     struct handle_table *table;
 };
 
 struct port;
-extern const struct object_type port_type;
 
 /*
  * A new port. The caller holds one reference with RIGHT_RECEIVE, until port_close(). Handles for
@@ -64,8 +65,8 @@ void port_close(struct port *p);
 
 struct object *port_object(struct port *p);
 
-/* The port of a handle that has the rights, with a reference for object_unref(port_object()). Errors
- * as of handle_get(). */
+/* The port of a handle that has the rights, with a reference for object_unref(port_object()).
+ * Errors as of handle_get(). */
 int port_of_handle(struct handle_table *t, handle_t h, uint32_t needed, struct port **out);
 
 /*
