@@ -2,6 +2,6 @@
 DIR := tests/kernel
 NAME := ktest
 INSTALL := none
-SRCS := ktest.c memory.c threads.c time.c policies.c modules.c aspaces.c exhaustion.c gpu.c deaths.c traces.c
+SRCS := ktest.c memory.c threads.c time.c policies.c modules.c aspaces.c exhaustion.c ports.c ports_handles.c ports_ends.c costs.c gpu.c deaths.c traces.c
 NEEDS := lib/gpucmd
 include tools/build/kmod.mk

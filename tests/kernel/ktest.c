@@ -12,9 +12,9 @@
 
 static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threads, &suite_time,
                                                    &suite_policies, &suite_modules, &suite_aspaces,
-                                                   &suite_gpu,      &suite_exhaustion, &suite_deaths,
+                                                   &suite_gpu,      &suite_exhaustion, &suite_ports, &suite_costs, &suite_deaths,
                                                    &suite_traces};
-static char failure[160];
+static char failure[160], note[48];
 static unsigned failures;
 
 static void say(const char *text)
@@ -25,6 +25,11 @@ static void say(const char *text)
         host->write(1, text, strlen(text));
     else
         log_warn("%s", text);
+}
+
+void ktest_note(const char *text)
+{
+    strlcpy(note, text, sizeof(note));
 }
 
 void ktest_fail(const char *file, int line, const char *what)
@@ -63,7 +68,7 @@ static void case_run(const struct ktest_suite *suite, const struct ktest_case *c
     uint64_t before = memory_free(), after;
     char line[240];
 
-    failure[0] = '\0';
+    failure[0] = note[0] = '\0';
     c->run();
     memory_settle();
     after = memory_free();
@@ -73,7 +78,7 @@ static void case_run(const struct ktest_suite *suite, const struct ktest_case *c
         failures++;
         snprintf(line, sizeof(line), "FAIL %s/%s: %s\n", suite->name, c->name, failure);
     } else {
-        snprintf(line, sizeof(line), "ok %s/%s\n", suite->name, c->name);
+        snprintf(line, sizeof(line), "ok %s/%s%s\n", suite->name, c->name, note);
     }
     say(line);
 }

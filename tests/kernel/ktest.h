@@ -26,7 +26,10 @@ struct ktest_suite {
 };
 
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
-    suite_aspaces, suite_exhaustion, suite_gpu, suite_deaths, suite_traces;
+    suite_aspaces, suite_exhaustion, suite_ports, suite_costs, suite_gpu, suite_deaths, suite_traces;
+
+/* Adds a figure to the line of the case that runs. */
+void ktest_note(const char *text);
 
 void ktest_fail(const char *file, int line, const char *what);
 
