@@ -473,6 +473,8 @@ static void schedule(bool yielding)
     next = d.next ? entity_thread(d.next) : c->idle;
     if (next == c->idle)
         steal_ask(c);
+    else if (!(next->affinity >> c->id & 1))
+        c->need_resched = true; /* its affinity changed while it waited: it leaves at once */
     if (next != prev)
         switch_to(c, prev, next);
     else
