@@ -71,7 +71,9 @@ size_t strnlen(const char *s, size_t max)
 
 int strcmp(const char *a, const char *b)
 {
-    return strncmp(a, b, SIZE_MAX);
+    for (; *a && *a == *b; a++, b++) {
+    }
+    return (uint8_t)*a - (uint8_t)*b;
 }
 
 int strncmp(const char *a, const char *b, size_t n)

@@ -103,9 +103,15 @@ static int relocations_apply(struct module *m, const struct kmodfile *file,
 {
     struct kmodfile_cursor cursor = {0};
     struct kmodfile_relocation r;
+    unsigned section = 0;
+    uint8_t *base = NULL;
 
     while (kmodfile_relocation_next(file, &cursor, &r)) {
-        uint8_t *place = section_base(m, file, r.section) + r.offset;
+        if (r.section != section) {
+            section = r.section;
+            base = section_base(m, file, section);
+        }
+        uint8_t *place = base + r.offset;
         int result =
             kmodfile_relocate(r.type, place, (uintptr_t)place, addresses[r.symbol], r.addend);
 
@@ -141,55 +147,30 @@ static bool symbol_kept(const struct kmodfile *file, const struct kmodfile_symbo
     return symbol->function || kmodfile_symbol_exported(file, symbol);
 }
 
-static void symbols_sort(struct module_symbol *symbols, unsigned count)
-{
-    /* Shell sort: short, in place, no recursion; a module has at most some thousand symbols. */
-    for (unsigned gap = count / 2; gap > 0; gap /= 2) {
-        for (unsigned i = gap; i < count; i++) {
-            struct module_symbol moved = symbols[i];
-            unsigned at = i;
-
-            for (; at >= gap && symbols[at - gap].offset > moved.offset; at -= gap)
-                symbols[at] = symbols[at - gap];
-            symbols[at] = moved;
-        }
-    }
-}
-
-/* Copies the kept symbols and their names out of the file, which goes away. */
+/* Copies the kept symbols, and the file's whole table of names, out of the file, which goes away. */
 static int symbols_keep(struct module *m, const struct kmodfile *file)
 {
     struct kmodfile_symbol symbol;
-    size_t names_size = 0;
-    unsigned count = 0;
 
-    for (size_t i = 1; i < file->symbol_count; i++) {
-        kmodfile_symbol_read(file, i, &symbol);
-        if (symbol_kept(file, &symbol)) {
-            count++;
-            names_size += strlen(symbol.name) + 1;
-        }
-    }
-    m->symbols = kmalloc(MAX(count, 1u) * sizeof(*m->symbols));
-    m->names = kmalloc(MAX(names_size, (size_t)1));
+    m->symbols = kmalloc(MAX(file->symbol_count, 1ul) * sizeof(*m->symbols));
+    m->names = kmalloc(MAX(file->names_size, 1ul));
     if (!m->symbols || !m->names) {
-        log_error("module %s: no memory for the names of its %u symbols", m->name, count);
+        log_error("module %s: no memory for the names of its %zu symbols", m->name, file->symbol_count);
         return ERR_NO_MEMORY;
     }
+    memcpy(m->names, file->names, file->names_size);
+    m->names_size = file->names_size;
     for (size_t i = 1; i < file->symbol_count; i++) {
         kmodfile_symbol_read(file, i, &symbol);
         if (!symbol_kept(file, &symbol))
             continue;
         m->symbols[m->symbol_count++] = (struct module_symbol){
             .offset = (uint32_t)(section_base(m, file, symbol.section) + symbol.value - m->base),
-            .name = (uint32_t)m->names_size,
+            .name = (uint32_t)(symbol.name - file->names),
             .exported = kmodfile_symbol_exported(file, &symbol),
             .function = symbol.function,
         };
-        memcpy(m->names + m->names_size, symbol.name, strlen(symbol.name) + 1);
-        m->names_size += strlen(symbol.name) + 1;
     }
-    symbols_sort(m->symbols, m->symbol_count);
     return OK;
 }
 

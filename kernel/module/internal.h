@@ -19,7 +19,7 @@ enum module_state {
     MODULE_STOPPING, /* exit runs, or has run: no new references */
 };
 
-/* A symbol kept after loading, for dependents and for backtraces. Ordered by offset. */
+/* A symbol kept after loading, for dependents and for backtraces. */
 struct module_symbol {
     uint32_t offset; /* from the module's base */
     uint32_t name;   /* position in names */

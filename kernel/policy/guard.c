@@ -15,7 +15,8 @@ void guard_prepare(struct guard *g, struct policy *p)
 {
     g->policy = p;
     g->preempt_count = this_cpu()->preempt_count;
-    g->started = time_now();
+    g->looked = time_now();
+    g->looks = 0;
     __atomic_store_n(&g->active, true, __ATOMIC_RELEASE);
 }
 
@@ -40,14 +41,19 @@ bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind)
     return true;
 }
 
-void guard_check_budget(struct user_regs *regs)
+void guard_check_budget(struct user_regs *regs, uint64_t entered)
 {
     struct guard *g = &this_cpu()->guard;
 
     if (!g->active || (regs->cs & 3))
         return;
-    if (time_now() - g->started > GUARD_BUDGET_NS)
-        guard_trip(regs, POLICY_OVERRAN);
-    else
-        timer_program(g->started + GUARD_BUDGET_NS + NS_PER_US); /* look again */
+    if (entered - g->looked >= GUARD_LOOK_NS) {
+        g->looked = entered;
+        if (++g->looks == GUARD_LOOKS) {
+            guard_trip(regs, POLICY_OVERRAN);
+            return;
+        }
+    }
+    timer_program(time_now() + GUARD_LOOK_NS);
+    g->looked += time_now() - entered;
 }

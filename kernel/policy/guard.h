@@ -15,8 +15,13 @@
 #include <arch/arch.h>
 #include <microlake/policy.h>
 
-/* A decision takes microseconds; an emulated machine on a busy host can lose many milliseconds. */
-#define GUARD_BUDGET_NS (20 * NS_PER_MS)
+/*
+ * The budget: a call is over it when interrupts have found it running so many times, this far apart and
+ * without the time they took themselves. A decision takes microseconds. Elapsed time alone would tell
+ * nothing: a busy host can take the processor away from the machine for longer than that.
+ */
+#define GUARD_LOOK_NS (5 * NS_PER_MS)
+#define GUARD_LOOKS   4
 
 void guard_prepare(struct guard *g, struct policy *p);
 
@@ -32,5 +37,6 @@ static inline void guard_end(struct guard *g)
 /* From an exception: true when it was inside a guarded call; regs then lead to guard_begin(). */
 bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind);
 
-/* From an interrupt: abandons a guarded call that is over its budget. */
-void guard_check_budget(struct user_regs *regs);
+/* At the end of an interrupt that came, at time `entered`, during a guarded call: abandons the call if it
+ * is over its budget. */
+void guard_check_budget(struct user_regs *regs, uint64_t entered);

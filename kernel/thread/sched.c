@@ -401,10 +401,10 @@ static void slice_set(struct cpu *c, const struct decision *d)
 /* The budget of a guarded call is enforced by the timer: it has to come. */
 static void guard_timer_ensure(struct cpu *c, uint64_t now)
 {
-    if (c->policy == &sched_round_robin || c->timer_programmed <= now + GUARD_BUDGET_NS)
+    if (c->policy == &sched_round_robin || c->timer_programmed <= now + GUARD_LOOK_NS)
         return;
     interrupts_off();
-    timer_program(now + GUARD_BUDGET_NS);
+    timer_program(now + GUARD_LOOK_NS);
     interrupts_on();
 }
 

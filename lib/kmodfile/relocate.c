@@ -41,6 +41,9 @@ int kmodfile_relocate(uint32_t type, void *place, uint64_t address, uint64_t sym
         return KMODFILE_RELOCATION_TYPE;
     if (width == 4 && !value_fits(type, value))
         return KMODFILE_OVERFLOW;
-    memcpy(place, &value, width);
+    if (width == 4) /* constant sizes need no call */
+        memcpy(place, &value, 4);
+    else
+        memcpy(place, &value, 8);
     return KMODFILE_OK;
 }

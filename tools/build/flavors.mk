@@ -8,7 +8,7 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -W
 COMMON := -std=gnu11 -O2 -g -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
 
 # Small code starts faster where it is translated (TCG); what runs all the time is HOT.
-CFLAGS_k := $(COMMON) -Os -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+CFLAGS_k := $(COMMON) -Os -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
   -Ikernel/include -Ikernel/arch/x86/include

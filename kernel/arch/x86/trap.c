@@ -7,6 +7,7 @@
 #include <microlake/aspace.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/time.h>
 #include <microlake/trace.h>
 #include "kernel/mm/mm.h"
 #include "kernel/policy/guard.h"
@@ -151,10 +152,13 @@ void trap_dispatch(struct user_regs *regs)
     if (from_user)
         current_thread()->regs = regs;
     if (regs->vector >= 32) {
+        uint64_t entered = c->guard.active ? time_now() : 0;
+
         c->preempt_count++;
         TRACE(irq_entry, regs->vector, regs->rip, 0);
         irq_dispatch((unsigned)regs->vector);
-        guard_check_budget(regs);
+        if (entered)
+            guard_check_budget(regs, entered);
         c->preempt_count--;
         if (!from_user && c->preempt_count == 0 && c->need_resched && (regs->rflags & RFLAGS_IF)) {
             interrupts_on();

@@ -18,7 +18,8 @@ struct guard {
     struct policy *policy; /* whose call it is */
     bool active;
     uint32_t preempt_count;
-    uint64_t started; /* TSC */
+    uint64_t looked; /* time_now() of the last look, or of the start */
+    unsigned looks;  /* looks that found the same call still running */
 };
 
 #define GDT_KERNEL_CODE 0x08
