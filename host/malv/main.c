@@ -27,6 +27,7 @@ static const char usage[] =
     "  --kernel FILE       another kernel (build/microlake.elf)\n"
     "  --initrd FILE       another boot archive (build/boot.cpio)\n"
     "  --append OPTIONS    more options for the machine's kernel\n"
+    "  --gdb PORT|PATH     let gdb connect to the machine there\n"
     "  --machine TYPE      QEMU's machine type (microvm)\n"
     "\n"
     "The exit status is the command's; 125: malv or the machine failed, 126: the command can't be\n"

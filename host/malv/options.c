@@ -81,6 +81,19 @@ static bool parse_machine(const char *text, struct run_options *out)
     return true;
 }
 
+static bool parse_gdb(const char *text, struct run_options *out)
+{
+    uint64_t port = 0;
+    const char *end = "";
+    bool path = strchr(text, '/') && !strchr(text, ',');
+    if (!path && (!number_read(text, 65535, &port, &end) || *end || !port)) {
+        message("--gdb takes a TCP port or a socket's path with a / and no comma, not \"%s\"", text);
+        return false;
+    }
+    out->gdb = text;
+    return true;
+}
+
 static bool parse_gpu(const char *text, struct run_options *out)
 {
     out->gpu = text;
@@ -111,7 +124,7 @@ static const struct {
 } valued_options[] = {
     {"--cpus", parse_cpus},       {"--memory", parse_memory},   {"--gpu", parse_gpu},
     {"--kernel", parse_kernel},   {"--initrd", parse_initrd},   {"--append", parse_append},
-    {"--machine", parse_machine}, {"--timeout", parse_timeout},
+    {"--machine", parse_machine}, {"--timeout", parse_timeout}, {"--gdb", parse_gdb},
 };
 
 /*

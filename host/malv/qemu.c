@@ -97,6 +97,13 @@ static void add_board(struct word_list *list, const struct run_options *options)
     word_add(list, "none");
     word_add(list, "-bios");
     word_add(list, "qboot.rom");
+    if (!options->gdb)
+        return;
+    word_add(list, "-gdb");
+    if (strchr(options->gdb, '/'))
+        word_add(list, "unix:%s,server=on,wait=off", options->gdb);
+    else
+        word_add(list, "tcp:127.0.0.1:%s", options->gdb);
 }
 
 static void add_devices(struct word_list *list, const struct machine *machine)

@@ -36,7 +36,8 @@ static void thread_add(struct thread *t, void *text)
         [THREAD_NEW] = "new",         [THREAD_READY] = "ready", [THREAD_RUNNING] = "running",
         [THREAD_BLOCKED] = "blocked", [THREAD_DEAD] = "dead",
     };
-    enum thread_state state = t->state;
+    /* One that was preempted has not left the state. */
+    enum thread_state state = t->state == THREAD_RUNNING && !t->on_cpu ? THREAD_READY : t->state;
 
     text_add(text, "%5lu %3u %-8s %10lu.%03lu %8lu %s\n", t->id, t->cpu,
              state < ARRAY_SIZE(states) ? states[state] : "?", t->cpu_time / NS_PER_MS,

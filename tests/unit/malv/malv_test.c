@@ -57,6 +57,8 @@ static void options_refuse_nonsense(void **state)
         {"--timeout=0", "x"},  {"--machine=pc", "x"},
         {"--cpus", NULL},      {"--nothing", "x"},
         {"--stats=", "x"},     {"--", NULL},
+        {"--gdb=0", "x"},      {"--gdb=99999", "x"},
+        {"--gdb=name", "x"},   {"--gdb=/tmp/a,b", "x"},
         {NULL, NULL},          {"--memory=18446744073709551615G", "x"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -163,5 +163,7 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "sleep") == 0)
+        return (int)sleep(60); /* somebody to look at: tests/vm/gdb */
     return run_tests(tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }
