@@ -87,7 +87,8 @@ static bool parse_gdb(const char *text, struct run_options *out)
     const char *end = "";
     bool path = strchr(text, '/') && !strchr(text, ',');
     if (!path && (!number_read(text, 65535, &port, &end) || *end || !port)) {
-        message("--gdb takes a TCP port or a socket's path with a / and no comma, not \"%s\"", text);
+        message("--gdb takes a TCP port or a socket's path with a / and no comma, not \"%s\"",
+                text);
         return false;
     }
     out->gdb = text;
