@@ -21,6 +21,7 @@ static const char usage[] =
     "  --gpu WHICH         auto: the best device of the host; off: none; or a device's name "
     "(auto)\n"
     "  --timeout SECONDS   end the machine after that time, with status 124\n"
+    "  --icount            for measuring: an instruction takes a nanosecond of the machine's time\n"
     "  --stats             print moments and figures of the machine at the end\n"
     "  --stats=FILE        write them as JSON to FILE\n"
     "  --verbose           show the machine's console, its kernel's log\n"

@@ -155,12 +155,24 @@ static bool flag_take(const char *word, struct run_options *out)
 {
     if (!strcmp(word, "--verbose"))
         out->verbose = true;
+    else if (!strcmp(word, "--icount"))
+        out->icount = true;
     else if (!strcmp(word, "--stats"))
         out->stats = true;
     else if (!strncmp(word, "--stats=", 8) && word[8])
         out->stats_path = word + 8;
     else
         return false;
+    return true;
+}
+
+/* What options mean only together. */
+static bool options_agree(const struct run_options *options)
+{
+    if (options->icount && (options->cpus != 1 || strcmp(options->gpu, "off"))) {
+        message("--icount counts the instructions of one CPU alone: give --cpus 1 and --gpu off");
+        return false;
+    }
     return true;
 }
 
@@ -197,5 +209,5 @@ enum options_result options_parse(char **words, struct run_options *out)
         return OPTIONS_BAD;
     }
     out->command = words;
-    return OPTIONS_RUN;
+    return options_agree(out) ? OPTIONS_RUN : OPTIONS_BAD;
 }

@@ -15,6 +15,7 @@ struct run_options {
     const char *append;  /* further options for the guest's kernel, or NULL */
     const char *machine; /* QEMU's machine type */
     const char *gdb;     /* where gdb may connect: a TCP port or a path; NULL: nowhere */
+    bool icount;         /* count instructions: one is a nanosecond of the machine's time */
     bool verbose;
     bool stats;
     const char *stats_path; /* write the figures as JSON there, or NULL */

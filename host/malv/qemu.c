@@ -73,7 +73,7 @@ static bool kvm_works(void)
 
 static void add_board(struct word_list *list, const struct run_options *options)
 {
-    bool kvm = kvm_works();
+    bool kvm = !options->icount && kvm_works();
     word_add(list, "-M");
     word_add(list,
              "%s,acpi=off,pit=off,pic=off,rtc=on,isa-serial=off,auto-kernel-cmdline=off,"
@@ -87,7 +87,11 @@ static void add_board(struct word_list *list, const struct run_options *options)
     word_add(list, "-smp");
     word_add(list, "%u", options->cpus);
     word_add(list, "-accel");
-    word_add(list, kvm ? "kvm" : "tcg,thread=multi");
+    word_add(list, kvm ? "kvm" : options->icount ? "tcg,thread=single" : "tcg,thread=multi");
+    if (options->icount) {
+        word_add(list, "-icount");
+        word_add(list, "shift=0,sleep=off");
+    }
     word_add(list, "-cpu");
     word_add(list, kvm ? "host" : "max");
     word_add(list, "-nodefaults");
