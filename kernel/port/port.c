@@ -74,20 +74,26 @@ static bool message_fits(const struct message *m, const struct message *in)
     return likely(!m->data_bytes) || m->data_bytes <= in->room_bytes;
 }
 
+static __attribute__((noinline)) void message_pass_rest(const struct message *m,
+                                                        const struct parcel *sent, struct party *to)
+{
+    memcpy(to->in->room, m->data, m->data_bytes);
+    memcpy(to->parcel.items, sent->items, sent->count * sizeof(sent->items[0]));
+}
+
 /* The message must fit. Port locked. */
 static void message_pass(const struct message *m, const struct parcel *sent, struct party *to)
 {
     struct message *in = to->in;
 
     in->label = m->label;
+#pragma GCC unroll 6
     for (unsigned i = 0; i < MESSAGE_WORDS; i++)
         in->words[i] = m->words[i];
     in->received_bytes = m->data_bytes;
     to->parcel.count = sent->count;
-    if (unlikely(m->data_bytes))
-        memcpy(in->room, m->data, m->data_bytes);
-    for (unsigned i = 0; i < sent->count; i++)
-        to->parcel.items[i] = sent->items[i];
+    if (unlikely(m->data_bytes | sent->count))
+        message_pass_rest(m, sent, to);
 }
 
 /* The party's own thread puts the handles that came into its table. */
@@ -432,18 +438,30 @@ int port_receive(struct port *port, struct message *in, uint64_t due, unsigned f
     return reply_and_receive(port, 0, NULL, in, due, flags);
 }
 
+/* Handles leave their table only when no lock is held: this takes two steps. */
+static int gifts_and_receive(struct port *port, uint64_t number, const struct message *reply,
+                             struct message *next, uint64_t due, unsigned flags)
+{
+    int replied = port_reply(port, number, reply), r;
+
+    if (replied != OK && replied != ERR_LOST && replied != ERR_RANGE)
+        return replied;
+    r = port_receive(port, next, due, flags);
+    next->reply_status = replied;
+    return r;
+}
+
 int port_reply_receive(struct port *port, uint64_t number, const struct message *reply,
                        struct message *next, uint64_t due, unsigned flags)
 {
-    int replied = OK, r;
+    int r;
 
     if (number && unlikely(reply->gift_count | reply->data_bytes)) {
-        replied = port_reply(port, number, reply);
-        if (replied != OK && replied != ERR_LOST && replied != ERR_RANGE)
-            return replied;
-        r = port_receive(port, next, due, flags);
-        next->reply_status = replied;
-        return r;
+        r = message_check(reply);
+        if (r != OK)
+            return r;
+        if (reply->gift_count)
+            return gifts_and_receive(port, number, reply, next, due, flags);
     }
     return reply_and_receive(port, number, reply, next, due, flags);
 }
