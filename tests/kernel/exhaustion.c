@@ -6,6 +6,7 @@
 #include <microlake/aspace.h>
 #include <microlake/irq.h>
 #include <microlake/module.h>
+#include <microlake/port.h>
 
 #define TRIES_MAX 2000
 #define RW        (PROT_READ | PROT_WRITE)
@@ -136,6 +137,36 @@ static int op_irq(void)
     return r;
 }
 
+/* A table that grows, and a call with a handle that nobody receives. */
+static int port_try(struct port *p, struct handle_table *t)
+{
+    struct message m = {.table = t, .gift_count = 1};
+    int r = OK;
+
+    for (unsigned i = 0; r == OK && i < 20; i++)
+        r = handle_install(t, port_object(p), RIGHT_CALL | RIGHT_TRANSFER, &m.gifts[0].handle);
+    m.gifts[0].rights = RIGHT_CALL;
+    if (r == OK)
+        r = port_call(p, &m, &m, time_now() + NS_PER_MS / 2, 0);
+    return r == ERR_TIMED_OUT ? OK : r;
+}
+
+static int op_port(void)
+{
+    struct handle_table *t;
+    struct port *p;
+    int r = port_create(&p);
+
+    if (r != OK)
+        return r;
+    t = handle_table_create();
+    r = t ? port_try(p, t) : ERR_NO_MEMORY;
+    if (t)
+        handle_table_destroy(t);
+    port_close(p);
+    return r;
+}
+
 static void threads(void)
 {
     exhaust(op_thread);
@@ -166,9 +197,14 @@ static void interrupts(void)
     exhaust(op_irq);
 }
 
+static void ports(void)
+{
+    exhaust(op_port);
+}
+
 static const struct ktest_case cases[] = {
     {"threads", threads},   {"aspaces", aspaces},       {"objects", objects}, {"mappings", mappings},
-    {"modules", modules},   {"interrupts", interrupts}, {NULL, NULL},
+    {"modules", modules},   {"interrupts", interrupts}, {"ports", ports},     {NULL, NULL},
 };
 
 const struct ktest_suite suite_exhaustion = {.name = "exhaustion", .cases = cases};
