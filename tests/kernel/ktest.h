@@ -26,7 +26,8 @@ struct ktest_suite {
 };
 
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
-    suite_aspaces, suite_exhaustion, suite_ports, suite_costs, suite_gpu, suite_deaths, suite_traces;
+    suite_aspaces, suite_exhaustion, suite_ports, suite_costs, suite_gpu, suite_deaths,
+    suite_storms, suite_cycles, suite_malformed, suite_soak, suite_traces;
 
 /* Adds a figure to the line of the case that runs. */
 void ktest_note(const char *text);
@@ -38,6 +39,9 @@ void ktest_fail(const char *file, int line, const char *what);
         if (!(condition))                                                                          \
             ktest_fail(__FILE__, __LINE__, #condition);                                            \
     } while (0)
+
+/* Makes a scheduling policy active that goes wrong in the nth way, and waits until it is retired. */
+void ktest_policy_misbehave(unsigned nth);
 
 /* A cheap repeatable random sequence (xorshift64*, Vigna 2016). */
 static inline uint64_t ktest_random(uint64_t *state)

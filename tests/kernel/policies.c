@@ -201,6 +201,23 @@ static void contains_wild_pointer(void)
     contain(pick_wild, POLICY_FAULTED);
 }
 
+/* The module sched_fair may be loaded meanwhile and take over, so it is made active until it is retired. */
+void ktest_policy_misbehave(unsigned nth)
+{
+    static struct sched_entity *(*const picks[])(struct sched_queue *, struct sched_entity *) = {
+        pick_divide, pick_null_read, pick_loop, pick_nothing, pick_stranger, pick_garbage, pick_wild};
+    struct policy bad = {.name = "bad", .ops = &ops};
+    uint64_t due = time_now() + 20 * NS_PER_SEC;
+    int r;
+
+    bad_pick = picks[nth % ARRAY_SIZE(picks)];
+    EXPECT(policy_register("sched", &bad) == OK);
+    while ((r = policy_set("sched", "bad")) == OK && time_now() < due)
+        thread_sleep(time_now() + NS_PER_MS, 0);
+    EXPECT(r == ERR_ACCESS);
+    policy_unregister("sched", &bad);
+}
+
 static struct sched_entity *pick_honest(struct sched_queue *q, struct sched_entity *e)
 {
     (void)q;
