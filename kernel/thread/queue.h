@@ -16,7 +16,7 @@ void cpu_kick(unsigned cpu);
 /* Hands a ready thread to a CPU. Any context. */
 void thread_post(struct thread *t, unsigned cpu);
 
-/* The CPU a thread that becomes ready should go to. */
+/* The CPU a thread that becomes ready should go to. Interrupts off. */
 unsigned cpu_choose(const struct thread *t);
 
 void sched_class_init(void);

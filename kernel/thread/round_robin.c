@@ -1,5 +1,6 @@
 /*
- * round_robin.c: the scheduling policy of last resort: first in, first out, fixed slices.
+ * round_robin.c: the scheduling policy of last resort: by priority, then first in, first out, with fixed
+ * slices.
  */
 #include "sched.h"
 
@@ -7,8 +8,12 @@
 
 static void rr_enqueue(struct sched_queue *q, struct sched_entity *e, uint64_t now)
 {
+    struct list *after = q->list.prev;
+
     (void)now;
-    list_push_back(&q->list, &e->link);
+    while (after != &q->list && list_entry(after, struct sched_entity, link)->priority < e->priority)
+        after = after->prev;
+    list_add_between(&e->link, after, after->next);
 }
 
 static void rr_dequeue(struct sched_queue *q, struct sched_entity *e)
@@ -42,9 +47,7 @@ static uint64_t rr_slice(struct sched_queue *q, struct sched_entity *e)
 static bool rr_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running)
 {
     (void)q;
-    (void)fresh;
-    (void)running;
-    return false;
+    return fresh->priority > running->priority;
 }
 
 static const struct sched_ops rr_ops = {

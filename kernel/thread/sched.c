@@ -262,10 +262,43 @@ static unsigned cpu_least_loaded(cpu_mask_t mask)
     return best == ~0u ? 0 : best;
 }
 
+/*
+ * A thread that usually blocks right after it woke another (a caller, a producer) is best followed on
+ * its own CPU: waking another CPU costs more than the moment until this one is free.
+ */
+#define SYNC_NS   (100 * NS_PER_US)
+#define SYNC_SURE 4
+#define SYNC_MOST 8
+
+static void sync_learn(struct thread *t, uint64_t now)
+{
+    bool late = now - t->woke_at >= SYNC_NS;
+
+    if (!t->woke_at || (!late && t->state != THREAD_BLOCKED))
+        return;
+    if (late)
+        t->sync_score /= 2;
+    else if (t->sync_score < SYNC_MOST)
+        t->sync_score++;
+    t->woke_at = 0;
+}
+
+static bool waker_makes_room(struct cpu *c, const struct thread *t)
+{
+    struct thread *waker = c->current;
+
+    if (c->in_interrupt || waker == c->idle)
+        return false;
+    waker->woke_at = time_now();
+    return waker->sync_score >= SYNC_SURE && (t->affinity >> c->id & 1) && !c->queue.ready && !c->posted;
+}
+
 unsigned cpu_choose(const struct thread *t)
 {
     cpu_mask_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & t->affinity;
 
+    if (waker_makes_room(this_cpu(), t))
+        return this_cpu()->id;
     if (idle >> t->cpu & 1)
         return t->cpu;
     if (idle)
@@ -436,6 +469,7 @@ static void schedule(bool yielding)
 
     __atomic_store_n(&c->need_resched, 0, __ATOMIC_SEQ_CST);
     account(c, prev, d.now);
+    sync_learn(prev, d.now);
     charge_prepare(c, prev, &d);
     if (runs && !(prev->affinity >> c->id & 1)) {
         c->switched_away = true;

@@ -12,6 +12,7 @@
 
 #define WEIGHT_NORMAL 1024
 #define WEIGHT_MAX    65536
+#define PRIORITY_MAX  99
 
 static struct list all_threads = LIST_INIT(all_threads);
 static struct spinlock all_lock; /* guards all_threads and next_id */
@@ -201,6 +202,11 @@ int thread_set_affinity(struct thread *t, cpu_mask_t mask)
 void thread_set_weight(struct thread *t, uint32_t weight)
 {
     t->sched.weight = MIN(MAX(weight, 1u), (uint32_t)WEIGHT_MAX);
+}
+
+void thread_set_priority(struct thread *t, uint32_t priority)
+{
+    t->sched.priority = MIN(priority, (uint32_t)PRIORITY_MAX);
 }
 
 void thread_set_aspace(struct aspace *as)

@@ -156,7 +156,9 @@ void trap_dispatch(struct user_regs *regs)
 
         c->preempt_count++;
         TRACE(irq_entry, regs->vector, regs->rip, 0);
+        c->in_interrupt = true;
         irq_dispatch((unsigned)regs->vector);
+        c->in_interrupt = false;
         if (entered)
             guard_check_budget(regs, entered);
         c->preempt_count--;

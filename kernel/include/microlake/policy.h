@@ -59,7 +59,8 @@ uint64_t policy_switches(const char *class_name); /* switches so far, fallbacks 
 
 /* The part of a thread that a scheduler works on. A policy may read it and own `data`. */
 struct sched_entity {
-    uint32_t weight;       /* 1024 is normal */
+    uint32_t weight;       /* share among those of priority 0; 1024 is normal */
+    uint32_t priority;     /* 0: by share; 1..99: before everybody with a lower one */
     uint32_t flags;        /* enum sched_flags of the last enqueue */
     uint64_t thread_id;
     uint64_t ran;          /* ns on a CPU, in all */

@@ -35,6 +35,8 @@ struct thread {
     cpu_mask_t affinity;
     uint64_t stack_pointer;    /* saved while it does not run */
     uint8_t *stack;            /* lowest usable byte */
+    uint64_t woke_at;          /* when it last woke another, until it blocks; 0: not lately */
+    unsigned sync_score;       /* how surely it blocks right after waking another */
     struct thread *wake_next;  /* link in a CPU's list of posted wake-ups */
 
     /* who it is */
@@ -113,6 +115,10 @@ int thread_set_affinity(struct thread *t, cpu_mask_t mask);
 
 /* Scheduling weight as policies see it, 1..65536; 1024 is normal. */
 void thread_set_weight(struct thread *t, uint32_t weight);
+
+/* Scheduling priority: 0 is ordinary; a ready thread of 1..99 runs before all lower ones, and equals
+ * take turns. Takes effect when the thread next becomes ready. */
+void thread_set_priority(struct thread *t, uint32_t priority);
 
 /* Replaces the calling user thread's address space (exec); takes a reference, drops the old one. */
 void thread_set_aspace(struct aspace *as);

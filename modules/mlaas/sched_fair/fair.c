@@ -70,6 +70,11 @@ static void running_forget(struct fair_queue *f)
     f->running = NULL;
 }
 
+void fair_running_left(struct sched_queue *q)
+{
+    running_forget(fair_queue(q));
+}
+
 /* ---- entities ----------------------------------------------------------------------------------
  */
 

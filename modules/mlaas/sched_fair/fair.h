@@ -86,6 +86,9 @@ void fair_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran);
 uint64_t fair_slice(struct sched_queue *q, struct sched_entity *e);
 bool fair_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running);
 
+/* Somebody who does not compete by share runs next: nobody of the queue is running. */
+void fair_running_left(struct sched_queue *q);
+
 /* The weighted mean of the virtual run times of all who compete. */
 uint64_t fair_virtual_time(const struct fair_queue *f);
 

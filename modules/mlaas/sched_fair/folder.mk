@@ -1,5 +1,5 @@
 DIR := modules/mlaas/sched_fair
 NAME := sched_fair
-SRCS := sched_fair.c fair.c tree.c
+SRCS := sched_fair.c fair.c tree.c urgent.c
 NEEDS :=
 include tools/build/kmod.mk

@@ -7,16 +7,16 @@
 #include <microlake/module.h>
 #include <microlake/policy.h>
 
-#include "fair.h"
+#include "urgent.h"
 
 static const struct sched_ops fair_ops = {
     .struct_size = sizeof(struct sched_ops),
-    .enqueue = fair_enqueue,
-    .dequeue = fair_dequeue,
-    .pick = fair_pick,
-    .charge = fair_charge,
-    .slice = fair_slice,
-    .preempts = fair_preempts,
+    .enqueue = urgent_enqueue,
+    .dequeue = urgent_dequeue,
+    .pick = urgent_pick,
+    .charge = fair_charge, /* urgent ones are not known there, and not charged */
+    .slice = urgent_slice,
+    .preempts = urgent_preempts,
 };
 
 static struct policy fair_policy = {.name = "sched_fair", .ops = &fair_ops};

@@ -63,6 +63,7 @@ struct cpu {
     uint64_t slice_end;
     uint64_t balanced_at;
     bool slice_expired;
+    bool in_interrupt; /* a handler runs: current is not who wakes */
     bool handed_over;             /* current got the CPU from another thread, not from the policy */
     struct thread *switched_from; /* during a switch: whom it left */
     bool switched_away;           /* and that one may not run here any more */
