@@ -8,7 +8,8 @@
 
 #include "uapi/kmod.h"
 
-#define LEAK_SLACK (640ul << 10) /* per-CPU caches of frames, objects and stacks */
+/* per-CPU caches of frames, objects and stacks; rings of traces */
+#define LEAK_SLACK (MAX(cpu_count(), 4u) * (160ul << 10))
 
 static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threads, &suite_time,
                                                    &suite_policies, &suite_modules, &suite_aspaces,
