@@ -137,7 +137,7 @@ static int make_first(struct exec_program *program, struct process **out_process
     struct user_regs regs = {.rip = program->entry, .rsp = program->stack_pointer, .rflags = 0x202};
     struct process *p;
     struct task *t;
-    int r = process_create(NULL, &p);
+    int r = process_create(NULL, false, &p);
 
     if (r != OK) {
         mm_unref(program->mm);

@@ -1,6 +1,6 @@
 /*
- * syscalls.h: the number and name of every x86-64 system call that Linux has. Included several times,
- * each time with another SYSCALL(number, name).
+ * syscalls.h: the number and name of every x86-64 system call that Linux has. Included several
+ * times, each time with another SYSCALL(number, name).
  */
 /* clang-format off */
 SYSCALL(0, read) SYSCALL(1, write) SYSCALL(2, open) SYSCALL(3, close) SYSCALL(4, stat)
@@ -101,4 +101,4 @@ SYSCALL(441, epoll_pwait2) SYSCALL(442, mount_setattr) SYSCALL(443, quotactl_fd)
 SYSCALL(444, landlock_create_ruleset) SYSCALL(445, landlock_add_rule)
 SYSCALL(446, landlock_restrict_self) SYSCALL(447, memfd_secret) SYSCALL(448, process_mrelease)
 SYSCALL(449, futex_waitv) SYSCALL(450, set_mempolicy_home_node)
-/* clang-format on */
+    /* clang-format on */

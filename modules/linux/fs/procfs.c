@@ -7,6 +7,7 @@
 #include <microlake/memory.h>
 #include <microlake/time.h>
 
+#include "modules/linux/cpuid.h"
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/proc_process.h"
@@ -42,18 +43,11 @@ static long show_meminfo(void *context, char *out, size_t size)
     return text_length(&t);
 }
 
-static void cpuid(uint32_t leaf, uint32_t out[4])
-{
-    __asm__ volatile("cpuid"
-                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
-                     : "a"(leaf), "c"(0));
-}
-
 static void cpu_vendor(char out[13])
 {
     uint32_t r[4];
 
-    cpuid(0, r);
+    cpuid_read(0, r);
     memcpy(out, &r[1], 4);
     memcpy(out + 4, &r[3], 4);
     memcpy(out + 8, &r[2], 4);
@@ -64,12 +58,12 @@ static void cpu_model(char out[49])
 {
     uint32_t r[4];
 
-    cpuid(0x80000000, r);
+    cpuid_read(0x80000000, r);
     strlcpy(out, "unknown", 49);
     if (r[0] < 0x80000004)
         return;
     for (uint32_t i = 0; i < 3; i++) {
-        cpuid(0x80000002 + i, r);
+        cpuid_read(0x80000002 + i, r);
         memcpy(out + 16 * i, r, 16);
     }
     out[48] = '\0';
@@ -98,7 +92,7 @@ static void add_flags(struct text *t)
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
         uint32_t r[4];
 
-        cpuid(flags[i].leaf, r);
+        cpuid_read(flags[i].leaf, r);
         if (r[flags[i].reg] >> flags[i].bit & 1)
             text_add(t, " %s", flags[i].name);
     }

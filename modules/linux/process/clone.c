@@ -86,12 +86,9 @@ static int fill_process(struct process *child, struct process *parent,
 
 static int make_process(struct call *c, const struct clone_request *r, struct process **out)
 {
-    struct process *self = c->task->process, *parent = self;
-    int result;
+    struct process *self = c->task->process;
+    int result = process_create(self, r->flags & LINUX_CLONE_PARENT, out);
 
-    if (r->flags & LINUX_CLONE_PARENT)
-        parent = self->parent ? self->parent : self;
-    result = process_create(parent, out);
     if (result != OK)
         return result;
     result = fill_process(*out, self, r);

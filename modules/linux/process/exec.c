@@ -388,6 +388,10 @@ static long exec_node(struct call *c, struct node *file, const char *path, vaddr
 
     if (r == OK)
         r = add_user_vector(&strings, arguments, &strings.arguments);
+    if (r == OK && strings.arguments == 0) {
+        r = exec_strings_add(&strings, "", 0); /* as on Linux, a program has a name at least */
+        strings.arguments = 1;
+    }
     if (r == OK)
         r = add_user_vector(&strings, environment, &strings.environment);
     if (r == OK)

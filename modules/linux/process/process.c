@@ -105,31 +105,32 @@ static void limits_default(struct process *p)
     p->limits[LINUX_RLIMIT_NOFILE] = (struct linux_rlimit){1024, 65536};
 }
 
-static void inherit(struct process *p, struct process *parent)
+static void inherit(struct process *p, struct process *maker)
 {
-    uint64_t flags = spin_lock_irqsave(&parent->lock);
+    uint64_t flags = spin_lock_irqsave(&maker->lock);
 
-    memcpy(p->limits, parent->limits, sizeof(p->limits));
-    memcpy(p->actions, parent->actions, sizeof(p->actions));
-    memcpy(p->name, parent->name, sizeof(p->name));
-    spin_unlock_irqrestore(&parent->lock, flags);
+    memcpy(p->limits, maker->limits, sizeof(p->limits));
+    memcpy(p->actions, maker->actions, sizeof(p->actions));
+    memcpy(p->name, maker->name, sizeof(p->name));
+    spin_unlock_irqrestore(&maker->lock, flags);
 }
 
-static void enter_table(struct process *p, struct process *parent)
+static void enter_table(struct process *p, struct process *maker, bool sibling)
 {
     uint64_t flags = spin_lock_irqsave(&process_table_lock);
+    struct process *parent = maker && sibling && maker->parent ? maker->parent : maker;
 
     p->pid = id_take_locked();
     p->parent = parent;
-    p->group = parent ? parent->group : p->pid;
-    p->session = parent ? parent->session : p->pid;
+    p->group = maker ? maker->group : p->pid;
+    p->session = maker ? maker->session : p->pid;
     list_push_back(&processes[(unsigned)p->pid % ID_BUCKETS], &p->id_link);
     if (parent)
         list_push_back(&parent->children, &p->sibling);
     spin_unlock_irqrestore(&process_table_lock, flags);
 }
 
-int process_create(struct process *parent, struct process **out)
+int process_create(struct process *maker, bool sibling, struct process **out)
 {
     struct process *p = kzalloc(sizeof(*p));
 
@@ -147,12 +148,12 @@ int process_create(struct process *parent, struct process **out)
     wait_queue_init(&p->child_queue);
     wait_queue_init(&p->stop_queue);
     wait_queue_init(&p->tasks_queue);
-    if (parent)
-        inherit(p, parent);
+    if (maker)
+        inherit(p, maker);
     else
         limits_default(p);
     __atomic_add_fetch(&process_counts.processes, 1, __ATOMIC_RELAXED);
-    enter_table(p, parent);
+    enter_table(p, maker, sibling);
     *out = p;
     return OK;
 }

@@ -108,10 +108,10 @@ static inline struct task *task_current(void)
 /* ---- Making ------------------------------------------------------------------------------------
  */
 
-/* A process without tasks, in the table, a child of parent (NULL: of nobody). Inherits nothing but
- * limits, group, session and signal actions. The caller owns the reference. ERR_NO_MEMORY,
- * ERR_LIMIT. */
-int process_create(struct process *parent, struct process **out);
+/* A process without tasks, in the table. It inherits limits, name, group, session and signal
+ * actions of its maker (NULL: the first one, which has none), and is its child, or its sibling when
+ * asked to be that and the maker has a parent. The caller owns the reference. ERR_NO_MEMORY. */
+int process_create(struct process *maker, bool sibling, struct process **out);
 
 /* Takes back what process_create() made and no task has entered. */
 void process_abandon(struct process *p);

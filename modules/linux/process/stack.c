@@ -6,6 +6,7 @@
 #include <microlake/random.h>
 #include <microlake/user.h>
 
+#include "modules/linux/cpuid.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/exec.h"
 #include "modules/linux/signal/signal.h"
@@ -39,10 +40,10 @@ static void put_aux(struct stack_block *b, uint64_t key, uint64_t value)
 
 static uint32_t hardware_capabilities(void)
 {
-    uint32_t a = 1, b, c = 0, d;
+    uint32_t r[4];
 
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    return d;
+    cpuid_read(1, r);
+    return r[CPUID_EDX];
 }
 
 /* Where the parts of the block lie, from its end down. */

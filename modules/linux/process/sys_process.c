@@ -56,6 +56,15 @@ long sys_getsid(struct call *c)
     return group_of(c, (int)c->arg[0], true);
 }
 
+static void set_group(struct process *p, int group, int session)
+{
+    uint64_t flags = spin_lock_irqsave(&process_table_lock);
+
+    p->group = group;
+    p->session = session;
+    spin_unlock_irqrestore(&process_table_lock, flags);
+}
+
 struct group_search {
     int group, session;
     bool found;
@@ -98,7 +107,7 @@ long sys_setpgid(struct call *c)
     group = group == 0 ? p->pid : group;
     r = check_group(self, p, group);
     if (r == OK)
-        p->group = group;
+        set_group(p, group, p->session);
     process_unref(p);
     return r;
 }
@@ -109,7 +118,7 @@ long sys_setsid(struct call *c)
 
     if (p->group == p->pid)
         return LINUX_ERRNO(EPERM);
-    p->group = p->session = p->pid;
+    set_group(p, p->pid, p->pid);
     return p->pid;
 }
 

@@ -9,6 +9,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/abi/signal.h"
+#include "modules/linux/cpuid.h"
 
 #define FXSAVE_SIZE       512u
 #define XSAVE_HEADER_SIZE 64u
@@ -26,25 +27,18 @@ static size_t state_size = FXSAVE_SIZE;
 static uint64_t state_parts; /* XCR0; 0: the processor has no XSAVE */
 static uint32_t mxcsr_mask;
 
-static void cpuid(uint32_t leaf, uint32_t out[4])
-{
-    __asm__ volatile("cpuid"
-                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
-                     : "a"(leaf), "c"(0));
-}
-
 void vector_setup(void)
 {
     uint32_t r[4], low, high;
 
     mxcsr_mask = 0xffbf; /* without DAZ, which the oldest processors lack */
-    cpuid(1, r);
-    if (!(r[2] & (1u << 27))) /* OSXSAVE: the kernel uses it */
+    cpuid_read(1, r);
+    if (!(r[CPUID_ECX] & (1u << 27))) /* OSXSAVE: the kernel uses it */
         return;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     state_parts = low | (uint64_t)high << 32;
-    cpuid(0xd, r);
-    state_size = r[1];
+    cpuid_read(0xd, r);
+    state_size = r[CPUID_EBX];
     mxcsr_mask = 0xffff;
 }
 

@@ -1,6 +1,7 @@
 /*
  * sys_signal.c: the signal calls.
  */
+#include <microlake/memory.h>
 #include <microlake/user.h>
 
 #include "modules/linux/process/process.h"
@@ -203,8 +204,8 @@ static struct linux_siginfo info_from(const struct task *sender, int signal, int
 struct kill_scope {
     int group; /* 0: every process but the first and the sender's */
     const struct process *self;
-    struct process *found[64]; /* references */
-    unsigned count;
+    struct process **found; /* references; NULL: only count */
+    unsigned room, count;
 };
 
 static void collect(struct process *p, void *context)
@@ -212,21 +213,34 @@ static void collect(struct process *p, void *context)
     struct kill_scope *s = context;
     bool wanted = s->group != 0 ? p->group == s->group : p->pid != 1 && p != s->self;
 
-    if (!wanted || s->count == ARRAY_SIZE(s->found) || p->state != PROCESS_ALIVE)
+    if (!wanted || p->state != PROCESS_ALIVE)
         return;
-    process_ref(p);
-    s->found[s->count++] = p;
+    if (s->count < s->room) {
+        process_ref(p);
+        s->found[s->count] = p;
+    }
+    s->count++;
 }
 
 static long kill_many(struct kill_scope *s, const struct linux_siginfo *info)
 {
     process_for_each(collect, s);
-    for (unsigned i = 0; i < s->count; i++) {
+    if (s->count == 0)
+        return LINUX_ERRNO(ESRCH);
+    /* Those that are born meanwhile are missed, as by any sender that comes a moment earlier. */
+    s->room = s->count;
+    s->count = 0;
+    s->found = kmalloc(s->room * sizeof(*s->found));
+    if (!s->found)
+        return ERR_NO_MEMORY;
+    process_for_each(collect, s);
+    for (unsigned i = 0; i < MIN(s->count, s->room); i++) {
         if (info->signo != 0)
             signal_send_process(s->found[i], info);
         process_unref(s->found[i]);
     }
-    return s->count > 0 ? OK : LINUX_ERRNO(ESRCH);
+    kfree(s->found);
+    return OK;
 }
 
 long sys_kill(struct call *c)
