@@ -184,7 +184,7 @@ paddr_t frame_alloc(unsigned order, unsigned flags)
 
 static struct frame *frame_checked(paddr_t pa, const char *what)
 {
-    uint32_t n = (uint32_t)(pa >> PAGE_SHIFT);
+    uint64_t n = pa >> PAGE_SHIFT;
 
     if ((pa & PAGE_MASK) || n >= frame_limit || frames[n].state != STATE_USED)
         panic("%s of frame %lx, which is not in use", what, pa);
@@ -250,7 +250,7 @@ void frame_tag_set(paddr_t pa, uint16_t tag, uint32_t owner)
 
 uint16_t frame_tag(paddr_t pa, uint32_t *owner)
 {
-    uint32_t n = (uint32_t)(pa >> PAGE_SHIFT);
+    uint64_t n = pa >> PAGE_SHIFT;
 
     if (n >= frame_limit)
         return 0;
@@ -272,22 +272,39 @@ void frame_split(paddr_t pa, unsigned order)
         used_mark(n + i, 0);
 }
 
-/* Gives [start, end) to the allocator in the largest aligned blocks, and closes off the buddies that
- * lie outside. */
+/* The order of the largest aligned block at the head of [start, end). */
+static unsigned head_order(uint32_t start, uint32_t end)
+{
+    unsigned order = 0;
+
+    while (order < FRAME_MAX_ORDER && !(start & (1u << order)) && end - start >= 2u << order)
+        order++;
+    return order;
+}
+
+/* Closes off the buddies of the region's blocks: the table's memory need not be zero. Those that are free
+ * are added only after all regions have been through this. */
+static void region_close(uint32_t start, uint32_t end)
+{
+    while (start < end) {
+        unsigned order = head_order(start, end);
+        uint32_t buddy = start ^ (1u << order);
+
+        if (buddy < frame_limit)
+            frames[buddy].state = STATE_RESERVED;
+        start += 1u << order;
+    }
+}
+
+/* Gives [start, end) to the allocator in the largest aligned blocks. */
 static void region_add(uint32_t start, uint32_t end)
 {
     total_frames += end - start;
+    free_frames += end - start;
     while (start < end) {
-        unsigned order = 0;
-        uint32_t buddy;
+        unsigned order = head_order(start, end);
 
-        while (order < FRAME_MAX_ORDER && !(start & (1u << order)) && end - start >= 2u << order)
-            order++;
-        buddy = start ^ (1u << order);
-        if (buddy < frame_limit && (buddy < start || buddy >= end) && frames[buddy].state != STATE_FREE)
-            frames[buddy].state = STATE_RESERVED;
         free_push(start, order);
-        free_frames += 1ul << order;
         start += 1u << order;
     }
 }
@@ -296,20 +313,23 @@ struct hole {
     paddr_t start, end;
 };
 
-/* Adds a region without the holes (sorted by address). */
-static void region_add_around(paddr_t start, paddr_t end, const struct hole *holes, unsigned count)
+/* Calls fn for what a region is without the holes (sorted by address). */
+static void region_around(const struct memory_region *region, const struct hole *holes, unsigned count,
+                          void (*fn)(uint32_t start, uint32_t end))
 {
+    paddr_t start = region->start, end = region->end;
+
     for (unsigned i = 0; i < count && start < end; i++) {
         paddr_t from = ALIGN_DOWN(holes[i].start, PAGE_SIZE), to = ALIGN_UP(holes[i].end, PAGE_SIZE);
 
         if (to <= start || from >= end || from == to)
             continue;
         if (from > start)
-            region_add((uint32_t)(start >> PAGE_SHIFT), (uint32_t)(from >> PAGE_SHIFT));
+            fn((uint32_t)(start >> PAGE_SHIFT), (uint32_t)(from >> PAGE_SHIFT));
         start = MAX(start, to);
     }
     if (start < end)
-        region_add((uint32_t)(start >> PAGE_SHIFT), (uint32_t)(end >> PAGE_SHIFT));
+        fn((uint32_t)(start >> PAGE_SHIFT), (uint32_t)(end >> PAGE_SHIFT));
 }
 
 /* The frame table goes right behind the image, or at the first place above it that has room. */
@@ -356,7 +376,9 @@ void frame_init(void)
     frames = phys_to_virt(holes[0].start);
     holes_sort(holes, ARRAY_SIZE(holes));
     for (unsigned i = 0; i < boot_info.ram_count; i++)
-        region_add_around(boot_info.ram[i].start, boot_info.ram[i].end, holes, ARRAY_SIZE(holes));
+        region_around(&boot_info.ram[i], holes, ARRAY_SIZE(holes), region_close);
+    for (unsigned i = 0; i < boot_info.ram_count; i++)
+        region_around(&boot_info.ram[i], holes, ARRAY_SIZE(holes), region_add);
     for (unsigned i = 0; i < boot_info.ram_count; i++)
         reserved_frames += (boot_info.ram[i].end - boot_info.ram[i].start) >> PAGE_SHIFT;
     reserved_frames -= total_frames;

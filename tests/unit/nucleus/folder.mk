@@ -1,0 +1,17 @@
+# The nucleus's portable parts, each with stand-ins for what is around it: include/ holds headers that
+# come before the nucleus's own, take them in and replace what needs the machine.
+NUCLEUS_TEST_INCLUDES := -Itests/unit/nucleus/include -Ikernel/include -Ikernel/arch/x86/include
+
+DIR := tests/unit/nucleus
+NAME := treap
+SRCS := treap_test.c
+COVERS := kernel/lib/treap.c
+EXTRA := -Ikernel/include
+include tools/build/unit-test.mk
+
+# The rig takes frame.c in (frame_rig.h).
+DIR := tests/unit/nucleus
+NAME := frame
+SRCS := frame_test.c frame_rig.c stand_ins.c
+EXTRA := $(NUCLEUS_TEST_INCLUDES)
+include tools/build/unit-test.mk
