@@ -60,6 +60,12 @@ static unsigned slab_order(unsigned c)
     return class_sizes[c] <= 256 ? 0 : class_sizes[c] <= 512 ? 1 : class_sizes[c] <= 1024 ? 2 : 3;
 }
 
+/* What is not in use carries a mark that fits its place. */
+static void freed_mark(void *p)
+{
+    ((uint64_t *)p)[1] = FREED_MARK ^ (uint64_t)p;
+}
+
 static struct slab *slab_create(unsigned c)
 {
     unsigned order = slab_order(c);
@@ -77,6 +83,7 @@ static struct slab *slab_create(unsigned c)
     for (unsigned i = 0; i < s->capacity; i++) {
         object -= class_sizes[c];
         *(void **)object = s->free;
+        freed_mark(object);
         s->free = object;
     }
     for (unsigned i = 0; i < 1u << order; i++)
@@ -90,13 +97,14 @@ static struct slab *slab_of(void *p, unsigned *class_out)
     uint32_t head;
     uint16_t tag = frame_tag(ALIGN_DOWN(virt_to_phys(p), PAGE_SIZE), &head);
     struct slab *s;
+    uint64_t offset;
 
     if (tag < TAG_SLAB || tag >= TAG_SLAB + CLASSES)
         return NULL;
     *class_out = tag - TAG_SLAB;
     s = phys_to_virt((paddr_t)head << PAGE_SHIFT);
-    if ((uint64_t)p < (uint64_t)s + SLAB_HEADER ||
-        ((uint64_t)p - (uint64_t)s - SLAB_HEADER) % class_sizes[*class_out])
+    offset = (uint64_t)p - (uint64_t)s - SLAB_HEADER; /* huge for the header */
+    if (offset % class_sizes[*class_out] || offset / class_sizes[*class_out] >= s->capacity)
         return NULL;
     return s;
 }
@@ -231,7 +239,7 @@ void kfree(void *p)
     if (((uint64_t *)p)[1] == (FREED_MARK ^ (uint64_t)p))
         panic("kfree of %p twice", p);
     irq = interrupts_disable();
-    ((uint64_t *)p)[1] = FREED_MARK ^ (uint64_t)p;
+    freed_mark(p);
     __atomic_fetch_sub(&live_bytes, class_sizes[c], __ATOMIC_RELAXED);
     m = &magazines[this_cpu()->id][c];
     if (m->count == MAGAZINE_SIZE)

@@ -15,3 +15,9 @@ NAME := frame
 SRCS := frame_test.c frame_rig.c stand_ins.c
 EXTRA := $(NUCLEUS_TEST_INCLUDES)
 include tools/build/unit-test.mk
+
+DIR := tests/unit/nucleus
+NAME := heap
+SRCS := heap_test.c frame_rig.c stand_ins.c
+EXTRA := $(NUCLEUS_TEST_INCLUDES)
+include tools/build/unit-test.mk
