@@ -26,7 +26,14 @@ struct arena {
 static struct arena stacks, kva, modules;
 static struct spinlock kva_lock;
 
-static uint64_t range_take_locked(struct arena *a, uint64_t size)
+static uint64_t range_end(const struct range *r)
+{
+    return r->start + r->size;
+}
+
+/* Takes from the first range that has room. *empty: a range to free, for nothing is left of it. The
+ * last range of an arena is not from the heap and stays, were it empty. */
+static uint64_t range_take_locked(struct arena *a, uint64_t size, struct range **empty)
 {
     list_for_each (it, &a->free) {
         struct range *r = list_entry(it, struct range, link);
@@ -36,6 +43,10 @@ static uint64_t range_take_locked(struct arena *a, uint64_t size)
             continue;
         r->start += size;
         r->size -= size;
+        if (!r->size && it->next != &a->free) {
+            list_remove(it);
+            *empty = r;
+        }
         return start;
     }
     return 0;
@@ -43,44 +54,65 @@ static uint64_t range_take_locked(struct arena *a, uint64_t size)
 
 static uint64_t range_take(struct arena *a, uint64_t size)
 {
+    struct range *empty = NULL;
     uint64_t flags = spin_lock_irqsave(&kva_lock);
-    uint64_t va = range_take_locked(a, size);
+    uint64_t va = range_take_locked(a, size, &empty);
 
     spin_unlock_irqrestore(&kva_lock, flags);
+    kfree(empty);
     return va;
 }
 
-/* Puts a range back by address and joins it with one neighbour. */
+/* The ranges on both sides of an address. The arena's last range is always above what was taken. */
+static struct range *range_above_locked(struct arena *a, uint64_t start, struct range **below)
+{
+    *below = NULL;
+    list_for_each (it, &a->free) {
+        struct range *r = list_entry(it, struct range, link);
+
+        if (r->start >= start)
+            return r;
+        *below = r;
+    }
+    panic("kernel address %016lx is given back to the wrong arena", start);
+}
+
+/* Joins [start, start + size) with its neighbours, or adds `fresh`. Returns a range to free, or NULL. */
+static struct range *range_join_locked(struct arena *a, uint64_t start, uint64_t size, struct range *fresh)
+{
+    struct range *below, *above = range_above_locked(a, start, &below);
+
+    if (below && range_end(below) == start) {
+        below->size += size;
+        if (range_end(below) != above->start)
+            return fresh;
+        above->start = below->start; /* the upper one stays: it may be the arena's last */
+        above->size += below->size;
+        list_remove(&below->link);
+        kfree(fresh);
+        return below;
+    }
+    if (start + size == above->start) {
+        above->start = start;
+        above->size += size;
+        return fresh;
+    }
+    if (fresh) { /* without memory the address range is lost, never used twice */
+        fresh->start = start;
+        fresh->size = size;
+        list_add_between(&fresh->link, above->link.prev, &above->link);
+    }
+    return NULL;
+}
+
 static void range_give(struct arena *a, uint64_t start, uint64_t size)
 {
-    struct range *r = kmalloc(sizeof(*r));
+    struct range *fresh = kmalloc(sizeof(*fresh));
     uint64_t flags = spin_lock_irqsave(&kva_lock);
-    struct list *before = &a->free;
+    struct range *gone = range_join_locked(a, start, size, fresh);
 
-    list_for_each_safe (it, &a->free) {
-        struct range *n = list_entry(it, struct range, link);
-
-        if (n->start + n->size == start) {
-            n->size += size;
-            goto out;
-        }
-        if (start + size == n->start) {
-            n->start = start;
-            n->size += size;
-            goto out;
-        }
-        if (n->start < start)
-            before = it;
-    }
-    if (r) { /* without memory the address range is lost, never used twice */
-        r->start = start;
-        r->size = size;
-        list_add_between(&r->link, before, before->next);
-        r = NULL;
-    }
-out:
     spin_unlock_irqrestore(&kva_lock, flags);
-    kfree(r);
+    kfree(gone);
 }
 
 void kva_init(void)
