@@ -6,7 +6,7 @@
 #include <microlake/module.h>
 
 #define WARM_UP    20
-#define PAGE_SLACK (256ul << 10) /* per-CPU caches of the heap and of stacks fill and empty */
+#define PAGE_SLACK (128ul << 10) /* per-CPU caches of the heap and of stacks fill and empty */
 #define HEAP_SLACK (4ul << 10)   /* lists of free kernel addresses */
 
 static struct crew crew;
