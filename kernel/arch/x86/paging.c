@@ -72,8 +72,16 @@ uint64_t paging_next(paddr_t root, uint64_t va, uint64_t end)
             table = table_of(table[level_index(va, l)]);
             l--;
         }
-        if (l == 0)
-            return va;
+        if (l == 0) {
+            unsigned i = (unsigned)level_index(va, 0);
+
+            while (i < 512 && !table[i])
+                i++;
+            va = ALIGN_DOWN(va, 1ul << 21) + i * PAGE_SIZE;
+            if (i < 512)
+                return MIN(va, end);
+            continue;
+        }
         va = ALIGN_DOWN(va, 1ul << (12 + 9 * l)) + (1ul << (12 + 9 * l));
     }
     return end;
