@@ -1,4 +1,5 @@
-# What the benchmarks run beside MaLV-OS: QEMU's floor, and a first program for Linux.
+# What the benchmarks run beside MaLV-OS: QEMU's floor, and first programs for Linux; and the archive
+# with what only tests and benchmarks put into a machine.
 $(BUILD)/bench/floor.elf: bench/floor/floor.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--section-start=.note.Xen=0x100100,-e,start,--build-id=none,--no-warn-rwx-segments -o $@ $<
@@ -6,4 +7,9 @@ $(BUILD)/bench/linux.cpio: bench/linux-init/init.S
 	@mkdir -p $(@D)/linux-root
 	$(Q)$(CC) -nostdlib -static -no-pie -s -Wl,--build-id=none -o $(@D)/linux-root/init $<
 	$(Q)cd $(@D)/linux-root && echo init | cpio -o -H newc --quiet > ../linux.cpio
-BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio
+$(BUILD)/bench/linux-costs.cpio: $(BUILD)/guest/bench_costs $(BUILD)/guest/true
+	@mkdir -p $(@D)/costs-root/bin
+	$(Q)cp $^ $(@D)/costs-root/bin
+	$(Q)cd $(@D)/costs-root && printf '%s\n' bin bin/bench_costs bin/true | cpio -o -H newc --quiet > ../linux-costs.cpio
+BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio $(BUILD)/bench/linux-costs.cpio \
+  $(BUILD)/boot-test.cpio

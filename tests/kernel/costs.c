@@ -1,7 +1,8 @@
 /*
  * costs.c: what the kernel's basic operations cost: a figure, not a verdict. The unit is the
  * nanosecond of the machine's clock; in a machine started with -icount shift=0 and one CPU that is
- * one guest instruction. Each case reports host_stat("cost.NAME=N") and says it in its line.
+ * one guest instruction. Each case reports host_stat("cost.NAME=N") and says it in its line. The
+ * last one reports how the work of one thread compares with that of one thread a CPU.
  */
 #include <microlake/aspace.h>
 #include <microlake/port.h>
@@ -206,12 +207,64 @@ static void null_call(void)
     report("null_call", call_started, call_ended, ROUNDS);
 }
 
+/* ---- the same work by one thread, and by one thread a CPU --------------------------------------
+ */
+
+#define WORK_PROBE 1000000u /* steps */
+
+static uint64_t work_steps;
+
+static void work(void *arg)
+{
+    uint64_t random = (uint64_t)arg | 1;
+
+    for (uint64_t i = 0; i < work_steps; i++)
+        ktest_random(&random);
+    EXPECT(random);
+}
+
+static uint64_t work_time(unsigned threads)
+{
+    uint64_t start = time_now();
+    struct thread *t[MAX_CPUS];
+
+    for (unsigned i = 0; i < threads; i++)
+        EXPECT(thread_create("work", work, (void *)(uint64_t)(i + 1), &t[i]) == OK);
+    for (unsigned i = 0; i < threads; i++) {
+        EXPECT(thread_join(t[i], TIME_NEVER) == OK);
+        thread_unref(t[i]);
+    }
+    return time_now() - start;
+}
+
+/*
+ * Round R is reported as "parallel.R=ONE ALL", in microseconds: one thread's time alone, and the
+ * time of as many as there are CPUs, each with the same work. The options parallel_ms and
+ * parallel_rounds say how long a thread works and how often; the pause keeps rounds apart.
+ */
+static void parallel(void)
+{
+    uint64_t ms = boot_option_number("parallel_ms", 2);
+    uint64_t rounds = boot_option_number("parallel_rounds", 1);
+
+    work_steps = WORK_PROBE;
+    work_time(1);
+    work_steps = WORK_PROBE * ms * NS_PER_MS / work_time(1);
+    for (uint64_t i = 0; i < rounds; i++) {
+        uint64_t one = work_time(1), all = work_time(cpu_count());
+
+        host_stat("parallel.%lu=%lu %lu", i, one / NS_PER_US, all / NS_PER_US);
+        thread_sleep(time_now() + ms * NS_PER_MS, 0);
+    }
+}
+
 static const struct ktest_case cases[] = {
     {"port_round_trip", port_round_trip},
     {"thread_switch", thread_switch},
     {"thread_create_join", thread_create_join},
     {"page_fault", page_fault},
     {"null_call", null_call},
+    {"parallel", parallel},
     {NULL, NULL},
 };
 

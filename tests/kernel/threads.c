@@ -70,7 +70,8 @@ struct ball {
 static void play(struct ball *b, uint64_t me)
 {
     for (unsigned i = 0; i < 5000; i++) {
-        int r = WAIT_UNTIL(&b->queue, __atomic_load_n(&b->side, __ATOMIC_ACQUIRE) == me, TIME_NEVER, 0);
+        int r =
+            WAIT_UNTIL(&b->queue, __atomic_load_n(&b->side, __ATOMIC_ACQUIRE) == me, TIME_NEVER, 0);
 
         EXPECT(r == OK);
         b->hits++;
@@ -232,41 +233,15 @@ static void priorities(void)
     EXPECT(sprints[0].overtaken + sprints[1].overtaken + sprints[2].overtaken == 0);
 }
 
-static void work(void *arg)
-{
-    uint64_t random = (uint64_t)arg | 1;
-
-    for (unsigned i = 0; i < 3000000; i++)
-        ktest_random(&random);
-    EXPECT(random);
-}
-
-static uint64_t work_time(unsigned threads)
-{
-    uint64_t start = time_now();
-    struct thread *t[MAX_CPUS];
-
-    for (unsigned i = 0; i < threads; i++)
-        EXPECT(thread_create("work", work, (void *)(uint64_t)(i + 1), &t[i]) == OK);
-    join_all(t, threads);
-    return time_now() - start;
-}
-
-/* A figure, not a verdict: tests/bench read it. */
-static void parallel_work(void)
-{
-    uint64_t one = work_time(1), all = work_time(cpu_count());
-
-    host_stat("parallel.one_us=%lu", one / NS_PER_US);
-    host_stat("parallel.all_us=%lu", all / NS_PER_US);
-    host_stat("parallel.cpus=%u", cpu_count());
-}
-
 static const struct ktest_case cases[] = {
-    {"create_and_join", create_and_join}, {"mutex_excludes", mutex_excludes},
-    {"ping_pong", ping_pong},             {"preemption", preemption},
-    {"priorities", priorities},           {"affinity", affinity},               {"interruption", interruption},
-    {"parallel_work", parallel_work},     {NULL, NULL},
+    {"create_and_join", create_and_join},
+    {"mutex_excludes", mutex_excludes},
+    {"ping_pong", ping_pong},
+    {"preemption", preemption},
+    {"priorities", priorities},
+    {"affinity", affinity},
+    {"interruption", interruption},
+    {NULL, NULL},
 };
 
 const struct ktest_suite suite_threads = {.name = "threads", .cases = cases};
