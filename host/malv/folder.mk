@@ -1,6 +1,6 @@
 DIR := host/malv
 NAME := malv
-SRCS := main.c options.c locate.c image.c bootline.c child.c gpu.c qemu.c frames.c console.c report.c \
+SRCS := main.c options.c locate.c image.c bootline.c child.c gpu.c kvm.c qemu.c frames.c console.c report.c \
   run.c
 NEEDS :=
 include tools/build/host-program.mk

@@ -12,6 +12,7 @@
 
 static const char usage[] =
     "usage: malv run [OPTIONS] [--] COMMAND [ARGUMENTS]   run a command in a machine of its own\n"
+    "       malv run [OPTIONS] --kernel-test NAME         run tests of the kernel\n"
     "       malv version                                  print the version\n"
     "       malv --help                                   print this\n"
     "\n"
@@ -29,7 +30,9 @@ static const char usage[] =
     "  --initrd FILE       another boot archive (build/boot.cpio)\n"
     "  --append OPTIONS    more options for the machine's kernel\n"
     "  --gdb PORT|PATH     let gdb connect to the machine there\n"
-    "  --machine TYPE      QEMU's machine type (microvm)\n"
+    "  --machine TYPE      microvm or q35, a PC; q35 has no GPU yet (microvm)\n"
+    "  --accel WHICH       auto: KVM where it works; kvm; or tcg, QEMU's own processor (auto)\n"
+    "  --kernel-test NAME  run a suite, SUITE/CASE or all of the kernel's own tests, no command\n"
     "\n"
     "The exit status is the command's; 125: malv or the machine failed, 126: the command can't be\n"
     "run, 127: there is no such command, 124: --timeout, 128+N: malv was ended by signal N.\n";

@@ -73,11 +73,32 @@ static bool parse_timeout(const char *text, struct run_options *out)
 
 static bool parse_machine(const char *text, struct run_options *out)
 {
-    if (strcmp(text, "microvm")) {
-        message("--machine \"%s\" is not known; there is: microvm", text);
+    if (strcmp(text, "microvm") && strcmp(text, "q35")) {
+        message("--machine \"%s\" is not known; there are: microvm, q35", text);
         return false;
     }
     out->machine = text;
+    return true;
+}
+
+static bool parse_accel(const char *text, struct run_options *out)
+{
+    if (strcmp(text, "auto") && strcmp(text, "kvm") && strcmp(text, "tcg")) {
+        message("--accel takes auto, kvm or tcg, not \"%s\"", text);
+        return false;
+    }
+    out->accel = text;
+    return true;
+}
+
+/* It becomes a word of the kernel's options. */
+static bool parse_kernel_test(const char *text, struct run_options *out)
+{
+    if (text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_/")]) {
+        message("--kernel-test takes SUITE, SUITE/CASE or all, not \"%s\"", text);
+        return false;
+    }
+    out->kernel_test = text;
     return true;
 }
 
@@ -123,9 +144,10 @@ static const struct {
     const char *name;
     bool (*parse)(const char *text, struct run_options *out);
 } valued_options[] = {
-    {"--cpus", parse_cpus},       {"--memory", parse_memory},   {"--gpu", parse_gpu},
-    {"--kernel", parse_kernel},   {"--initrd", parse_initrd},   {"--append", parse_append},
-    {"--machine", parse_machine}, {"--timeout", parse_timeout}, {"--gdb", parse_gdb},
+    {"--cpus", parse_cpus},       {"--memory", parse_memory},           {"--gpu", parse_gpu},
+    {"--kernel", parse_kernel},   {"--initrd", parse_initrd},           {"--append", parse_append},
+    {"--machine", parse_machine}, {"--timeout", parse_timeout},         {"--gdb", parse_gdb},
+    {"--accel", parse_accel},     {"--kernel-test", parse_kernel_test},
 };
 
 /*
@@ -166,9 +188,33 @@ static bool flag_take(const char *word, struct run_options *out)
     return true;
 }
 
-/* What options mean only together. */
-static bool options_agree(const struct run_options *options)
+/* What is to be run: the words of a command, or a kernel test. */
+static bool command_take(char **words, struct run_options *out)
 {
+    static char test[] = "kernel-test";
+    static char *test_command[] = {test, NULL};
+    if (!out->kernel_test && !*words)
+        message("no command: malv run [OPTIONS] -- COMMAND [ARGUMENTS]");
+    if (out->kernel_test && *words)
+        message("--kernel-test runs no command; leave out \"%s\"", *words);
+    out->command = out->kernel_test ? test_command : words;
+    return !out->kernel_test == !!*words;
+}
+
+/* What options mean only together. */
+static bool options_agree(struct run_options *options)
+{
+    bool q35 = !strcmp(options->machine, "q35");
+    if (q35 && !strcmp(options->gpu, "auto"))
+        options->gpu = "off";
+    if (q35 && strcmp(options->gpu, "off")) {
+        message("--machine q35 has no GPU yet: give --gpu off, or --machine microvm");
+        return false;
+    }
+    if (options->icount && !strcmp(options->accel, "kvm")) {
+        message("--icount needs QEMU's own processor: leave out --accel kvm");
+        return false;
+    }
     if (options->icount && (options->cpus != 1 || strcmp(options->gpu, "off"))) {
         message("--icount counts the instructions of one CPU alone: give --cpus 1 and --gpu off");
         return false;
@@ -183,6 +229,7 @@ enum options_result options_parse(char **words, struct run_options *out)
         .memory = 512 * MIB,
         .gpu = "auto",
         .machine = "microvm",
+        .accel = "auto",
     };
     while (*words && (*words)[0] == '-') {
         if (!strcmp(*words, "--")) {
@@ -204,10 +251,5 @@ enum options_result options_parse(char **words, struct run_options *out)
         }
         words += taken;
     }
-    if (!*words) {
-        message("no command: malv run [OPTIONS] -- COMMAND [ARGUMENTS]");
-        return OPTIONS_BAD;
-    }
-    out->command = words;
-    return options_agree(out) ? OPTIONS_RUN : OPTIONS_BAD;
+    return command_take(words, out) && options_agree(out) ? OPTIONS_RUN : OPTIONS_BAD;
 }

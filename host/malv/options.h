@@ -8,19 +8,21 @@
 
 struct run_options {
     unsigned cpus;
-    uint64_t memory;     /* bytes, a multiple of 1 MiB */
-    const char *gpu;     /* "auto", "off" or a device's name */
-    const char *kernel;  /* path, or NULL: the one beside malv */
-    const char *initrd;  /* path, or NULL: the one beside malv */
-    const char *append;  /* further options for the guest's kernel, or NULL */
-    const char *machine; /* QEMU's machine type */
-    const char *gdb;     /* where gdb may connect: a TCP port or a path; NULL: nowhere */
-    bool icount;         /* count instructions: one is a nanosecond of the machine's time */
+    uint64_t memory;         /* bytes, a multiple of 1 MiB */
+    const char *gpu;         /* "auto", "off" or a device's name */
+    const char *kernel;      /* path, or NULL: the one beside malv */
+    const char *initrd;      /* path, or NULL: the one beside malv */
+    const char *append;      /* further options for the guest's kernel, or NULL */
+    const char *machine;     /* QEMU's machine type: "microvm" or "q35" */
+    const char *accel;       /* "auto", "kvm" or "tcg" */
+    const char *kernel_test; /* the suite or case of the kernel's own tests to run, or NULL */
+    const char *gdb;         /* where gdb may connect: a TCP port or a path; NULL: nowhere */
+    bool icount;             /* count instructions: one is a nanosecond of the machine's time */
     bool verbose;
     bool stats;
     const char *stats_path; /* write the figures as JSON there, or NULL */
     unsigned timeout;       /* seconds, 0: none */
-    char **command;         /* NULL-terminated, at least one word */
+    char **command;         /* NULL-terminated, at least one word; of kernel tests: "kernel-test" */
 };
 
 enum options_result {

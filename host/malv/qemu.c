@@ -2,17 +2,16 @@
  * qemu.c: says in QEMU's options what the machine is.
  *
  * microvm without ACPI, PIT and PIC: the guest finds its devices on the kernel command line and its
- * time in the local APIC. The two serial lines are the console (COM1) and the control channel
- * (COM2); a write to port 0x501 ends the machine. Guest memory is a shared memfd, so that gpud
- * works in it.
+ * time in the local APIC. Or q35, a PC as it comes. The two serial lines are the console (COM1) and
+ * the control channel (COM2); a write to port 0x501 ends the machine. Guest memory is a shared
+ * memfd, so that gpud works in it.
  */
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bootline.h"
+#include "kvm.h"
 #include "message.h"
 #include "qemu.h"
 #include "uapi/virtio_gpgpu.h"
@@ -54,31 +53,28 @@ __attribute__((format(printf, 2, 3))) static void word_add(struct word_list *lis
     list->used += (size_t)length + 1;
 }
 
-/* Hardware virtualisation, where this processor shows it and the device may be opened. */
-static bool kvm_works(void)
+static void add_machine_type(struct word_list *list, const struct run_options *options)
 {
-    static char text[8192];
-    int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0)
-        close(fd);
-    text[length < 0 ? 0 : length] = '\0';
-    if (!strstr(text, " vmx") && !strstr(text, " svm"))
-        return false;
-    fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    word_add(list, "-M");
+    if (!strcmp(options->machine, "q35")) {
+        word_add(list, "q35,memory-backend=ram"); /* with its own firmware */
+        return;
+    }
+    word_add(list, "microvm,acpi=off,pit=off,pic=off,rtc=on,isa-serial=off,auto-kernel-cmdline=off,"
+                   "x-option-roms=off,memory-backend=ram");
+    word_add(list, "-bios");
+    word_add(list, "qboot.rom");
+}
+
+static bool uses_kvm(const struct run_options *options)
+{
+    return !options->icount && strcmp(options->accel, "tcg") && !kvm_missing();
 }
 
 static void add_board(struct word_list *list, const struct run_options *options)
 {
-    bool kvm = !options->icount && kvm_works();
-    word_add(list, "-M");
-    word_add(list,
-             "%s,acpi=off,pit=off,pic=off,rtc=on,isa-serial=off,auto-kernel-cmdline=off,"
-             "x-option-roms=off,memory-backend=ram",
-             options->machine);
+    bool kvm = uses_kvm(options);
+    add_machine_type(list, options);
     word_add(list, "-object");
     word_add(list, "memory-backend-memfd,id=ram,share=on,size=%lluM",
              (unsigned long long)(options->memory / MIB));
@@ -99,8 +95,6 @@ static void add_board(struct word_list *list, const struct run_options *options)
     word_add(list, "-no-reboot");
     word_add(list, "-display");
     word_add(list, "none");
-    word_add(list, "-bios");
-    word_add(list, "qboot.rom");
     if (!options->gdb)
         return;
     word_add(list, "-gdb");
@@ -135,16 +129,25 @@ static void add_devices(struct word_list *list, const struct machine *machine)
         VGPGPU_DEFAULT_VIRTIO_ID, VGPGPU_QUEUE_COUNT, sizeof(struct vgpgpu_config));
 }
 
+/* The kernel's own options: what the launcher adds, then what the user appends. */
+static bool own_options_write(char *out, size_t size, const struct machine *machine)
+{
+    const char *append = machine->options->append ? machine->options->append : "";
+    const char *test = machine->options->kernel_test;
+    int length =
+        snprintf(out, size, "%s%s%s%s%s", machine->gpu_socket ? GPU_TRANSPORT " " : "",
+                 test ? "modules=ktest ktest=" : "", test ? test : "", test ? " " : "", append);
+    while (length > 0 && length < (int)size && out[length - 1] == ' ')
+        out[--length] = '\0';
+    return length < (int)size;
+}
+
 /* The guest's command line. False: it is too long, and a line said so. */
 static bool add_boot(struct word_list *list, const struct machine *machine)
 {
     char line[BOOTLINE_MAX];
     char own[BOOTLINE_MAX];
-    const char *append = machine->options->append ? machine->options->append : "";
-    const char *gpu = machine->gpu_socket ? GPU_TRANSPORT : "";
-    const char *gap = *append && *gpu ? " " : "";
-    int length = snprintf(own, sizeof(own), "%s%s%s", gpu, gap, append);
-    if (length >= (int)sizeof(own) ||
+    if (!own_options_write(own, sizeof(own), machine) ||
         !bootline_write(line, sizeof(line), own, machine->options->command)) {
         message("command and options are too long: %d bytes at most, encoded", BOOTLINE_MAX - 1);
         return false;

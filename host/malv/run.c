@@ -19,6 +19,7 @@
 #include "frames.h"
 #include "gpu.h"
 #include "image.h"
+#include "kvm.h"
 #include "locate.h"
 #include "message.h"
 #include "qemu.h"
@@ -161,7 +162,8 @@ static void outgoing_write(struct run *run)
 /* Where the command never started and nobody said why, the kernel's log may. */
 static void command_check(const struct run *run)
 {
-    if (!run->status || run->complained || report_has_mark(&run->report, MARK_FIRST_USER))
+    if (!run->status || run->complained || run->options->kernel_test ||
+        report_has_mark(&run->report, MARK_FIRST_USER))
         return;
     console_tail(&run->console, LAST_LINES);
     message("the machine could not start %s", run->options->command[0]);
@@ -290,12 +292,20 @@ static bool line_make(int *ours, int *theirs)
     return true;
 }
 
+static bool accel_check(const struct run_options *options)
+{
+    const char *missing = strcmp(options->accel, "kvm") ? NULL : kvm_missing();
+    if (missing)
+        message("--accel kvm does not work here: %s; --accel auto takes what there is", missing);
+    return !missing;
+}
+
 static bool machine_start(struct run *run, const char *kernel, const char *initrd)
 {
     static struct qemu_program qemu;
     bool with_gpu = strcmp(run->options->gpu, "off") != 0;
     struct machine machine = {.options = run->options, .kernel = kernel, .initrd = initrd};
-    if (!locate_qemu(&qemu))
+    if (!accel_check(run->options) || !locate_qemu(&qemu))
         return false;
     if (with_gpu && !gpu_start(&run->gpu, run->options->gpu, run->signal_fd))
         return false;
@@ -318,8 +328,14 @@ int machine_run(const struct run_options *options)
     char beside[2][PATH_MAX];
     const char *kernel = options->kernel ? options->kernel : beside[0];
     const char *initrd = options->initrd ? options->initrd : beside[1];
-    if (!locate_beside("../microlake.elf", beside[0]) || !locate_beside("../boot.cpio", beside[1]))
+    const char *archive = options->kernel_test ? "../boot-test.cpio" : "../boot.cpio";
+    if (!locate_beside("../microlake.elf", beside[0]) || !locate_beside(archive, beside[1]))
         return MALV_FAILED;
+    if (options->kernel_test && access(initrd, R_OK)) {
+        message("the boot archive with the kernel's tests, %s, is missing; `make tests` builds it",
+                initrd);
+        return MALV_FAILED;
+    }
     if (!image_check_kernel(kernel) || !image_check_initrd(initrd) || !signals_take(&run))
         return MALV_FAILED;
     run.options = options;
