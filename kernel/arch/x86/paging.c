@@ -60,29 +60,33 @@ pte_t *paging_large_entry(paddr_t root, uint64_t va, bool create)
     return entry_at(root, va, 1, create);
 }
 
+/* Index of the first entry at or above i that is in use; 512: none. */
+static unsigned table_next(const pte_t *table, unsigned i, unsigned level)
+{
+    pte_t empty = level > 0 ? PTE_LARGE : 0; /* what an unused entry may hold */
+
+    while (i < 512 && !(table[i] & ~empty))
+        i++;
+    return i;
+}
+
 uint64_t paging_next(paddr_t root, uint64_t va, uint64_t end)
 {
     while (va < end) {
         pte_t *table = phys_to_virt(root);
-        unsigned l = 3;
 
-        while (l > 0 && (table[level_index(va, l)] & ~PTE_LARGE)) {
-            if (table[level_index(va, l)] & PTE_LARGE)
+        for (unsigned l = 3;; l--) {
+            unsigned shift = 12 + 9 * l, from = (unsigned)level_index(va, l);
+            unsigned i = table_next(table, from, l);
+
+            if (i != from)
+                va = ALIGN_DOWN(va, 1ul << (shift + 9)) + ((uint64_t)i << shift);
+            if (i == 512 || va >= end)
+                break;
+            if (l == 0 || (table[i] & PTE_LARGE))
                 return va;
-            table = table_of(table[level_index(va, l)]);
-            l--;
+            table = table_of(table[i]);
         }
-        if (l == 0) {
-            unsigned i = (unsigned)level_index(va, 0);
-
-            while (i < 512 && !table[i])
-                i++;
-            va = ALIGN_DOWN(va, 1ul << 21) + i * PAGE_SIZE;
-            if (i < 512)
-                return MIN(va, end);
-            continue;
-        }
-        va = ALIGN_DOWN(va, 1ul << (12 + 9 * l)) + (1ul << (12 + 9 * l));
     }
     return end;
 }
