@@ -30,7 +30,9 @@ void boot_options_init(void)
             command = p[2] ? p + 3 : p + 2;
             return;
         }
-        if (*p && option_count < OPTIONS_MAX)
+        if (*p && option_count == OPTIONS_MAX)
+            panic("the command line has more than %u options", OPTIONS_MAX);
+        if (*p)
             options[option_count++] = p;
         while (*p && *p != ' ')
             p++;
@@ -67,16 +69,20 @@ uint64_t boot_option_number(const char *name, uint64_t fallback)
     unsigned base = 10;
     uint64_t value = 0;
 
-    if (!s || !*s)
+    if (!s)
         return fallback;
     if (s[0] == '0' && s[1] == 'x') {
         base = 16;
         s += 2;
     }
+    if (!*s)
+        return fallback;
     for (; *s; s++) {
-        if ((unsigned)digit_value(*s) >= base)
+        unsigned digit = (unsigned)digit_value(*s);
+
+        if (digit >= base || value > (UINT64_MAX - digit) / base)
             return fallback;
-        value = value * base + (unsigned)digit_value(*s);
+        value = value * base + digit;
     }
     return value;
 }

@@ -21,3 +21,23 @@ NAME := heap
 SRCS := heap_test.c frame_rig.c stand_ins.c
 EXTRA := $(NUCLEUS_TEST_INCLUDES)
 include tools/build/unit-test.mk
+
+DIR := tests/unit/nucleus
+NAME := boot_options
+SRCS := options_test.c stand_ins.c
+EXTRA := $(NUCLEUS_TEST_INCLUDES)
+include tools/build/unit-test.mk
+
+DIR := tests/unit/nucleus
+NAME := boot_archive
+SRCS := archive_test.c stand_ins.c
+NEEDS := lib/cpio
+EXTRA := $(NUCLEUS_TEST_INCLUDES)
+include tools/build/unit-test.mk
+
+DIR := tests/unit/nucleus
+NAME := mp
+SRCS := mp_test.c firmware.c stand_ins.c
+COVERS := kernel/arch/x86/mp.c
+EXTRA := $(NUCLEUS_TEST_INCLUDES)
+include tools/build/unit-test.mk
