@@ -190,9 +190,21 @@ static void reap_first(void)
     process_unref(p);
 }
 
+static bool anything_left(void)
+{
+    return __atomic_load_n(&process_counts.processes, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&process_counts.tasks, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&file_count, __ATOMIC_RELAXED) != 0;
+}
+
+/* Threads that have just ended may still be on their way out: they get a moment. */
 static void report_leaks(void)
 {
-    if (process_counts.processes || process_counts.tasks || file_count)
+    uint64_t due = time_now() + END_PATIENCE;
+
+    while (anything_left() && time_now() < due)
+        thread_sleep(time_now() + NS_PER_MS / 10, 0);
+    if (anything_left())
         log_warn("linux: left over at the end: %u processes, %u tasks, %u open files",
                  process_counts.processes, process_counts.tasks, file_count);
 }
