@@ -75,6 +75,7 @@ void kernel_start(uint32_t start_info)
     frame_init();
     kva_init();
     paging_init();
+    frame_init_high();
     user_access_init();
     apic_init_boot();
     time_init_early();

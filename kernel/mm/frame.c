@@ -31,6 +31,8 @@ struct frame {
 };
 _Static_assert(sizeof(struct frame) == 16, "frame table entry");
 
+#define EARLY_END (1ul << 30) /* the page tables of the start map that much */
+
 #define CACHE_SIZE  64
 #define CACHE_BATCH 32
 
@@ -299,6 +301,7 @@ static void region_close(uint32_t start, uint32_t end)
 /* Gives [start, end) to the allocator in the largest aligned blocks. */
 static void region_add(uint32_t start, uint32_t end)
 {
+    reserved_frames -= end - start;
     total_frames += end - start;
     free_frames += end - start;
     while (start < end) {
@@ -313,13 +316,12 @@ struct hole {
     paddr_t start, end;
 };
 
-/* Calls fn for what a region is without the holes (sorted by address). */
-static void region_around(const struct memory_region *region, const struct hole *holes, unsigned count,
-                          void (*fn)(uint32_t start, uint32_t end))
-{
-    paddr_t start = region->start, end = region->end;
+static struct hole holes[4]; /* the table, image, archive and command line; sorted by address */
 
-    for (unsigned i = 0; i < count && start < end; i++) {
+/* Calls fn for what [start, end) is without the holes. */
+static void region_around(paddr_t start, paddr_t end, void (*fn)(uint32_t start, uint32_t end))
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(holes) && start < end; i++) {
         paddr_t from = ALIGN_DOWN(holes[i].start, PAGE_SIZE), to = ALIGN_UP(holes[i].end, PAGE_SIZE);
 
         if (to <= start || from >= end || from == to)
@@ -330,6 +332,13 @@ static void region_around(const struct memory_region *region, const struct hole 
     }
     if (start < end)
         fn((uint32_t)(start >> PAGE_SHIFT), (uint32_t)(end >> PAGE_SHIFT));
+}
+
+/* The same for all RAM in [from, to). */
+static void regions_around(paddr_t from, paddr_t to, void (*fn)(uint32_t start, uint32_t end))
+{
+    for (unsigned i = 0; i < boot_info.ram_count; i++)
+        region_around(MAX(boot_info.ram[i].start, from), MIN(boot_info.ram[i].end, to), fn);
 }
 
 /* The frame table goes right behind the image, or at the first place above it that has room. */
@@ -346,9 +355,9 @@ static struct hole table_place(uint64_t bytes)
     panic("no memory for the frame table: give the machine more than %lu MiB", bytes >> 20);
 }
 
-static void holes_sort(struct hole *holes, unsigned count)
+static void holes_sort(void)
 {
-    for (unsigned i = 1; i < count; i++)
+    for (unsigned i = 1; i < ARRAY_SIZE(holes); i++)
         for (unsigned j = i; j > 0 && holes[j].start < holes[j - 1].start; j--) {
             struct hole h = holes[j];
 
@@ -359,11 +368,13 @@ static void holes_sort(struct hole *holes, unsigned count)
 
 void frame_init(void)
 {
-    struct hole holes[4];
     paddr_t top = 0;
 
-    for (unsigned i = 0; i < boot_info.ram_count; i++)
+    reserved_frames = 0;
+    for (unsigned i = 0; i < boot_info.ram_count; i++) {
         top = MAX(top, boot_info.ram[i].end);
+        reserved_frames += (boot_info.ram[i].end - boot_info.ram[i].start) >> PAGE_SHIFT;
+    }
     if (!top)
         panic("the loader named no memory");
     frame_limit = (uint32_t)(top >> PAGE_SHIFT);
@@ -374,14 +385,14 @@ void frame_init(void)
                              (paddr_t)boot_info.command_line - DIRECT_MAP_BASE +
                                  (boot_info.command_line ? 4096 : 0)};
     frames = phys_to_virt(holes[0].start);
-    holes_sort(holes, ARRAY_SIZE(holes));
-    for (unsigned i = 0; i < boot_info.ram_count; i++)
-        region_around(&boot_info.ram[i], holes, ARRAY_SIZE(holes), region_close);
-    for (unsigned i = 0; i < boot_info.ram_count; i++)
-        region_around(&boot_info.ram[i], holes, ARRAY_SIZE(holes), region_add);
-    for (unsigned i = 0; i < boot_info.ram_count; i++)
-        reserved_frames += (boot_info.ram[i].end - boot_info.ram[i].start) >> PAGE_SHIFT;
-    reserved_frames -= total_frames;
+    holes_sort();
+    regions_around(0, UINT64_MAX, region_close);
+    regions_around(0, EARLY_END, region_add);
+}
+
+void frame_init_high(void)
+{
+    regions_around(EARLY_END, UINT64_MAX, region_add);
 }
 
 void memory_stats(struct memory_stats *out)

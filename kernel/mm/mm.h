@@ -20,8 +20,10 @@ struct memobj;
 
 #define KERNEL_IMAGE_BASE 0xffffffff80000000ul
 
-/* Takes over all RAM but the image, the archive and what the loader passed. */
+/* Take over all RAM but the image, the archive and what the loader passed: what the page tables of the
+ * start map at once, the rest when paging_init() has mapped it. */
 void frame_init(void);
+void frame_init_high(void);
 
 /* Kernel address ranges: whole pages, first fit. 0: none left. Any context. */
 uint64_t kva_alloc(uint64_t size);

@@ -127,6 +127,21 @@ static void managed_find(const struct rig_layout *layout)
         managed_count += managed[n];
 }
 
+/* Before the final page tables: nothing is handed out that the first ones do not map. */
+static void early_check(void)
+{
+    uint64_t count = 0;
+
+    for (unsigned order = 0; order <= FRAME_MAX_ORDER; order++) {
+        for (uint32_t n = free_heads[order]; n; n = frames[n].next) {
+            assert_true(n + (1ul << order) <= (1ul << 30) >> PAGE_SHIFT);
+            count += 1ul << order;
+        }
+    }
+    assert_true(count > 0);
+    assert_int_equal(count, free_frames);
+}
+
 void rig_start(const struct rig_layout *layout, unsigned cpu_total, uint8_t table_byte)
 {
     paddr_t end;
@@ -142,12 +157,14 @@ void rig_start(const struct rig_layout *layout, unsigned cpu_total, uint8_t tabl
     buddy_lock = (struct spinlock)SPINLOCK_INIT;
     memset(caches, 0, sizeof(caches));
     memset(free_heads, 0, sizeof(free_heads));
-    free_frames = total_frames = reserved_frames = 0;
+    free_frames = total_frames = 0;
     rig_reclaimable = 0;
     rig_reclaims = rig_wakes = 0;
     rig_low = false;
     frame_init();
     managed_find(layout);
+    early_check();
+    frame_init_high();
 }
 
 void rig_stop(void)
