@@ -41,3 +41,10 @@ SRCS := mp_test.c firmware.c stand_ins.c
 COVERS := kernel/arch/x86/mp.c
 EXTRA := $(NUCLEUS_TEST_INCLUDES)
 include tools/build/unit-test.mk
+
+DIR := tests/unit/nucleus
+NAME := timer
+SRCS := timer_test.c stand_ins.c
+COVERS := kernel/time/timer.c kernel/lib/treap.c
+EXTRA := $(NUCLEUS_TEST_INCLUDES)
+include tools/build/unit-test.mk
