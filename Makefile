@@ -1,5 +1,6 @@
 # MaLV-OS. `make run` sets up, builds and does the main job; `make test` sets up, builds and tests;
-# `make bench` measures. Each folder declares itself in its folder.mk (docs/building.md).
+# `make soak` tests for an hour; `make bench` measures. Each folder declares itself in its folder.mk
+# (docs/building.md).
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -17,7 +18,7 @@ include $(FOLDERS)
 include tools/build/image.mk
 include tools/build/tests.mk
 
-.PHONY: all run test bench setup clean check
+.PHONY: all run test soak bench setup clean check
 all: $(ALL)
 
 setup:
@@ -31,6 +32,11 @@ run: setup
 test: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@tests/run
+
+# The long tests, about an hour: tests/soak says what.
+soak: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@tests/soak
 
 bench:
 	@tools/setup --bench

@@ -7,7 +7,7 @@
 
 #define WARM_UP    20
 #define PAGE_SLACK (128ul << 10) /* per-CPU caches of the heap and of stacks fill and empty */
-#define HEAP_SLACK (4ul << 10)   /* lists of free kernel addresses */
+#define HEAP_SLACK 1024ul
 
 static struct crew crew;
 

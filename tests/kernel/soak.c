@@ -1,17 +1,18 @@
 /*
  * soak.c: everything at once for `ktest.seconds=N`: threads, mutexes, timers, wake-ups, address
- * spaces with faults, forks and copies, frames, heap, mappings, modules that come and go, policies
- * that change and misbehave. Each worker checks what it does and counts; one that stands still for
- * long is a failure, and so is memory that is not there again at the end (ktest.c looks).
+ * spaces with faults, forks and copies, frames, heap, mappings, ports, modules that come and go,
+ * policies that change and misbehave. Each worker checks what it does and counts; one that stands
+ * still for long is a failure, and so is memory that is not there again at the end (ktest.c looks).
  */
 #include "crew.h"
 #include <microlake/aspace.h>
 #include <microlake/module.h>
+#include <microlake/port.h>
 #include <microlake/time.h>
 
 #define STILL_S    60            /* an emulated CPU on a busy host may stand still for seconds */
 #define PAGE_SLACK (384ul << 10) /* per-CPU caches of the heap, surplus stacks */
-#define HEAP_SLACK (8ul << 10)   /* lists of free kernel addresses */
+#define HEAP_SLACK 1024ul
 #define RW         (PROT_READ | PROT_WRITE)
 
 static struct crew crew;
@@ -141,14 +142,14 @@ static void round_frames(struct worker *w)
 #define SHELF 128
 
 /* Objects lie on a shelf that all share, so that one CPU frees what another has allocated. */
-struct object {
+struct thing {
     size_t size;
     uint8_t bytes[];
 };
 
-static struct object *shelf[SHELF]; /* atomic */
+static struct thing *shelf[SHELF]; /* atomic */
 
-static void object_check_and_free(struct object *o)
+static void thing_check_and_free(struct thing *o)
 {
     EXPECT(!o || o->bytes[o->size - 1] == (uint8_t)o->size);
     kfree(o);
@@ -157,7 +158,7 @@ static void object_check_and_free(struct object *o)
 static void round_heap(struct worker *w)
 {
     size_t size = 1 + worker_random() % (worker_random() % 16 ? 600 : 20000);
-    struct object *o = kmalloc(sizeof(*o) + size);
+    struct thing *o = kmalloc(sizeof(*o) + size);
 
     (void)w;
     EXPECT(o);
@@ -165,14 +166,13 @@ static void round_heap(struct worker *w)
         o->size = size;
         o->bytes[size - 1] = (uint8_t)size;
     }
-    object_check_and_free(
-        __atomic_exchange_n(&shelf[worker_random() % SHELF], o, __ATOMIC_ACQ_REL));
+    thing_check_and_free(__atomic_exchange_n(&shelf[worker_random() % SHELF], o, __ATOMIC_ACQ_REL));
 }
 
 static void shelf_clear(void)
 {
     for (unsigned i = 0; i < SHELF; i++) {
-        object_check_and_free(shelf[i]);
+        thing_check_and_free(shelf[i]);
         shelf[i] = NULL;
     }
 }
@@ -333,6 +333,53 @@ static void round_hops(struct worker *w)
     nap(worker_random() % 100);
 }
 
+/* ---- ports ------------------------------------------------------------------------------------
+ */
+
+#define BELL 2u
+
+static struct port *port;
+static uint64_t bells; /* atomic: notifications seen */
+
+static void round_serve(struct worker *w)
+{
+    uint8_t bytes[64];
+    struct message m = {.room = bytes, .room_bytes = sizeof(bytes)};
+    int r = port_receive(port, &m, time_now() + 5 * NS_PER_MS, 0);
+
+    (void)w;
+    EXPECT(r == OK || r == ERR_TIMED_OUT);
+    if (r != OK)
+        return;
+    if (!m.call) {
+        EXPECT(m.label == BELL);
+        __atomic_fetch_add(&bells, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    m.label++;
+    m.data = bytes;
+    m.data_bytes = m.received_bytes;
+    r = port_reply(port, m.call, &m);
+    EXPECT(r == OK || r == ERR_LOST); /* its caller has given up */
+}
+
+/* Now and then a caller has no patience. Servers may end before callers do. */
+static void round_call(struct worker *w)
+{
+    uint64_t sent[2] = {worker_random(), worker_random()}, got[2] = {0};
+    bool hasty = sent[0] % 16 == 0;
+    struct message m = {.label = sent[0], .data = sent, .room = got, .room_bytes = sizeof(got)};
+    int r;
+
+    (void)w;
+    m.data_bytes = sizeof(sent);
+    r = port_call(port, &m, &m, time_now() + (hasty ? 30 * NS_PER_US : 5 * NS_PER_SEC), 0);
+    EXPECT(r == OK || (r == ERR_TIMED_OUT && (hasty || crew_stops(&crew))));
+    EXPECT(r != OK || (m.label == sent[0] + 1 && !memcmp(sent, got, sizeof(got))));
+    if (hasty)
+        port_notify(port, BELL);
+}
+
 /* ---- modules and policies ---------------------------------------------------------------------
  */
 
@@ -371,6 +418,8 @@ static struct worker workers[] = {
     {.name = "spaces", .round = round_spaces, .copies = 3},
     {.name = "shared_space", .round = round_shared_space, .copies = 3},
     {.name = "threads", .round = round_threads, .copies = 2},
+    {.name = "serve", .round = round_serve, .copies = 2},
+    {.name = "call", .round = round_call, .copies = 3},
     {.name = "hops", .round = round_hops, .copies = 2},
     {.name = "modules", .round = round_modules, .copies = 1},
     {.name = "policies", .round = round_policies, .copies = 1},
@@ -451,6 +500,7 @@ static void soak_run(uint64_t seconds)
 
     EXPECT(aspace_create(&shared_space) == OK);
     EXPECT(memobj_create_anon(64 * PAGE_SIZE, &shared_object) == OK);
+    EXPECT(port_create(&port) == OK);
     workers_start();
     while (moves && time_now() < end) {
         nap(200000);
@@ -458,6 +508,7 @@ static void soak_run(uint64_t seconds)
     }
     if (!crew_end(&crew, STILL_S))
         return;
+    port_close(port);
     shelf_clear();
     memobj_unref(shared_object);
     aspace_unref(shared_space);
