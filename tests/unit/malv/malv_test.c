@@ -46,6 +46,19 @@ static void options_take_both_spellings(void **state)
     assert_string_equal(options.command[0], "--odd");
 }
 
+static void options_of_kernel_tests(void **state)
+{
+    (void)state;
+    char *words[] = {"--kernel-test", "soak", "--machine=q35", "--accel=tcg", NULL};
+    struct run_options options;
+    assert_int_equal(options_parse(words, &options), OPTIONS_RUN);
+    assert_string_equal(options.kernel_test, "soak");
+    assert_string_equal(options.machine, "q35");
+    assert_string_equal(options.accel, "tcg");
+    assert_string_equal(options.gpu, "off"); /* "auto" there */
+    assert_string_equal(options.command[0], "kernel-test");
+}
+
 static void options_refuse_nonsense(void **state)
 {
     (void)state;
@@ -60,6 +73,8 @@ static void options_refuse_nonsense(void **state)
         {"--gdb=0", "x"},      {"--gdb=99999", "x"},
         {"--gdb=name", "x"},   {"--gdb=/tmp/a,b", "x"},
         {NULL, NULL},          {"--memory=18446744073709551615G", "x"},
+        {"--accel=xen", "x"},  {"--kernel-test=a b", NULL},
+        {"--kernel-test", ""}, {"--kernel-test=all", "x"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char *words[] = {(char *)(uintptr_t)bad[i][0], (char *)(uintptr_t)bad[i][1], NULL};
@@ -232,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_have_defaults),
         cmocka_unit_test(options_take_both_spellings),
+        cmocka_unit_test(options_of_kernel_tests),
         cmocka_unit_test(options_refuse_nonsense),
         cmocka_unit_test(bootline_escapes_words),
         cmocka_unit_test(bootline_knows_its_end),
