@@ -72,8 +72,7 @@ bool crew_end(struct crew *crew, unsigned seconds)
     return crew_wait(crew, seconds);
 }
 
-/* ---- a load -----------------------------------------------------------------------------------
- */
+/* ---- a load ---------------------------------------------------------------------------------- */
 
 static struct mutex load_lock = MUTEX_INIT(load_lock);
 static uint64_t load_sum; /* guarded by load_lock */

@@ -43,8 +43,7 @@ static bool unsigned_allowed(void)
     return choice && !strcmp(choice, "allow");
 }
 
-/* ---- the module that is whole but for its init ------------------------------------------------
- */
+/* ---- the module that is whole but for its init ----------------------------------------------- */
 
 static void parts_note(struct mutant *m)
 {
@@ -115,8 +114,7 @@ static bool init_is_far(const struct mutant *m, bool *well_formed)
     return far;
 }
 
-/* ---- damage -----------------------------------------------------------------------------------
- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 static uint64_t value_choose(struct mutant *m)
 {
@@ -215,8 +213,7 @@ static void mutate(struct mutant *m)
         m->size = below(m, m->size);
 }
 
-/* ---- cases ------------------------------------------------------------------------------------
- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 struct tally {
     unsigned loaded, left_out, well_formed;

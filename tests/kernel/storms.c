@@ -26,8 +26,7 @@ static void storm_begin(void)
     storm_end = time_now() + STORM_NS;
 }
 
-/* ---- timers -----------------------------------------------------------------------------------
- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 #define TIMERS       64 /* of each CPU */
 #define TIMER_ROUNDS 60
@@ -119,8 +118,7 @@ static void timers_from_all_cpus(void)
             shot_check(&shots[cpu][i]);
 }
 
-/* ---- wake-ups ---------------------------------------------------------------------------------
- */
+/* ---- wake-ups -------------------------------------------------------------------------------- */
 
 #define RINGS       3
 #define RING_ROUNDS 2400
@@ -220,8 +218,7 @@ static void thundering_herd(void)
     crew_wait(&crew, LIMIT_S);
 }
 
-/* ---- shootdowns -------------------------------------------------------------------------------
- */
+/* ---- shootdowns ------------------------------------------------------------------------------ */
 
 #define MAP_ROUNDS 800
 #define MAP_PAGES  3
@@ -268,8 +265,7 @@ static void shootdowns(void)
     crew_wait(&crew, LIMIT_S);
 }
 
-/* ---- chased threads ---------------------------------------------------------------------------
- */
+/* ---- chased threads -------------------------------------------------------------------------- */
 
 #define HOPS   2000
 #define CHASED 12
@@ -349,8 +345,7 @@ static void affinity_bouncing(void)
         chase();
 }
 
-/* ---- all of them at once ----------------------------------------------------------------------
- */
+/* ---- all of them at once --------------------------------------------------------------------- */
 
 static void at_once(void)
 {
