@@ -7,8 +7,7 @@
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* ---- frames, heap, mappings
- * ----------------------------------------------------------------------------------- */
+/* ---- frames, heap, mappings ------------------------------------------------------------------ */
 
 void round_frames(struct worker *w)
 {
