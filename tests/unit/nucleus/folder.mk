@@ -48,3 +48,11 @@ SRCS := timer_test.c stand_ins.c
 COVERS := kernel/time/timer.c kernel/lib/treap.c
 EXTRA := $(NUCLEUS_TEST_INCLUDES)
 include tools/build/unit-test.mk
+
+# A guarded call comes back by longjmp(); in the nucleus all registers that matter are kept.
+DIR := tests/unit/nucleus
+NAME := sched
+SRCS := sched_test.c sched_rig.c stand_ins.c
+COVERS := kernel/thread/sched.c kernel/thread/round_robin.c kernel/policy/policy.c
+EXTRA := $(NUCLEUS_TEST_INCLUDES) -Wno-clobbered
+include tools/build/unit-test.mk
