@@ -21,7 +21,7 @@ struct kmod_manifest {
     uint32_t magic;       /* KMOD_MAGIC */
     uint32_t struct_size; /* sizeof(struct kmod_manifest) of the module's build */
     uint32_t abi_version; /* KMOD_ABI_VERSION */
-    uint32_t flags;       /* 0 */
+    uint32_t interface;   /* KMOD_INTERFACE: the kernel API headers it was compiled against */
     char name[KMOD_NAME_MAX];       /* [a-z0-9_]+, the file is name.kmod */
     char version[KMOD_VERSION_MAX]; /* "1.2.3" */
     char needs[KMOD_NEEDS_MAX];     /* other modules, comma-separated; loaded first */
@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct kmod_manifest) == 16 + 32 + 16 + 128 + 16, "manifes
     __attribute__((used, section(KMOD_SECTION))) struct kmod_manifest kmod_manifest = {            \
         .magic = KMOD_MAGIC,                                                                       \
         .struct_size = sizeof(struct kmod_manifest),                                               \
-        .abi_version = KMOD_ABI_VERSION,                                                           \
+        .abi_version = KMOD_ABI_VERSION, .interface = KMOD_INTERFACE,                                                           \
         __VA_ARGS__}
 
 /*

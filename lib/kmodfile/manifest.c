@@ -3,6 +3,8 @@
  */
 #include "lib/kmodfile/kmodfile.h"
 
+#include <kmod_interface.h>
+
 #include <string.h>
 
 static bool name_char_valid(char c)
@@ -62,8 +64,8 @@ int kmod_manifest_check(const struct kmod_manifest *manifest)
         return KMODFILE_MANIFEST_ABI;
     if (manifest->struct_size != sizeof(*manifest))
         return KMODFILE_MANIFEST_SIZE;
-    if (manifest->flags != 0)
-        return KMODFILE_MANIFEST_FLAGS;
+    if (manifest->interface != KMOD_INTERFACE)
+        return KMODFILE_MANIFEST_INTERFACE;
     if (!kmod_name_valid(manifest->name, sizeof(manifest->name)))
         return KMODFILE_MANIFEST_NAME;
     if (!version_valid(manifest->version))

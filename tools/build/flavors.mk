@@ -5,10 +5,14 @@
 
 CC := gcc
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Werror
-COMMON := -std=gnu11 -O2 -g -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
+COMMON := -std=gnu11 -O2 -g -fno-strict-aliasing -fno-common $(WARN) -I. -I$(BUILD)/gen -MMD -MP
+
+# Modules and nucleus must be compiled against the same headers; the loader compares this number.
+INTERFACE := $(BUILD)/gen/kmod_interface.h
+$(shell tools/build/gen-interface $(INTERFACE))
 
 # Small code starts faster where it is translated (TCG); what runs all the time is HOT.
-CFLAGS_k := $(COMMON) -Os -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
   -Ikernel/include -Ikernel/arch/x86/include
@@ -20,10 +24,10 @@ CFLAGS_s := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -O1 -fno-omit
 objects = $(patsubst %,$(BUILD)/obj/$(1)/%.o,$(2))
 
 define flavor_rules
-$(BUILD)/obj/$(1)/%.c.o: %.c
+$(BUILD)/obj/$(1)/%.c.o: %.c tools/build/flavors.mk
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $$(CFLAGS_$(1)) $$(EXTRA_CFLAGS) -c $$< -o $$@
-$(BUILD)/obj/$(1)/%.S.o: %.S
+$(BUILD)/obj/$(1)/%.S.o: %.S tools/build/flavors.mk
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $$(CFLAGS_$(1)) $$(EXTRA_CFLAGS) -c $$< -o $$@
 endef

@@ -7,7 +7,7 @@ NUCLEUS_OBJS := $(call objects,k,$(NUCLEUS_SRCS) $(sort $(call needs_srcs,$(NUCL
 NUCLEUS_LD := kernel/arch/x86/kernel.ld
 NUCLEUS_LINK = ld -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T $(NUCLEUS_LD)
 
-$(BUILD)/gen/nucleus.first: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_EMPTY_OBJ) $(NUCLEUS_LD)
+$(BUILD)/gen/nucleus.first: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_EMPTY_OBJ) $(NUCLEUS_LD) $(filter kernel/%,$(FOLDERS))
 	$(Q)$(NUCLEUS_LINK) -o $@ $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_EMPTY_OBJ)
 # microlake.elf.full carries the debugging information for gdb.
 $(BUILD)/microlake.elf: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_OBJ) $(NUCLEUS_LD)

@@ -10,7 +10,7 @@ SRCS_$(DIR) := $(addprefix $(DIR)/,$(SRCS))
 NEEDS_$(DIR) := $(NEEDS)
 KMOD_OBJS_$(NAME) := $(call objects,k,$(sort $(SRCS_$(DIR)) $(call needs_srcs,$(filter lib/%,$(NEEDS)))))
 KMOD_EXPORTS_$(NAME) := $(wildcard $(DIR)/exports)
-$(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod $(MODULE_KEY) | $(KMODSIGN)
+$(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod $(MODULE_KEY) $(DIR)/folder.mk | $(KMODSIGN)
 	@mkdir -p $(@D)
 	$(Q)tools/build/link-kmod $@ "$(KMOD_EXPORTS_$(basename $(notdir $@)))" $(KMOD_OBJS_$(basename $(notdir $@)))
 	$(Q)$(KMODSIGN) sign $(MODULE_KEY) $@

@@ -6,7 +6,7 @@ SRCS_$(DIR) := $(addprefix $(DIR)/,$(SRCS))
 NEEDS_$(DIR) := $(NEEDS)
 PROGRAM_OBJS_$(NAME) := $(call objects,h,$(sort $(SRCS_$(DIR)) $(call needs_srcs,$(NEEDS))))
 PROGRAM_LIBS_$(NAME) := $(LIBS)
-$(BUILD)/$(PROGRAM_PLACE)/$(NAME): $(PROGRAM_OBJS_$(NAME))
+$(BUILD)/$(PROGRAM_PLACE)/$(NAME): $(PROGRAM_OBJS_$(NAME)) $(DIR)/folder.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PROGRAM_LDFLAGS_$(notdir $@)) -o $@ $(PROGRAM_OBJS_$(notdir $@)) $(PROGRAM_LIBS_$(notdir $@))
 ALL += $(BUILD)/$(PROGRAM_PLACE)/$(NAME)

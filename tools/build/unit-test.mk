@@ -9,7 +9,7 @@ $(BUILD)/obj/test-$(NAME)/%.c.o: TEST_NAME := $(NAME)
 $(BUILD)/obj/test-$(NAME)/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_s) $(TEST_CFLAGS_$(TEST_NAME)) -c $< -o $@
-$(BUILD)/tests/$(NAME): $(TEST_OBJS_$(NAME))
+$(BUILD)/tests/$(NAME): $(TEST_OBJS_$(NAME)) $(DIR)/folder.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(TEST_OBJS_$(notdir $@)) $(TEST_LIBS_$(notdir $@)) -lcmocka
 TESTS += $(BUILD)/tests/$(NAME)

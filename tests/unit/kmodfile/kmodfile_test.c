@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "lib/kmodfile/elf64.h"
+#include <kmod_interface.h>
+
 #include "lib/kmodfile/kmodfile.h"
 #include "tests/fuzz/kmodfile/pretend.h"
 
@@ -203,6 +205,7 @@ static struct kmod_manifest manifest_good(void)
         .magic = KMOD_MAGIC,
         .struct_size = sizeof(struct kmod_manifest),
         .abi_version = KMOD_ABI_VERSION,
+        .interface = KMOD_INTERFACE,
         .name = "good_1",
         .version = "1.0",
     };
@@ -226,8 +229,8 @@ static void test_manifests(void **state)
 
     (void)state;
     assert_int_equal(kmod_manifest_check(&m), KMODFILE_OK);
-    m.flags = 1;
-    assert_int_equal(kmod_manifest_check(&m), KMODFILE_MANIFEST_FLAGS);
+    m.interface++;
+    assert_int_equal(kmod_manifest_check(&m), KMODFILE_MANIFEST_INTERFACE);
     m.struct_size++;
     assert_int_equal(kmod_manifest_check(&m), KMODFILE_MANIFEST_SIZE);
     m.abi_version++;
