@@ -14,6 +14,8 @@
 
 #include "kernel/module/internal.h"
 
+#define ENTRY_MAX 80 /* of a list of modules: a name, and an option's */
+
 TRACEPOINT(module_load, "module=%s");
 TRACEPOINT(module_unload, "module=%s");
 
@@ -292,8 +294,21 @@ int module_unload(const char *name)
     return result;
 }
 
+/* "name", or "name?option": only in machines that were started with that option. */
+static int load_entry(char *entry)
+{
+    char *option = strchr(entry, '?');
+
+    if (option) {
+        *option++ = '\0';
+        if (!boot_option(option, 0))
+            return OK;
+    }
+    return module_load(entry);
+}
+
 /*
- * Loads every name of a text, in which commas, blanks and line ends separate names. Goes on after
+ * Loads every entry of a text, in which commas, blanks and line ends separate entries. Goes on after
  * an error; returns the first one.
  */
 static int load_listed(const char *text, size_t size)
@@ -301,18 +316,18 @@ static int load_listed(const char *text, size_t size)
     int first_error = OK;
 
     for (size_t at = 0; at < size;) {
-        char name[KMOD_NAME_MAX + 1];
+        char entry[ENTRY_MAX + 1];
         size_t length = 0;
 
         for (; at < size && !strchr(", \t\r\n", text[at]); at++)
-            if (length < KMOD_NAME_MAX)
-                name[length++] = text[at];
-        name[length] = '\0';
+            if (length < ENTRY_MAX)
+                entry[length++] = text[at];
+        entry[length] = '\0';
         if (length == 0) {
             at++;
             continue;
         }
-        int result = module_load(name);
+        int result = load_entry(entry);
         if (first_error == OK)
             first_error = result;
     }
