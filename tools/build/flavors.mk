@@ -19,6 +19,8 @@ CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-pi
 CFLAGS_h := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -fstack-protector-strong
 CFLAGS_s := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -O1 -fno-omit-frame-pointer \
   -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# For tests of the nucleus's sources: headers that stand in for the machine come before its own.
+STAND_INS := -Itests/unit/nucleus/include -Ikernel/include -Ikernel/arch/x86/include
 
 # $(call objects,FLAVOR,SOURCES)
 objects = $(patsubst %,$(BUILD)/obj/$(1)/%.o,$(2))

@@ -1,7 +1,5 @@
 # The nucleus's portable parts, each with stand-ins for what is around it: include/ holds headers that
-# come before the nucleus's own, take them in and replace what needs the machine.
-NUCLEUS_TEST_INCLUDES := -Itests/unit/nucleus/include -Ikernel/include -Ikernel/arch/x86/include
-
+# take in the nucleus's own and replace what needs the machine. EXTRA := $(STAND_INS) puts them first.
 DIR := tests/unit/nucleus
 NAME := treap
 SRCS := treap_test.c
@@ -13,40 +11,40 @@ include tools/build/unit-test.mk
 DIR := tests/unit/nucleus
 NAME := frame
 SRCS := frame_test.c frame_rig.c stand_ins.c
-EXTRA := $(NUCLEUS_TEST_INCLUDES)
+EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
 DIR := tests/unit/nucleus
 NAME := heap
 SRCS := heap_test.c frame_rig.c stand_ins.c
-EXTRA := $(NUCLEUS_TEST_INCLUDES)
+EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
 DIR := tests/unit/nucleus
 NAME := boot_options
 SRCS := options_test.c stand_ins.c
-EXTRA := $(NUCLEUS_TEST_INCLUDES)
+EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
 DIR := tests/unit/nucleus
 NAME := boot_archive
 SRCS := archive_test.c stand_ins.c
 NEEDS := lib/cpio
-EXTRA := $(NUCLEUS_TEST_INCLUDES)
+EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
 DIR := tests/unit/nucleus
 NAME := mp
 SRCS := mp_test.c firmware.c stand_ins.c
 COVERS := kernel/arch/x86/mp.c
-EXTRA := $(NUCLEUS_TEST_INCLUDES)
+EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
 DIR := tests/unit/nucleus
 NAME := timer
 SRCS := timer_test.c stand_ins.c
 COVERS := kernel/time/timer.c kernel/lib/treap.c
-EXTRA := $(NUCLEUS_TEST_INCLUDES)
+EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
 # A guarded call comes back by longjmp(); in the nucleus all registers that matter are kept.
@@ -54,5 +52,5 @@ DIR := tests/unit/nucleus
 NAME := sched
 SRCS := sched_test.c sched_rig.c stand_ins.c
 COVERS := kernel/thread/sched.c kernel/thread/round_robin.c kernel/policy/policy.c
-EXTRA := $(NUCLEUS_TEST_INCLUDES) -Wno-clobbered
+EXTRA := $(STAND_INS) -Wno-clobbered
 include tools/build/unit-test.mk
