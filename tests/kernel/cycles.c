@@ -6,7 +6,7 @@
 #include <microlake/module.h>
 
 #define WARM_UP    20
-#define PAGE_SLACK (128ul << 10) /* per-CPU caches of the heap and of stacks fill and empty */
+#define PAGE_SLACK (64ul << 10) /* per-CPU caches of the heap and of stacks fill and empty */
 #define HEAP_SLACK 1024ul
 
 static struct crew crew;
