@@ -62,6 +62,8 @@ static struct worker workers[] = {
     {.name = "mappings", .round = round_mappings, .copies = 3},
     {.name = "spaces", .round = round_spaces, .copies = 3},
     {.name = "shared_space", .round = round_shared_space, .copies = 3},
+    {.name = "window", .round = round_window, .copies = 1},
+    {.name = "watch", .round = round_watch, .copies = 2},
     {.name = "threads", .round = round_threads, .copies = 2},
     {.name = "serve", .round = round_serve, .copies = 2},
     {.name = "call", .round = round_call, .copies = 3},
@@ -70,6 +72,7 @@ static struct worker workers[] = {
     {.name = "policies", .round = round_policies, .copies = 1},
 };
 
+/* Mostly they let others go on after a round, or who never sleeps would have the CPUs. */
 static void worker_run(void *arg)
 {
     struct worker *w = arg;
@@ -77,6 +80,8 @@ static void worker_run(void *arg)
     while (!crew_stops(&soak_crew)) {
         w->round(w);
         __atomic_fetch_add(&w->rounds, 1, __ATOMIC_RELAXED);
+        if (soak_random() % 8)
+            thread_yield();
     }
 }
 

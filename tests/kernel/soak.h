@@ -39,3 +39,5 @@ void round_heap(struct worker *w);
 void round_mappings(struct worker *w);
 void round_spaces(struct worker *w);
 void round_shared_space(struct worker *w);
+void round_window(struct worker *w);
+void round_watch(struct worker *w);

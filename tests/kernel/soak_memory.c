@@ -45,18 +45,24 @@ static void thing_check_and_free(struct thing *o)
     kfree(o);
 }
 
-void round_heap(struct worker *w)
+static void shelf_replace(void)
 {
     size_t size = 1 + soak_random() % (soak_random() % 16 ? 600 : 20000);
     struct thing *o = kmalloc(sizeof(*o) + size);
 
-    (void)w;
     EXPECT(o);
     if (o) {
         o->size = size;
         o->bytes[size - 1] = (uint8_t)size;
     }
     thing_check_and_free(__atomic_exchange_n(&shelf[soak_random() % SHELF], o, __ATOMIC_ACQ_REL));
+}
+
+void round_heap(struct worker *w)
+{
+    (void)w;
+    for (unsigned i = 0; i < 32; i++)
+        shelf_replace();
 }
 
 static void shelf_clear(void)
@@ -185,12 +191,72 @@ void round_shared_space(struct worker *w)
     __atomic_fetch_and(&shared_taken, ~(1ull << page), __ATOMIC_ACQ_REL);
 }
 
+/*
+ * One thread maps and unmaps a page of the shared space, others watch from other CPUs: while the
+ * page is there they read what was written to it last, and once it is gone no CPU remembers it.
+ */
+enum window_phase { WINDOW_OPEN, WINDOW_CLOSING, WINDOW_CLOSED, WINDOW_OPENING, WINDOW_PHASES };
+
+#define WINDOW 0x10000000ul /* far from where mappings go that may go anywhere */
+
+/* Atomic. window_turn % WINDOW_PHASES is the phase; the open page holds the turn. */
+static uint64_t window_turn;
+
+static void window_turn_to(uint64_t turn)
+{
+    __atomic_store_n(&window_turn, turn, __ATOMIC_SEQ_CST);
+}
+
+void round_window(struct worker *w)
+{
+    uint64_t turn = window_turn + 2; /* of the phase open */
+    vaddr_t at;
+
+    (void)w;
+    thread_set_aspace(shared_space);
+    window_turn_to(turn - 1);
+    EXPECT(aspace_map(shared_space, WINDOW, PAGE_SIZE, RW, MAP_PRIVATE | MAP_FIXED, NULL, 0, &at) ==
+           OK);
+    EXPECT(user_write(WINDOW, &turn, sizeof(turn)) == OK);
+    window_turn_to(turn);
+    soak_nap(soak_random() % 50);
+    window_turn_to(turn + 1);
+    EXPECT(aspace_unmap(shared_space, WINDOW, PAGE_SIZE) == OK);
+    window_turn_to(turn + 2);
+    thread_yield();
+    thread_set_aspace(NULL);
+}
+
+static void window_look(void)
+{
+    uint64_t turn = __atomic_load_n(&window_turn, __ATOMIC_SEQ_CST), value = 0;
+    int r = user_read(&value, WINDOW, sizeof(value));
+
+    if (turn != __atomic_load_n(&window_turn, __ATOMIC_SEQ_CST))
+        return;
+    if (turn % WINDOW_PHASES == WINDOW_OPEN)
+        EXPECT(r == OK && value == turn);
+    if (turn % WINDOW_PHASES == WINDOW_CLOSED)
+        EXPECT(r == ERR_FAULT);
+}
+
+void round_watch(struct worker *w)
+{
+    (void)w;
+    thread_set_aspace(shared_space);
+    for (unsigned i = 0; i < 100; i++)
+        window_look();
+    thread_set_aspace(NULL);
+    thread_yield();
+}
+
 /* ---- begin and end --------------------------------------------------------------------------- */
 
 void soak_memory_begin(void)
 {
     EXPECT(aspace_create(&shared_space) == OK);
     EXPECT(memobj_create_anon(64 * PAGE_SIZE, &shared_object) == OK);
+    window_turn_to(WINDOW_CLOSED);
 }
 
 void soak_memory_end(void)

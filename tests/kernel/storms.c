@@ -2,7 +2,7 @@
  * storms.c: interrupts in masses, from all CPUs at once: timers, wake-ups across CPUs, TLB
  * shootdowns, threads that are chased from CPU to CPU.
  */
-#include "crew.h"
+#include "soak.h"
 #include <microlake/time.h>
 
 #define LIMIT_S  120              /* for each storm; far more than it needs */
@@ -265,6 +265,37 @@ static void shootdowns(void)
     crew_wait(&crew, LIMIT_S);
 }
 
+#define WINDOWS 400
+
+static uint64_t windows_open; /* atomic: threads that still open and close the window */
+
+static void window_work(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < WINDOWS && time_now() < storm_end; i++)
+        round_window(NULL);
+    __atomic_store_n(&windows_open, 0, __ATOMIC_RELEASE);
+}
+
+static void watch_work(void *arg)
+{
+    (void)arg;
+    while (__atomic_load_n(&windows_open, __ATOMIC_ACQUIRE))
+        round_watch(NULL);
+}
+
+/* As shootdowns(), in an address space that all CPUs have loaded. */
+static void user_shootdowns(void)
+{
+    soak_memory_begin();
+    storm_begin();
+    windows_open = 1;
+    crew_add(&crew, "storm.window", window_work, NULL, 1);
+    crew_add_pinned(&crew, "storm.watch", watch_work);
+    if (crew_wait(&crew, LIMIT_S))
+        soak_memory_end();
+}
+
 /* ---- chased threads -------------------------------------------------------------------------- */
 
 #define HOPS   2000
@@ -361,6 +392,7 @@ static const struct ktest_case cases[] = {
     {"wake_ups", wake_ups},
     {"thundering_herd", thundering_herd},
     {"shootdowns", shootdowns},
+    {"user_shootdowns", user_shootdowns},
     {"affinity_bouncing", affinity_bouncing},
     {"at_once", at_once},
     {NULL, NULL},
