@@ -4,7 +4,8 @@ SRCS := main.c entry.c syscall_table.c sys_machine.c \
   process/process.c process/exit.c process/wait.c process/clone.c process/exec.c process/elf_load.c \
   process/stack.c process/vector.c process/sys_process.c process/sys_sched.c \
   mm/mm.c mm/sys_mm.c mm/futex.c \
-  signal/signal.c signal/frame.c signal/sys_signal.c \
+  signal/signal.c signal/queue.c signal/frame.c signal/sys_signal.c \
+  event/eventfd.c event/timerfd.c event/signalfd.c event/epoll.c \
   time/clock.c time/timer.c \
   fs/node.c fs/path.c fs/path_arg.c fs/file.c fs/fd_table.c fs/bootfs.c fs/tmpfs.c fs/devfs.c \
   fs/devices.c fs/stream.c fs/pipe.c fs/poll.c fs/pseudo.c fs/procfs.c fs/proc_process.c \

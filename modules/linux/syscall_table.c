@@ -40,6 +40,20 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_select] = sys_select,
     [NR_pselect6] = sys_pselect6,
 
+    [NR_eventfd] = sys_eventfd,
+    [NR_eventfd2] = sys_eventfd2,
+    [NR_timerfd_create] = sys_timerfd_create,
+    [NR_timerfd_settime] = sys_timerfd_settime,
+    [NR_timerfd_gettime] = sys_timerfd_gettime,
+    [NR_signalfd] = sys_signalfd,
+    [NR_signalfd4] = sys_signalfd4,
+    [NR_epoll_create] = sys_epoll_create,
+    [NR_epoll_create1] = sys_epoll_create1,
+    [NR_epoll_ctl] = sys_epoll_ctl,
+    [NR_epoll_wait] = sys_epoll_wait,
+    [NR_epoll_pwait] = sys_epoll_pwait,
+    [NR_epoll_pwait2] = sys_epoll_pwait2,
+
     /* files: names */
     [NR_stat] = sys_stat,
     [NR_fstat] = sys_fstat,

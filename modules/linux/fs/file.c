@@ -6,6 +6,7 @@
 #include <microlake/memory.h>
 #include <microlake/user.h>
 
+#include "modules/linux/event/event.h"
 #include "modules/linux/fs/node.h"
 
 uint32_t file_count;
@@ -21,6 +22,7 @@ int file_create(const struct file_ops *ops, void *data, uint32_t flags, struct f
     f->ops = ops;
     f->data = data;
     mutex_init(&f->offset_lock);
+    list_init(&f->epoll_items);
     __atomic_add_fetch(&file_count, 1, __ATOMIC_RELAXED);
     *out = f;
     return OK;
@@ -58,6 +60,8 @@ void file_unref(struct file *f)
 {
     if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
+    if (!list_empty(&f->epoll_items))
+        epoll_forget(f);
     if (f->ops->close)
         f->ops->close(f);
     if (f->node)

@@ -17,6 +17,7 @@
 struct file;
 struct node;
 struct process;
+struct task;
 
 struct file_ops {
     /* Moves bytes to or from user memory at *offset and advances it. Files that can't seek ignore
@@ -30,6 +31,7 @@ struct file_ops {
     unsigned (*poll)(struct file *f, struct linux_poll_source **source); /* NULL: always ready */
     void (*close)(struct file *f); /* the last reference is gone */
     bool seekable;
+    const char *kind; /* of a file without a name: "socket", or an anon_inode's; NULL: a pipe */
 };
 
 struct file {
@@ -40,6 +42,7 @@ struct file {
     void *data;        /* the ops' */
     struct mutex offset_lock;
     uint64_t offset; /* guarded by offset_lock */
+    struct list epoll_items; /* those that watch it; guarded by epoll's lock of links */
 };
 
 /* An open file without a name. The caller owns the reference. ERR_NO_MEMORY. */
@@ -86,6 +89,9 @@ struct file *fd_get(struct fd_table *table, int fd);
  * EMFILE at limit. */
 long fd_install(struct fd_table *table, struct file *f, bool close_on_exec, int from,
                 uint64_t limit);
+
+/* The task's lowest free descriptor gets f; takes over the reference also when it fails. EMFILE. */
+long file_install(struct task *t, struct file *f, bool close_on_exec);
 
 /* Descriptor fd gets f, whatever it was before. Takes over the reference when it succeeds. */
 int fd_replace(struct fd_table *table, int fd, struct file *f, bool close_on_exec, uint64_t limit);

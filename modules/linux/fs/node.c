@@ -127,6 +127,11 @@ int node_lookup(struct node *folder, const char *name, struct node **out)
     if (child)
         node_ref(child);
     mutex_unlock(&folder->lock);
+    if (child && child->ops->valid && !child->ops->valid(child)) {
+        node_detach(child);
+        node_unref(child);
+        child = NULL;
+    }
     *out = child;
     if (child)
         return OK;
@@ -213,6 +218,10 @@ static bool list_children(struct node *folder, uint64_t *at, struct node_sink *s
 
 void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
 {
+    if (folder->ops->valid) { /* its children are only what was seen of it */
+        folder->ops->list(folder, at, sink);
+        return;
+    }
     if (*at == 0) {
         if (!sink->entry(sink, ".", folder->number, folder->mode, 1))
             return;
@@ -280,11 +289,24 @@ static int bury_folder(struct node *n)
     return r;
 }
 
+/* A child of a file system whose nodes only remember must be remembered before it can go. */
+static int remember_child(struct node *folder, const char *name)
+{
+    struct node *child;
+    int r = folder->ops->valid ? node_lookup(folder, name, &child) : ERR_NOT_FOUND;
+
+    if (r == OK)
+        node_unref(child);
+    return r == ERR_NOT_FOUND ? OK : r;
+}
+
 int node_remove(struct node *folder, const char *name, bool remove_folder)
 {
     struct node *child;
-    int r = OK;
+    int r = remember_child(folder, name);
 
+    if (r != OK)
+        return r;
     if (folder->fs->read_only)
         return LINUX_ERRNO(EROFS);
     mutex_lock(&folder->lock);
@@ -297,6 +319,8 @@ int node_remove(struct node *folder, const char *name, bool remove_folder)
         r = LINUX_ERRNO(ENOTDIR);
     else if (!remove_folder && node_is_folder(child))
         r = LINUX_ERRNO(EISDIR);
+    if (r == OK && folder->ops->remove)
+        r = folder->ops->remove(folder, child);
     if (r == OK && remove_folder)
         r = bury_folder(child);
     if (r == OK)
@@ -369,7 +393,11 @@ static int rename_locked(struct node *from, const char *from_name, struct node *
         return ERR_NOT_FOUND;
     if (is_below(moved, to))
         return ERR_INVALID;
+    if (moved->fs != from->fs || (replaced && replaced->fs != to->fs))
+        return ERR_BUSY;
     r = check_replace(moved, replaced);
+    if (r == OK && from->ops->rename)
+        r = from->ops->rename(from, from_name, to, to_name);
     if (r != OK)
         return r;
     if (replaced)
@@ -400,6 +428,11 @@ int node_rename(struct node *from, const char *from_name, struct node *to, const
         return LINUX_ERRNO(EROFS);
     if (!from->ops->make || !to->ops->make)
         return LINUX_ERRNO(EPERM);
+    r = remember_child(from, from_name);
+    if (r == OK)
+        r = remember_child(to, to_name);
+    if (r != OK)
+        return r;
     name = kstrdup(to_name);
     if (!name)
         return ERR_NO_MEMORY;

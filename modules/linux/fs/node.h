@@ -56,6 +56,14 @@ struct node_ops {
     int (*object)(struct node *node, struct memobj **out);
     uint64_t (*size)(struct node *node);             /* NULL: 0 */
     int (*resize)(struct node *node, uint64_t size); /* NULL: not allowed */
+
+    /* For file systems whose nodes only remember what a server has; all NULL elsewhere. */
+    bool (*valid)(struct node *node); /* a child in a list: false: look it up again */
+    int (*remove)(struct node *folder, struct node *child); /* the folder's lock is held */
+    int (*rename)(struct node *from, const char *from_name, struct node *to, const char *to_name);
+    int (*set_mode)(struct node *node, uint32_t mode); /* permissions */
+    int (*sync)(struct node *node);
+
     void (*release)(struct node *node);              /* the last reference is gone: free data */
 };
 

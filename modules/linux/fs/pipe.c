@@ -5,6 +5,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/poll.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -75,10 +76,10 @@ static long put_locked(struct pipe *p, vaddr_t at, size_t size)
     return (long)done;
 }
 
-static void pipe_changed(struct pipe *p, struct wait_queue *who)
+static void pipe_changed(struct pipe *p, struct wait_queue *who, unsigned events)
 {
     wait_wake_all(who);
-    linux_poll_notify(&p->source);
+    poll_notify(&p->source, events);
 }
 
 static long pipe_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
@@ -107,7 +108,7 @@ static long pipe_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
     r = take_locked(p, at, size);
     mutex_unlock(&p->lock);
     if (r > 0)
-        pipe_changed(p, &p->writable);
+        pipe_changed(p, &p->writable, LINUX_POLLOUT);
     return r;
 }
 
@@ -146,7 +147,7 @@ static long write_some(struct file *f, vaddr_t at, size_t size, size_t want)
     r = p->reader ? put_locked(p, at, size) : LINUX_ERRNO(EPIPE);
     mutex_unlock(&p->lock);
     if (r > 0)
-        pipe_changed(p, &p->readable);
+        pipe_changed(p, &p->readable, LINUX_POLLIN);
     return r;
 }
 
@@ -199,7 +200,7 @@ static void close_end(struct pipe *p, bool *end, struct wait_queue *other)
     mutex_lock(&p->lock);
     *end = false;
     mutex_unlock(&p->lock);
-    pipe_changed(p, other);
+    pipe_changed(p, other, ~0u);
     pipe_unref(p);
 }
 

@@ -4,6 +4,8 @@
  * A poller watches the sources of its files; a source that is notified marks each poller that
  * watches it and wakes it, and the poller looks at all its files again.
  */
+#include "modules/linux/fs/poll.h"
+
 #include <microlake/memory.h>
 #include <microlake/user.h>
 
@@ -21,16 +23,11 @@ struct poller {
     bool notified;
 };
 
-struct watcher {
-    struct list link; /* guarded by the source's lock */
-    struct linux_poll_source *source;
-    struct poller *poller;
-};
-
 /* One descriptor that is polled. */
 struct polled {
     struct file *file; /* a reference, or NULL: the descriptor is not open, or is to be ignored */
-    struct watcher watcher;
+    struct poll_watcher watcher;
+    struct poller *poller;
     unsigned wanted, found;
 };
 
@@ -39,46 +36,64 @@ void linux_poll_source_init(struct linux_poll_source *source)
     *source = (struct linux_poll_source){SPINLOCK_INIT, LIST_INIT(source->watchers)};
 }
 
-void linux_poll_notify(struct linux_poll_source *source)
+void poll_notify(struct linux_poll_source *source, unsigned events)
 {
     uint64_t flags = spin_lock_irqsave(&source->lock);
 
     list_for_each (it, &source->watchers) {
-        struct poller *p = list_entry(it, struct watcher, link)->poller;
+        struct poll_watcher *w = list_entry(it, struct poll_watcher, link);
 
-        __atomic_store_n(&p->notified, true, __ATOMIC_RELEASE);
-        wait_wake_all(&p->queue);
+        w->notify(w, events);
     }
     spin_unlock_irqrestore(&source->lock, flags);
 }
 
-static void watch(struct polled *e, struct poller *p)
+void linux_poll_notify(struct linux_poll_source *source)
+{
+    poll_notify(source, ~0u);
+}
+
+void poll_watch(struct file *f, struct poll_watcher *w)
 {
     struct linux_poll_source *source = NULL;
     uint64_t flags;
 
-    if (!e->file)
-        return;
-    file_poll(e->file, &source);
+    file_poll(f, &source);
     if (!source)
         return;
-    e->watcher.source = source;
-    e->watcher.poller = p;
+    w->source = source;
     flags = spin_lock_irqsave(&source->lock);
-    list_push_back(&source->watchers, &e->watcher.link);
+    list_push_back(&source->watchers, &w->link);
     spin_unlock_irqrestore(&source->lock, flags);
 }
 
-static void unwatch(struct polled *e)
+void poll_unwatch(struct poll_watcher *w)
 {
-    struct linux_poll_source *source = e->watcher.source;
     uint64_t flags;
 
-    if (!source)
+    if (!w->source)
         return;
-    flags = spin_lock_irqsave(&source->lock);
-    list_remove(&e->watcher.link);
-    spin_unlock_irqrestore(&source->lock, flags);
+    flags = spin_lock_irqsave(&w->source->lock);
+    list_remove(&w->link);
+    spin_unlock_irqrestore(&w->source->lock, flags);
+    w->source = NULL;
+}
+
+static void poller_notify(struct poll_watcher *w, unsigned events)
+{
+    struct poller *p = container_of(w, struct polled, watcher)->poller;
+
+    (void)events;
+    __atomic_store_n(&p->notified, true, __ATOMIC_RELEASE);
+    wait_wake_all(&p->queue);
+}
+
+static void watch(struct polled *e, struct poller *p)
+{
+    e->poller = p;
+    e->watcher.notify = poller_notify;
+    if (e->file)
+        poll_watch(e->file, &e->watcher);
 }
 
 /* Looks at all files once; returns how many have something to say. */
@@ -119,7 +134,7 @@ static long poll_wait(struct polled *entries, size_t count, uint64_t due)
             break;
     }
     for (size_t i = 0; i < count; i++)
-        unwatch(&entries[i]);
+        poll_unwatch(&entries[i].watcher);
     return ready > 0 || r == ERR_TIMED_OUT || r == OK ? (long)ready : r;
 }
 
@@ -190,8 +205,7 @@ long sys_poll(struct call *c)
     return poll_user(c->task, c->arg[0], c->arg[1], due);
 }
 
-/* A relative time at an address; 0: no limit. */
-static int read_due(vaddr_t at, uint64_t *due)
+int poll_read_due(vaddr_t at, uint64_t *due)
 {
     uint64_t ns;
     int r;
@@ -205,9 +219,8 @@ static int read_due(vaddr_t at, uint64_t *due)
     return r;
 }
 
-/* Another mask for the time of the call; a handler's frame, or the end of the call, brings back the
- * old one. */
-static int change_mask(struct task *t, vaddr_t at, uint64_t size)
+/* A handler's frame, or the end of the call, brings back the old mask. */
+int poll_mask_change(struct task *t, vaddr_t at, uint64_t size)
 {
     uint64_t mask;
 
@@ -223,7 +236,7 @@ static int change_mask(struct task *t, vaddr_t at, uint64_t size)
     return OK;
 }
 
-static long restore_mask(struct task *t, long result)
+long poll_mask_restore(struct task *t, long result)
 {
     if (t->restore_blocked && result != LINUX_RESTART_NO_HANDLER) {
         t->restore_blocked = false;
@@ -235,13 +248,13 @@ static long restore_mask(struct task *t, long result)
 long sys_ppoll(struct call *c)
 {
     uint64_t due;
-    int r = read_due(c->arg[2], &due);
+    int r = poll_read_due(c->arg[2], &due);
 
     if (r == OK)
-        r = change_mask(c->task, c->arg[3], c->arg[4]);
+        r = poll_mask_change(c->task, c->arg[3], c->arg[4]);
     if (r != OK)
         return r;
-    return restore_mask(c->task, poll_user(c->task, c->arg[0], c->arg[1], due));
+    return poll_mask_restore(c->task, poll_user(c->task, c->arg[0], c->arg[1], due));
 }
 
 /* select()'s three sets: what to wait for, and what was found. */
@@ -361,13 +374,13 @@ long sys_pselect6(struct call *c)
 {
     uint64_t mask[2] = {0, 0}; /* address and size */
     uint64_t due;
-    int r = read_due(c->arg[4], &due);
+    int r = poll_read_due(c->arg[4], &due);
 
     if (r == OK && c->arg[5] != 0)
         r = user_read(mask, c->arg[5], sizeof(mask));
     if (r == OK)
-        r = change_mask(c->task, mask[0], mask[1]);
+        r = poll_mask_change(c->task, mask[0], mask[1]);
     if (r != OK)
         return r;
-    return restore_mask(c->task, select_user(c, due));
+    return poll_mask_restore(c->task, select_user(c, due));
 }

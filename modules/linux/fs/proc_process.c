@@ -295,8 +295,11 @@ static long fd_text(struct node *n, char *out, size_t size)
         return ERR_NOT_FOUND;
     if (f->node)
         r = node_path(f->node, out, size);
+    else if (f->ops->kind && strchr(f->ops->kind, ':'))
+        r = snprintf(out, size, "%s", f->ops->kind);
     else
-        r = snprintf(out, size, "pipe:[%lu]", (unsigned long)((uintptr_t)f->data & 0xffffffff));
+        r = snprintf(out, size, "%s:[%lu]", f->ops->kind ? f->ops->kind : "pipe",
+                     (unsigned long)((uintptr_t)f->data & 0xffffffff));
     file_unref(f);
     return MIN(r, (long)size);
 }

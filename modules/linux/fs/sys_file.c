@@ -19,8 +19,7 @@ static uint64_t descriptor_limit(const struct task *t)
     return t->process->limits[LINUX_RLIMIT_NOFILE].current;
 }
 
-/* Gives a file a descriptor, or drops it. */
-static long install(struct task *t, struct file *f, bool close_on_exec)
+long file_install(struct task *t, struct file *f, bool close_on_exec)
 {
     long fd = fd_install(t->process->files, f, close_on_exec, 0, descriptor_limit(t));
 
@@ -96,7 +95,7 @@ static long open_at(struct task *t, int folder, vaddr_t path, uint32_t flags, ui
     if (r == OK)
         r = file_open(node, flags & KEPT_FLAGS, &f);
     node_unref(node);
-    return r == OK ? install(t, f, flags & LINUX_O_CLOEXEC) : r;
+    return r == OK ? file_install(t, f, flags & LINUX_O_CLOEXEC) : r;
 }
 
 long sys_open(struct call *c)
@@ -272,13 +271,13 @@ static long make_pipe(struct task *t, vaddr_t at, uint32_t flags)
     r = pipe_create(flags & LINUX_O_NONBLOCK, &reader, &writer);
     if (r != OK)
         return r;
-    fd = install(t, reader, flags & LINUX_O_CLOEXEC);
+    fd = file_install(t, reader, flags & LINUX_O_CLOEXEC);
     if (fd < 0) {
         file_unref(writer);
         return fd;
     }
     fds[0] = (int32_t)fd;
-    fd = install(t, writer, flags & LINUX_O_CLOEXEC);
+    fd = file_install(t, writer, flags & LINUX_O_CLOEXEC);
     fds[1] = (int32_t)fd;
     if (fd >= 0 && user_write(at, fds, sizeof(fds)) == OK)
         return 0;

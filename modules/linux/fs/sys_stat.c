@@ -33,13 +33,20 @@ static void facts_of_node(struct node *n, struct facts *out)
     };
 }
 
-/* A pipe, or a stream of the host's. */
+/* Sockets say so, event files have no type, all others are pipes and the host's streams. */
+static uint32_t mode_of_nameless(const struct file *f)
+{
+    if (!f->ops->kind)
+        return LINUX_S_IFIFO | 0600;
+    return strchr(f->ops->kind, ':') ? 0600 : LINUX_S_IFSOCK | 0777;
+}
+
 static void facts_of_nameless(const struct file *f, struct facts *out)
 {
     *out = (struct facts){
         .number = (uintptr_t)f->data & 0xffffffff,
         .device = 15,
-        .mode = LINUX_S_IFIFO | 0600,
+        .mode = mode_of_nameless(f),
         .links = 1,
     };
 }

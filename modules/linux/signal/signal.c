@@ -4,18 +4,13 @@
 #include "modules/linux/signal/signal.h"
 
 #include <microlake/log.h>
-#include <microlake/memory.h>
 
+#include "modules/linux/event/event.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/wait.h"
 #include "modules/linux/syscall.h"
 
 #define SYSCALL_INSTRUCTION_SIZE 2
-
-struct signal_item {
-    struct list link;
-    struct linux_siginfo info;
-};
 
 /* Signals that can be neither blocked, caught nor ignored. */
 #define UNBLOCKABLE (1ull << (LINUX_SIGKILL - 1) | 1ull << (LINUX_SIGSTOP - 1))
@@ -39,83 +34,6 @@ static enum default_action default_action(int signal)
     default:
         return ACTION_END;
     }
-}
-
-void signal_queue_init(struct signal_queue *q)
-{
-    q->set = 0;
-    list_init(&q->items);
-}
-
-void signal_queue_clear(struct signal_queue *q)
-{
-    struct list *it;
-
-    while ((it = list_pop_front(&q->items)))
-        kfree(list_entry(it, struct signal_item, link));
-    q->set = 0;
-}
-
-/* Takes all signals of `which` out of a queue. */
-static void queue_discard(struct signal_queue *q, uint64_t which)
-{
-    list_for_each_safe (it, &q->items) {
-        struct signal_item *item = list_entry(it, struct signal_item, link);
-
-        if (signal_bit(item->info.signo) & which) {
-            list_remove(it);
-            kfree(item);
-        }
-    }
-    q->set &= ~which;
-}
-
-/* A standard signal that waits already is not queued again. Without memory only its number waits.
- */
-static void queue_add(struct signal_queue *q, const struct linux_siginfo *info)
-{
-    struct signal_item *item;
-
-    if (info->signo < LINUX_SIGRTMIN && (q->set & signal_bit(info->signo)))
-        return;
-    q->set |= signal_bit(info->signo);
-    item = kmalloc(sizeof(*item));
-    if (!item)
-        return;
-    item->info = *info;
-    list_push_back(&q->items, &item->link);
-}
-
-/* Takes the lowest signal of `wanted` out of a queue. */
-static bool queue_take(struct signal_queue *q, uint64_t wanted, struct linux_siginfo *out)
-{
-    struct signal_item *found = NULL;
-    bool more = false;
-    int signal;
-
-    if (!(q->set & wanted))
-        return false;
-    signal = __builtin_ctzll(q->set & wanted) + 1;
-    list_for_each (it, &q->items) {
-        struct signal_item *item = list_entry(it, struct signal_item, link);
-
-        if (item->info.signo != signal)
-            continue;
-        more = found != NULL;
-        if (more)
-            break;
-        found = item;
-    }
-    if (!more)
-        q->set &= ~signal_bit(signal);
-    if (found) {
-        *out = found->info;
-        list_remove(&found->link);
-        kfree(found);
-    } else {
-        *out = (struct linux_siginfo){.signo = signal, .code = LINUX_SI_USER};
-    }
-    return true;
 }
 
 static bool is_ignored_locked(const struct process *p, int signal)
@@ -152,9 +70,9 @@ static void prepare_locked(struct process *p, int signal)
     }
     if (discard == 0)
         return;
-    queue_discard(&p->pending, discard);
+    signal_queue_discard(&p->pending, discard);
     list_for_each (it, &p->tasks) {
-        queue_discard(&list_entry(it, struct task, link)->pending, discard);
+        signal_queue_discard(&list_entry(it, struct task, link)->pending, discard);
     }
 }
 
@@ -190,7 +108,7 @@ void signal_send_process(struct process *p, const struct linux_siginfo *info)
 
     prepare_locked(p, info->signo);
     if (!end_at_once_locked(p, info->signo) && !vanishes_locked(p, NULL, info->signo)) {
-        queue_add(&p->pending, info);
+        signal_queue_add(&p->pending, info);
         list_for_each (it, &p->tasks) {
             struct task *t = list_entry(it, struct task, link);
 
@@ -202,6 +120,7 @@ void signal_send_process(struct process *p, const struct linux_siginfo *info)
     }
     was_stopped = was_stopped && p->continued;
     spin_unlock_irqrestore(&p->lock, flags);
+    signalfd_notify();
     if (was_stopped)
         process_notify_parent(p, LINUX_CLD_CONTINUED, LINUX_SIGCONT);
 }
@@ -218,11 +137,12 @@ void signal_send_task(struct task *t, const struct linux_siginfo *info)
     flags = spin_lock_irqsave(&p->lock);
     prepare_locked(p, info->signo);
     if (!vanishes_locked(p, t, info->signo)) {
-        queue_add(&t->pending, info);
+        signal_queue_add(&t->pending, info);
         if (t->thread && task_wants(t, info->signo))
             thread_interrupt(t->thread);
     }
     spin_unlock_irqrestore(&p->lock, flags);
+    signalfd_notify();
 }
 
 void signal_send_simple(struct process *p, int signal, int code, int sender)
@@ -243,8 +163,8 @@ void signal_force(struct task *t, const struct linux_siginfo *info)
         action->handler = LINUX_SIG_DFL;
         t->blocked &= ~signal_bit(info->signo);
     }
-    queue_discard(&t->pending, signal_bit(info->signo));
-    queue_add(&t->pending, info);
+    signal_queue_discard(&t->pending, signal_bit(info->signo));
+    signal_queue_add(&t->pending, info);
     spin_unlock_irqrestore(&p->lock, flags);
 }
 
@@ -262,7 +182,8 @@ bool signal_take(struct task *t, uint64_t wanted, struct linux_siginfo *out)
 {
     struct process *p = t->process;
     uint64_t flags = spin_lock_irqsave(&p->lock);
-    bool taken = queue_take(&t->pending, wanted, out) || queue_take(&p->pending, wanted, out);
+    bool taken =
+        signal_queue_take(&t->pending, wanted, out) || signal_queue_take(&p->pending, wanted, out);
 
     spin_unlock_irqrestore(&p->lock, flags);
     return taken;
@@ -361,7 +282,8 @@ static bool next_signal(struct task *t, struct linux_siginfo *info, struct linux
     struct process *p = t->process;
     uint64_t flags = spin_lock_irqsave(&p->lock);
     uint64_t wanted = ~t->blocked;
-    bool found = queue_take(&t->pending, wanted, info) || queue_take(&p->pending, wanted, info);
+    bool found = signal_queue_take(&t->pending, wanted, info) ||
+                 signal_queue_take(&p->pending, wanted, info);
 
     if (found) {
         struct linux_sigaction *set = &p->actions[info->signo - 1];

@@ -34,6 +34,15 @@ static inline bool signal_valid(int signal)
 void signal_queue_init(struct signal_queue *q);
 void signal_queue_clear(struct signal_queue *q); /* frees what is in it */
 
+/* Takes all signals of `which` out. */
+void signal_queue_discard(struct signal_queue *q, uint64_t which);
+
+/* A standard signal that waits already is not queued again. Without memory only its number waits. */
+void signal_queue_add(struct signal_queue *q, const struct linux_siginfo *info);
+
+/* Takes the lowest signal of `wanted` out. false: there is none. */
+bool signal_queue_take(struct signal_queue *q, uint64_t wanted, struct linux_siginfo *out);
+
 /*
  * Sends *info to a process or to one task. Any context. Signals that are ignored vanish. OK also
  * when the receiver is ending.
@@ -68,6 +77,9 @@ void signal_fault(struct task *t, struct user_regs *regs, const struct user_faul
 
 /* Takes the first pending signal out of `wanted`. false: none. Takes the process's lock. */
 bool signal_take(struct task *t, uint64_t wanted, struct linux_siginfo *out);
+
+/* Waits for one of `set`, which the task blocks, until `due`: its number, ERR_AGAIN, or EINTR. */
+long signal_await(struct task *t, uint64_t set, uint64_t due, struct linux_siginfo *info);
 
 /* signal/frame.c: enters and leaves handlers. false: the frame can't be written. */
 bool signal_frame_enter(struct task *t, struct user_regs *regs, const struct linux_siginfo *info,

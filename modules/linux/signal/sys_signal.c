@@ -116,8 +116,7 @@ static void set_awaited(struct task *t, uint64_t set)
     spin_unlock_irqrestore(&t->process->lock, flags);
 }
 
-/* Waits for one of `set`, which are blocked. */
-static long await_signal(struct task *t, uint64_t set, uint64_t due, struct linux_siginfo *info)
+long signal_await(struct task *t, uint64_t set, uint64_t due, struct linux_siginfo *info)
 {
     struct wait_queue never = WAIT_QUEUE_INIT(never);
     int waited = OK;
@@ -154,7 +153,7 @@ long sys_rt_sigtimedwait(struct call *c)
         due = clock_due_in(ns);
     }
     set &= ~(signal_bit(LINUX_SIGKILL) | signal_bit(LINUX_SIGSTOP));
-    r = await_signal(c->task, set, due, &info);
+    r = signal_await(c->task, set, due, &info);
     if (r > 0 && c->arg[1] != 0 && user_write(c->arg[1], &info, sizeof(info)) != OK)
         return ERR_FAULT;
     return r;
