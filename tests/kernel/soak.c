@@ -8,8 +8,9 @@
 #include <microlake/module.h>
 #include <microlake/time.h>
 
-#define STILL_S    60            /* an emulated CPU on a busy host may stand still for seconds */
-#define PAGE_SLACK (384ul << 10) /* per-CPU caches of the heap, surplus stacks */
+#define STILL_S    60 /* an emulated CPU on a busy host may stand still for seconds */
+#define PAGE_SLACK ((256ul << 10) + cpu_count() * (128ul << 10)) /* caches of stacks and objects   \
+                                                                  */
 #define HEAP_SLACK 1024ul
 
 struct crew soak_crew;
