@@ -9,7 +9,7 @@ import os
 import statistics
 import subprocess
 
-from measure import CannotMeasure, json_lines, progress, round_row, run_machine
+from measure import TEST_ARCHIVE, CannotMeasure, json_lines, progress, round_row, run_machine
 
 NATIVE = "build/bench/launch-native"
 NATIVE_ROWS = ["launch_native_empty", "launch_native_batch64"]
@@ -61,7 +61,8 @@ def measure_guest():
     figures = []
     for run in range(GUEST_RUNS):
         progress(f"launch latency in a machine, run {run + 1} of {GUEST_RUNS}")
-        output, _ = run_machine(["launch_bench"], ["--gpu", "auto", "--cpus", "2"])
+        output, _ = run_machine(["launch_bench"], ["--gpu", "auto", "--cpus", "2",
+                                                  "--initrd", TEST_ARCHIVE])
         figures.append(json_lines(output))
     for row, name in zip(GUEST_ROWS, ("launch_empty", "launch_batch64", "fence_signalled")):
         values = [f[name]["value"] for f in figures if name in f]

@@ -17,6 +17,7 @@
 #define STATUS_NO_MAIN 125 /* the launcher's "the machine failed" */
 
 static int (*main_run)(void);
+static uint64_t boot_kib; /* memory in use at the end of start-up */
 
 void boot_set_main(int (*run)(void))
 {
@@ -30,6 +31,7 @@ static void stats_report(void)
     struct policy_info policy;
 
     memory_stats(&m);
+    host_stat("memory.boot_kib=%lu", boot_kib);
     host_stat("memory.total_kib=%lu", m.total >> 10);
     host_stat("memory.used_kib=%lu", (m.total - m.free) >> 10);
     host_stat("cpus=%u", cpu_count());
@@ -51,9 +53,9 @@ static void boot_continue(void *arg)
     trace_start();
     module_load_boot();
     memory_stats(&m);
-    host_stat("memory.boot_kib=%lu", (m.total - m.free) >> 10);
+    boot_kib = (m.total - m.free) >> 10;
     log_info("boot: %lu us to the end of start-up, %lu KiB in use", time_now() / NS_PER_US,
-             (m.total - m.free) >> 10);
+             boot_kib);
     if (main_run)
         status = (unsigned)main_run() & 0xff;
     else

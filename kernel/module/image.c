@@ -101,20 +101,11 @@ static int symbols_resolve(const struct module *m, const struct kmodfile *file, 
 static int relocations_apply(struct module *m, const struct kmodfile *file,
                              const uint64_t *addresses)
 {
-    struct kmodfile_cursor cursor = {0};
-    struct kmodfile_relocation r;
-    unsigned section = 0;
-    uint8_t *base = NULL;
+    for (unsigned i = 1; i < file->section_count; i++) {
+        int result = KMODFILE_OK;
 
-    while (kmodfile_relocation_next(file, &cursor, &r)) {
-        if (r.section != section) {
-            section = r.section;
-            base = section_base(m, file, section);
-        }
-        uint8_t *place = base + r.offset;
-        int result =
-            kmodfile_relocate(r.type, place, (uintptr_t)place, addresses[r.symbol], r.addend);
-
+        if (file->sections[i].loaded)
+            result = kmodfile_relocate_section(file, i, section_base(m, file, i), addresses);
         if (result != KMODFILE_OK) {
             log_error("module %s: %s", m->name, kmodfile_result_text(result));
             return ERR_BAD_FORMAT;

@@ -561,16 +561,22 @@ void sched_cpu_init(struct cpu *c)
     timer_cpu_init(c);
 }
 
+static bool has_adopted(unsigned cpu)
+{
+    return __atomic_load_n(&cpus[cpu]->policy, __ATOMIC_ACQUIRE) ==
+           __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE);
+}
+
 void sched_policy_activate(struct policy *p)
 {
     (void)p;
     for (unsigned i = 0; i < cpu_count(); i++) {
-        while (__atomic_load_n(&cpus[i]->policy, __ATOMIC_ACQUIRE) !=
-               __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE)) {
+        while (!has_adopted(i)) {
             preempt_disable();
             cpu_kick(i);
             preempt_enable();
-            thread_sleep(time_now() + 50 * NS_PER_US, 0);
+            if (!has_adopted(i)) /* another CPU, which needs a moment */
+                thread_sleep(time_now() + 50 * NS_PER_US, 0);
         }
     }
 }

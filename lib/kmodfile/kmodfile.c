@@ -2,11 +2,9 @@
  * kmodfile.c: decodes a module file. The order of the checks: header, sections, symbols,
  * relocations, manifest; each relies on those before it.
  */
-#include "lib/kmodfile/kmodfile.h"
+#include "lib/kmodfile/sections.h"
 
 #include <string.h>
-
-#include "lib/kmodfile/elf64.h"
 
 static const char *const result_texts[] = {
     [KMODFILE_OK] = "is well-formed",
@@ -43,18 +41,6 @@ const char *kmodfile_result_text(int result)
 static bool range_inside(uint64_t offset, uint64_t length, uint64_t size)
 {
     return offset <= size && length <= size - offset;
-}
-
-static const struct elf_header *header_of(const struct kmodfile *file)
-{
-    return (const struct elf_header *)file->bytes;
-}
-
-static const struct elf_section *section_header(const struct kmodfile *file, unsigned index)
-{
-    const uint8_t *table = file->bytes + header_of(file)->section_headers;
-
-    return (const struct elf_section *)table + index;
 }
 
 static int header_check(struct kmodfile *file)
@@ -177,17 +163,10 @@ static int symbols_check(struct kmodfile *file)
     return result;
 }
 
-/* Whether a section holds relocations of a loaded section. */
-static bool section_relocates(const struct kmodfile *file, const struct elf_section *s)
-{
-    return (s->type == ELF_SECTION_RELA || s->type == ELF_SECTION_REL) &&
-           s->info < file->section_count && file->sections[s->info].loaded;
-}
-
 static int relocation_check(const struct kmodfile *file, const struct elf_rela *r,
                             const struct kmodfile_section *target)
 {
-    size_t width = kmodfile_relocation_width(r->type);
+    size_t width = relocation_width(r->type);
 
     if (width == 0)
         return KMODFILE_RELOCATION_TYPE;

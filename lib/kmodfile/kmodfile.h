@@ -118,8 +118,12 @@ bool kmodfile_relocation_next(const struct kmodfile *file, struct kmodfile_curso
 int kmodfile_relocate(uint32_t type, void *place, uint64_t address, uint64_t symbol,
                       int64_t addend);
 
-/* Bytes that a relocation of this type changes; 0: the type is not supported. */
-size_t kmodfile_relocation_width(uint32_t type);
+/*
+ * Does all relocations of a loaded section, which lies at base, where it will be used; addresses:
+ * each symbol's, by its number. Ends at the first one that does not fit: KMODFILE_OVERFLOW.
+ */
+int kmodfile_relocate_section(const struct kmodfile *file, unsigned section, uint8_t *base,
+                              const uint64_t *addresses);
 
 /* [a-z0-9_]+ and its NUL within size bytes. */
 bool kmod_name_valid(const char *name, size_t size);

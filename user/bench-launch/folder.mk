@@ -1,5 +1,7 @@
+# Measures launches; only `make bench` puts it into a machine.
 DIR := user/bench-launch
 NAME := launch_bench
+INSTALL := none
 SRCS := main.c
 NEEDS := user/libmalv
 include tools/build/guest-program.mk
