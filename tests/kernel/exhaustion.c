@@ -167,9 +167,32 @@ static int op_port(void)
     return r;
 }
 
+/* Never started: it has nothing to run. */
+static int op_user_thread(void)
+{
+    static const struct user_ops ops;
+    const struct user_regs regs = {0};
+    struct aspace *as;
+    struct thread *t;
+    int r = aspace_create(&as);
+
+    if (r != OK)
+        return r;
+    r = thread_create_user("exhaust", as, &ops, NULL, &regs, &t);
+    if (r == OK)
+        thread_unref(t);
+    aspace_unref(as);
+    return r;
+}
+
 static void threads(void)
 {
     exhaust(op_thread);
+}
+
+static void user_threads(void)
+{
+    exhaust(op_user_thread);
 }
 
 static void aspaces(void)
@@ -202,9 +225,62 @@ static void ports(void)
     exhaust(op_port);
 }
 
+/* All frames there are, in a list through themselves. */
+struct hoard {
+    struct hoard *next;
+    unsigned order;
+};
+
+static struct hoard *hoard_take(void)
+{
+    struct hoard *all = NULL;
+
+    for (unsigned order = 10; order-- > 0;) {
+        paddr_t pa;
+
+        while ((pa = frame_alloc(order, FRAME_NOWAIT))) {
+            struct hoard *h = phys_to_virt(pa);
+
+            *h = (struct hoard){all, order};
+            all = h;
+        }
+    }
+    return all;
+}
+
+static void hoard_give(struct hoard *all)
+{
+    while (all) {
+        struct hoard *h = all;
+
+        all = h->next;
+        frame_free(virt_to_phys(h), h->order);
+    }
+}
+
+/* No injection: there is no memory any more but in caches. Nothing may panic or hang. */
+static void nothing_left(void)
+{
+    static int (*const ops[])(void) = {op_thread, op_user_thread, op_aspace, op_memobj,
+                                       op_kmap,   op_module,      op_irq,    op_port};
+    struct hoard *all = hoard_take();
+    unsigned failed = 0;
+
+    for (unsigned i = 0; i < 20 * ARRAY_SIZE(ops); i++) {
+        int r = ops[i % ARRAY_SIZE(ops)]();
+
+        EXPECT(r == OK || r == ERR_NO_MEMORY || r == ERR_FAULT);
+        failed += r != OK;
+    }
+    hoard_give(all);
+    EXPECT(failed > 0);
+}
+
 static const struct ktest_case cases[] = {
-    {"threads", threads},   {"aspaces", aspaces},       {"objects", objects}, {"mappings", mappings},
-    {"modules", modules},   {"interrupts", interrupts}, {"ports", ports},     {NULL, NULL},
+    {"threads", threads},       {"user_threads", user_threads}, {"aspaces", aspaces},
+    {"objects", objects},       {"mappings", mappings},         {"modules", modules},
+    {"interrupts", interrupts}, {"ports", ports},               {"nothing_left", nothing_left},
+    {NULL, NULL},
 };
 
 const struct ktest_suite suite_exhaustion = {.name = "exhaustion", .cases = cases};
