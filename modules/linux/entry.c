@@ -124,6 +124,10 @@ static void attend(struct user_regs *regs)
         t->set_tid = 0;
     }
     signal_attend(t, regs, 0);
+    if (t->announced) {
+        t->announced = false;
+        host_mark("first-user");
+    }
 }
 
 static void task_gone(void *personality)

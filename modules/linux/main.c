@@ -227,7 +227,8 @@ static int run_first(const char *name, struct exec_program *program)
     }
     thread = t->thread;
     thread_ref(thread);
-    host_mark("first-user");
+    t->announced = true;
+    thread_interrupt(thread); /* to attention before its first instruction */
     thread_start(thread);
     WAIT_UNTIL(&first_process->tasks_queue, first_ended(), TIME_NEVER, 0);
     thread_join(thread, TIME_NEVER);
