@@ -49,6 +49,17 @@ static void line_add_word(struct line *line, const char *word)
     }
 }
 
+bool bootline_add_option(char *out, size_t size, const char *name, const char *value)
+{
+    struct line line = {.text = out, .used = strlen(out), .size = size};
+    line_add(&line, ' ');
+    line_add_text(&line, name);
+    line_add(&line, '=');
+    line_add_word(&line, value);
+    line.text[line.used] = '\0';
+    return !line.full;
+}
+
 bool bootline_write(char *out, size_t size, const char *options, char *const *command)
 {
     struct line line = {.text = out, .size = size};

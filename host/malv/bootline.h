@@ -13,6 +13,10 @@
 /* QEMU and the guest take this much, with the NUL. */
 #define BOOTLINE_MAX 2048
 
+/* Appends " NAME=VALUE", the value encoded as a word of the command, to the options in `out`.
+ * False: longer than `size`. */
+bool bootline_add_option(char *out, size_t size, const char *name, const char *value);
+
 /*
  * Writes "OPTIONS -- COMMAND...". `options` may be "". False: longer than `size`, which includes
  * the NUL. `out` then holds nothing of use.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "message.h"
 #include "options.h"
@@ -122,6 +123,49 @@ static bool parse_gpu(const char *text, struct run_options *out)
     return true;
 }
 
+static bool parse_root(const char *text, struct run_options *out)
+{
+    struct stat status;
+    char *path = realpath(text, NULL); /* lives as long as malv */
+    if (!path || stat(path, &status)) {
+        message("--root %s: %s", text, strerror(errno));
+        return false;
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        message("--root takes a folder that holds a Linux system; %s is none", text);
+        return false;
+    }
+    out->root = path;
+    return true;
+}
+
+static bool parse_workdir(const char *text, struct run_options *out)
+{
+    if (*text != '/') {
+        message("--workdir takes an absolute path in the machine, not \"%s\"", text);
+        return false;
+    }
+    out->workdir = text;
+    return true;
+}
+
+static bool parse_env(const char *text, struct run_options *out)
+{
+    unsigned count = 0;
+    if (!strchr(text, '=') || *text == '=') {
+        message("--env takes NAME=VALUE, not \"%s\"", text);
+        return false;
+    }
+    while (out->env[count])
+        count++;
+    if (count == ENV_MAX) {
+        message("--env can be given %u times at most", ENV_MAX);
+        return false;
+    }
+    out->env[count] = text;
+    return true;
+}
+
 static bool parse_kernel(const char *text, struct run_options *out)
 {
     out->kernel = text;
@@ -144,10 +188,20 @@ static const struct {
     const char *name;
     bool (*parse)(const char *text, struct run_options *out);
 } valued_options[] = {
-    {"--cpus", parse_cpus},       {"--memory", parse_memory},           {"--gpu", parse_gpu},
-    {"--kernel", parse_kernel},   {"--initrd", parse_initrd},           {"--append", parse_append},
-    {"--machine", parse_machine}, {"--timeout", parse_timeout},         {"--gdb", parse_gdb},
-    {"--accel", parse_accel},     {"--kernel-test", parse_kernel_test},
+    {"--cpus", parse_cpus},
+    {"--memory", parse_memory},
+    {"--gpu", parse_gpu},
+    {"--kernel", parse_kernel},
+    {"--initrd", parse_initrd},
+    {"--append", parse_append},
+    {"--machine", parse_machine},
+    {"--timeout", parse_timeout},
+    {"--gdb", parse_gdb},
+    {"--accel", parse_accel},
+    {"--kernel-test", parse_kernel_test},
+    {"--root", parse_root},
+    {"--workdir", parse_workdir},
+    {"--env", parse_env},
 };
 
 /*
@@ -209,6 +263,11 @@ static bool options_agree(struct run_options *options)
         options->gpu = "off";
     if (q35 && strcmp(options->gpu, "off")) {
         message("--machine q35 has no GPU yet: give --gpu off, or --machine microvm");
+        return false;
+    }
+    if (q35 && options->root) {
+        message(
+            "--machine q35 has no root folder yet: leave out --root, or give --machine microvm");
         return false;
     }
     if (options->icount && !strcmp(options->accel, "kvm")) {

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define ENV_MAX 64u
+
 struct run_options {
     unsigned cpus;
     uint64_t memory;         /* bytes, a multiple of 1 MiB */
@@ -16,8 +18,12 @@ struct run_options {
     const char *machine;     /* QEMU's machine type: "microvm" or "q35" */
     const char *accel;       /* "auto", "kvm" or "tcg" */
     const char *kernel_test; /* the suite or case of the kernel's own tests to run, or NULL */
-    const char *gdb;         /* where gdb may connect: a TCP port or a path; NULL: nowhere */
-    bool icount;             /* count instructions: one is a nanosecond of the machine's time */
+    const char *root;        /* a folder of the host's that is the root, absolute; NULL: the boot
+                                archive is */
+    const char *workdir;     /* where the command starts, or NULL: "/" */
+    const char *env[ENV_MAX + 1]; /* "NAME=VALUE" each; NULL-terminated */
+    const char *gdb;              /* where gdb may connect: a TCP port or a path; NULL: nowhere */
+    bool icount; /* count instructions: one is a nanosecond of the machine's time */
     bool verbose;
     bool stats;
     const char *stats_path; /* write the figures as JSON there, or NULL */

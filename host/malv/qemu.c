@@ -6,6 +6,7 @@
  * the control channel (COM2); a write to port 0x501 ends the machine. Guest memory is a shared
  * memfd, so that gpud works in it.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,15 @@
 #define MIB (1024ull * 1024)
 
 /*
- * The first device on microvm's virtio-mmio bus takes the last of its 8 transports. QEMU could
- * append this itself, but it would stand behind the command's words.
+ * The first device on microvm's virtio-mmio bus takes the last of its transports, the next one that
+ * before it. QEMU could append the options that say so itself, but they would stand behind the
+ * command's words.
  */
-#define GPU_TRANSPORT "virtio_mmio.device=512@0xfeb00e00:12"
+#define TRANSPORTS           8u
+#define TRANSPORT_BASE       0xfeb00000u
+#define TRANSPORT_SIZE       512u
+#define TRANSPORT_FIRST_LINE 5u
+#define ROOT_TAG             "root"
 
 #define WORDS_MAX 64
 #define TEXT_MAX  (16 * 1024)
@@ -104,6 +110,34 @@ static void add_board(struct word_list *list, const struct run_options *options)
         word_add(list, "tcp:127.0.0.1:%s", options->gdb);
 }
 
+static void add_gpu(struct word_list *list, const struct machine *machine)
+{
+    word_add(list, "-chardev");
+    word_add(list, "socket,id=gpu,path=%s", machine->gpu_socket);
+    word_add(list, "-device");
+    word_add(
+        list,
+        "vhost-user-test-device,chardev=gpu,virtio-id=%u,num_vqs=%u,vq_size=128,config_size=%zu",
+        VGPGPU_DEFAULT_VIRTIO_ID, VGPGPU_QUEUE_COUNT, sizeof(struct vgpgpu_config));
+}
+
+/* Files keep the modes and links that they have; what the machine makes belongs to who runs it. */
+static void add_root(struct word_list *list, const char *path)
+{
+    char escaped[2 * PATH_MAX]; /* QEMU reads two commas as one */
+    size_t used = 0;
+    for (; *path && used + 2 < sizeof(escaped); path++) {
+        if (*path == ',')
+            escaped[used++] = ',';
+        escaped[used++] = *path;
+    }
+    escaped[used] = '\0';
+    word_add(list, "-fsdev");
+    word_add(list, "local,id=root,path=%s,security_model=none,multidevs=remap", escaped);
+    word_add(list, "-device");
+    word_add(list, "virtio-9p-device,fsdev=root,mount_tag=" ROOT_TAG);
+}
+
 static void add_devices(struct word_list *list, const struct machine *machine)
 {
     word_add(list, "-device");
@@ -116,30 +150,72 @@ static void add_devices(struct word_list *list, const struct machine *machine)
     word_add(list, "socket,id=control,fd=%d", machine->control_fd);
     word_add(list, "-device");
     word_add(list, "isa-serial,chardev=control");
-    if (!machine->gpu_socket)
-        return;
-    word_add(list, "-global");
-    word_add(list, "virtio-mmio.force-legacy=false");
-    word_add(list, "-chardev");
-    word_add(list, "socket,id=gpu,path=%s", machine->gpu_socket);
-    word_add(list, "-device");
-    word_add(
-        list,
-        "vhost-user-test-device,chardev=gpu,virtio-id=%u,num_vqs=%u,vq_size=128,config_size=%zu",
-        VGPGPU_DEFAULT_VIRTIO_ID, VGPGPU_QUEUE_COUNT, sizeof(struct vgpgpu_config));
+    if (machine->gpu_socket || machine->options->root) {
+        word_add(list, "-global");
+        word_add(list, "virtio-mmio.force-legacy=false");
+    }
+    if (machine->gpu_socket)
+        add_gpu(list, machine);
+    if (machine->options->root)
+        add_root(list, machine->options->root);
+}
+
+/* How many virtio-mmio devices the machine has. */
+static unsigned transports_used(const struct machine *machine)
+{
+    return !!machine->gpu_socket + !!machine->options->root;
+}
+
+/* Appends to the options. False: no room. */
+__attribute__((format(printf, 3, 4))) static bool option_add(char *out, size_t size,
+                                                             const char *format, ...)
+{
+    va_list arguments;
+    size_t used = strlen(out);
+    va_start(arguments, format);
+    int length = vsnprintf(out + used, size - used, format, arguments);
+    va_end(arguments);
+    return length >= 0 && (size_t)length < size - used;
+}
+
+static bool transports_write(char *out, size_t size, unsigned count)
+{
+    bool room = true;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned place = TRANSPORTS - 1 - i;
+        room &= option_add(out, size, "virtio_mmio.device=%u@0x%x:%u ", TRANSPORT_SIZE,
+                           TRANSPORT_BASE + place * TRANSPORT_SIZE, TRANSPORT_FIRST_LINE + place);
+    }
+    return room;
+}
+
+/* What the command of a root folder starts with. */
+static bool command_options_write(char *out, size_t size, const struct run_options *options)
+{
+    bool room = true;
+    if (options->root)
+        room &= option_add(out, size, " root=9p:" ROOT_TAG " modules=virtio_9p,p9");
+    if (options->workdir)
+        room &= bootline_add_option(out, size, "workdir", options->workdir);
+    for (const char *const *env = options->env; *env; env++)
+        room &= bootline_add_option(out, size, "env", *env);
+    return room;
 }
 
 /* The kernel's own options: what the launcher adds, then what the user appends. */
 static bool own_options_write(char *out, size_t size, const struct machine *machine)
 {
-    const char *append = machine->options->append ? machine->options->append : "";
-    const char *test = machine->options->kernel_test;
-    int length =
-        snprintf(out, size, "%s%s%s%s%s", machine->gpu_socket ? GPU_TRANSPORT " " : "",
-                 test ? "modules=ktest ktest=" : "", test ? test : "", test ? " " : "", append);
-    while (length > 0 && length < (int)size && out[length - 1] == ' ')
+    const struct run_options *options = machine->options;
+    bool room;
+    *out = '\0';
+    room = transports_write(out, size, transports_used(machine));
+    if (options->kernel_test)
+        room &= option_add(out, size, "modules=ktest ktest=%s ", options->kernel_test);
+    if (options->append)
+        room &= option_add(out, size, "%s", options->append);
+    for (size_t length = strlen(out); length > 0 && out[length - 1] == ' ';)
         out[--length] = '\0';
-    return length < (int)size;
+    return room && command_options_write(out, size, options);
 }
 
 /* The guest's command line. False: it is too long, and a line said so. */

@@ -6,8 +6,10 @@ SRCS := main.c entry.c syscall_table.c sys_machine.c \
   mm/mm.c mm/sys_mm.c mm/futex.c \
   signal/signal.c signal/queue.c signal/frame.c signal/sys_signal.c \
   event/eventfd.c event/timerfd.c event/signalfd.c event/epoll.c \
+  net/socket.c net/packet.c net/transfer.c net/address.c net/sys_socket.c net/option.c net/message.c \
   time/clock.c time/timer.c \
   fs/node.c fs/path.c fs/path_arg.c fs/file.c fs/fd_table.c fs/bootfs.c fs/tmpfs.c fs/devfs.c \
+  fs/foreign.c fs/foreign_file.c \
   fs/devices.c fs/stream.c fs/pipe.c fs/poll.c fs/pseudo.c fs/procfs.c fs/proc_process.c \
   fs/sys_file.c fs/sys_io.c fs/sys_path.c fs/sys_stat.c
 NEEDS := lib/elf

@@ -24,10 +24,20 @@ enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 #define END_PATIENCE (5 * NS_PER_SEC)
 
 static struct process *first_process; /* a reference, from its start to the machine's end */
+static struct node *start_folder;     /* a reference; where the command starts */
 
 struct process *process_first(void)
 {
     return first_process;
+}
+
+/* Where commands lie in the boot archive, and in a root that is a system of its own. */
+#define BOOT_PATH "/bin"
+#define ROOT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static const char *search_path(void)
+{
+    return boot_option("root", 0) ? ROOT_PATH : BOOT_PATH;
 }
 
 static int hex_value(char c)
@@ -56,10 +66,48 @@ static const char *decode_argument(const char *from, char *out, size_t *size)
     return from;
 }
 
+/* What the option env=NAME=VALUE gives; it may be repeated, and is encoded as the command is. */
+static int read_given(struct exec_strings *strings, bool *has_path)
+{
+    const char *option;
+    int r = OK;
+
+    *has_path = false;
+    for (unsigned nth = 0; r == OK && (option = boot_option("env", nth)); nth++) {
+        char *text = kmalloc(strlen(option) + 1);
+        size_t size;
+
+        if (!text)
+            return ERR_NO_MEMORY;
+        decode_argument(option, text, &size);
+        r = exec_strings_add(strings, text, size);
+        strings->environment++;
+        *has_path |= size > 5 && memcmp(text, "PATH=", 5) == 0;
+        kfree(text);
+    }
+    return r;
+}
+
+static int read_environment(struct exec_strings *strings)
+{
+    const char *environment[] = {"HOME=/", "TERM=linux", NULL};
+    char path[sizeof(ROOT_PATH) + 8];
+    bool has_path;
+    int r = read_given(strings, &has_path);
+
+    snprintf(path, sizeof(path), "PATH=%s", search_path());
+    if (!has_path)
+        environment[2] = path;
+    for (size_t i = 0; i < ARRAY_SIZE(environment) && environment[i] && r == OK; i++) {
+        r = exec_strings_add(strings, environment[i], strlen(environment[i]));
+        strings->environment++;
+    }
+    return r;
+}
+
 /* The command's arguments and the environment it starts with. */
 static int read_command(const char *command, struct exec_strings *strings)
 {
-    static const char *const environment[] = {"PATH=/bin", "HOME=/", "TERM=linux"};
     char *argument = kmalloc(strlen(command) + 1);
     int r = argument ? exec_strings_create(strings) : ERR_NO_MEMORY;
 
@@ -74,12 +122,8 @@ static int read_command(const char *command, struct exec_strings *strings)
         r = exec_strings_add(strings, argument, size);
         strings->arguments++;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(environment) && r == OK; i++) {
-        r = exec_strings_add(strings, environment[i], strlen(environment[i]));
-        strings->environment++;
-    }
     kfree(argument);
-    return r;
+    return r == OK ? read_environment(strings) : r;
 }
 
 static void complain(const char *name, const char *why)
@@ -90,16 +134,47 @@ static void complain(const char *name, const char *why)
     stream_print(2, line, MIN((size_t)n, sizeof(line) - 1));
 }
 
-/* The command's file: a path when there is a slash, else a name in /bin. */
-static int find_command(const char *name, char *path, size_t size, struct node **out)
+/* The command's file: a path when there is a slash, else a name in one of the usual folders. */
+static int find_command(struct node *from, const char *name, char *path, size_t size,
+                        struct node **out)
 {
-    if (strchr(name, '/')) {
-        if (strlcpy(path, name, size) >= size)
-            return ERR_NOT_FOUND;
-    } else if ((size_t)snprintf(path, size, "/bin/%s", name) >= size) {
-        return ERR_NOT_FOUND;
+    const char *folder = search_path(), *end;
+    int r = ERR_NOT_FOUND;
+
+    if (strchr(name, '/'))
+        return strlcpy(path, name, size) < size ? path_lookup(from, path, 0, out) : ERR_NOT_FOUND;
+    while (r != OK && *folder) {
+        end = strchr(folder, ':');
+        if (!end)
+            end = folder + strlen(folder);
+        if ((size_t)snprintf(path, size, "%.*s/%s", (int)(end - folder), folder, name) < size)
+            r = path_lookup(from, path, 0, out);
+        folder = *end ? end + 1 : end;
     }
-    return path_lookup(node_root, path, 0, out);
+    return r == LINUX_ERRNO(ENOTDIR) ? ERR_NOT_FOUND : r;
+}
+
+/* The folder in which the command starts: the option workdir=, or the root. */
+static int find_start_folder(struct node **out)
+{
+    const char *option = boot_option("workdir", 0);
+    char *path;
+    size_t size;
+    int r;
+
+    if (!option) {
+        *out = node_root;
+        node_ref(*out);
+        return OK;
+    }
+    path = kmalloc(strlen(option) + 1);
+    if (!path)
+        return ERR_NO_MEMORY;
+    decode_argument(option, path, &size);
+    path[size] = '\0';
+    r = path_lookup(node_root, path, PATH_FOLDER, out);
+    kfree(path);
+    return r;
 }
 
 static int open_streams(struct fd_table *files)
@@ -127,7 +202,14 @@ static int fill_first(struct process *p, struct exec_program *program)
     r = fd_table_create(&p->files);
     if (r == OK)
         r = open_streams(p->files);
-    return r == OK ? fs_context_create(&p->fs) : r;
+    if (r == OK)
+        r = fs_context_create(&p->fs);
+    if (r != OK)
+        return r;
+    node_ref(start_folder);
+    node_unref(p->fs->folder);
+    p->fs->folder = start_folder;
+    return OK;
 }
 
 /* Puts the program into the first process; its thread is ready to start. */
@@ -247,7 +329,9 @@ static const char *reason_of(int r, int *status)
     case ERR_NOT_FOUND:
     case LINUX_ERRNO(ENOTDIR):
         *status = STATUS_NOT_FOUND;
-        return "no such program in the machine; programs lie in /bin of the boot archive";
+        return boot_option("root", 0)
+                   ? "no such program below the root folder"
+                   : "no such program in the machine; programs lie in /bin of the boot archive";
     case ERR_BAD_FORMAT:
         return "not a program for x86-64 Linux, or a damaged one";
     case ERR_ACCESS:
@@ -265,8 +349,13 @@ static int run_strings(struct exec_strings *strings)
     char path[512];
     struct exec_program program;
     struct node *file;
-    int status, r = find_command(name, path, sizeof(path), &file);
+    int status, r = find_start_folder(&start_folder);
 
+    if (r != OK) {
+        complain(boot_option("workdir", 0), "the folder to start in is no folder of the machine");
+        return STATUS_NOT_FOUND;
+    }
+    r = find_command(start_folder, name, path, sizeof(path), &file);
     if (r == OK) {
         r = exec_prepare(file, path, strings, &program);
         node_unref(file);
@@ -295,6 +384,9 @@ static int linux_main(void)
     if (strings.arguments == 0) {
         complain("no command", "give one behind \"--\" on the machine's command line");
         status = STATUS_NOT_FOUND;
+    } else if (!root_ready()) {
+        complain("the root folder", "it can't be mounted; --verbose shows why");
+        status = STATUS_NOT_EXECUTABLE;
     } else {
         status = run_strings(&strings);
     }

@@ -122,6 +122,9 @@ void fs_context_ref(struct fs_context *fs);
 void fs_context_unref(struct fs_context *fs);
 struct node *fs_context_folder(struct fs_context *fs); /* a reference */
 
+/* A copy of a user's vector of parts; the caller frees it. ERR_INVALID: too many, or too long. */
+int iovec_read(vaddr_t at, size_t count, struct linux_iovec **out);
+
 /* ---- Kinds of files
  * ----------------------------------------------------------------------------------- */
 
@@ -133,6 +136,9 @@ int stream_open(unsigned stream, struct file **out);
 
 /* Moves file bytes to user memory: from contiguous kernel memory of `limit` bytes. */
 long file_read_memory(const void *data, uint64_t limit, vaddr_t at, size_t size, uint64_t *offset);
+
+/* False: the option root= names another root than the boot archive, and it is not there. */
+bool root_ready(void);
 
 int bootfs_init(void);
 int tmpfs_init(void);

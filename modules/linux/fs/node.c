@@ -46,6 +46,17 @@ void node_ref(struct node *n)
     __atomic_add_fetch(&n->refs, 1, __ATOMIC_RELAXED);
 }
 
+bool node_ref_live(struct node *n)
+{
+    uint32_t refs = __atomic_load_n(&n->refs, __ATOMIC_RELAXED);
+
+    while (refs > 0)
+        if (__atomic_compare_exchange_n(&n->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
 /* Iterative: a long chain of parents must not become a deep stack. */
 void node_unref(struct node *n)
 {
@@ -113,6 +124,22 @@ void node_detach(struct node *n)
     mutex_lock(&folder->lock);
     node_detach_locked(n);
     mutex_unlock(&folder->lock);
+    node_unref(folder);
+}
+
+/* Lookups take their reference under the folder's lock. */
+void node_forget(struct node *n)
+{
+    struct node *folder;
+
+    mutex_lock(&node_rename_lock);
+    folder = n->parent;
+    node_ref(folder);
+    mutex_lock(&folder->lock);
+    if (__atomic_load_n(&n->refs, __ATOMIC_ACQUIRE) == 2 && list_empty(&n->children))
+        node_detach_locked(n);
+    mutex_unlock(&folder->lock);
+    mutex_unlock(&node_rename_lock);
     node_unref(folder);
 }
 

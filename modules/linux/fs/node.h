@@ -64,7 +64,7 @@ struct node_ops {
     int (*set_mode)(struct node *node, uint32_t mode); /* permissions */
     int (*sync)(struct node *node);
 
-    void (*release)(struct node *node);              /* the last reference is gone: free data */
+    void (*release)(struct node *node); /* the last reference is gone: free data */
 };
 
 struct node {
@@ -110,6 +110,13 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
                 const struct node_ops *ops, void *data, struct node **out);
 void node_ref(struct node *n);
 void node_unref(struct node *n);
+
+/* A reference, unless the last one is gone. */
+bool node_ref_live(struct node *n);
+
+/* Takes a node, of which the caller has a reference, out of its folder's list when nobody else uses
+ * it. No lock is held. */
+void node_forget(struct node *n);
 
 /* Puts a node into its parent's list (which takes a reference) / takes it out again. The parent's
  * lock is held for the _locked form. node_attach: ERR_EXISTS. */

@@ -72,7 +72,7 @@ static long move_parts(struct file *f, file_mover mover, const struct linux_iove
     return done;
 }
 
-static int read_parts(vaddr_t at, size_t count, struct linux_iovec **out)
+int iovec_read(vaddr_t at, size_t count, struct linux_iovec **out)
 {
     uint64_t total = 0;
 
@@ -103,7 +103,7 @@ static long move_vector(struct call *c, file_mover mover, uint64_t *offset)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    r = read_parts(c->arg[1], c->arg[2], &parts);
+    r = iovec_read(c->arg[1], c->arg[2], &parts);
     if (r == OK) {
         if (offset && !f->ops->seekable)
             r = LINUX_ERRNO(ESPIPE);
@@ -197,7 +197,7 @@ long sys_ftruncate(struct call *c)
     return r;
 }
 
-/* Files have no store behind memory: what is written is where it will stay. */
+/* Where files have no store behind memory, what is written is where it will stay. */
 long sys_fsync(struct call *c)
 {
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
@@ -205,6 +205,8 @@ long sys_fsync(struct call *c)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
+    if (r == OK && f->node->ops->sync)
+        r = f->node->ops->sync(f->node);
     file_unref(f);
     return r;
 }

@@ -319,6 +319,8 @@ static int change_mode(struct node *n, uint64_t mode)
 {
     if (n->fs->read_only)
         return LINUX_ERRNO(EROFS);
+    if (n->ops->set_mode)
+        return n->ops->set_mode(n, (uint32_t)mode & 07777);
     n->mode = (n->mode & LINUX_S_IFMT) | ((uint32_t)mode & 07777);
     return OK;
 }

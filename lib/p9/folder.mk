@@ -1,0 +1,4 @@
+DIR := lib/p9
+SRCS := p9.c
+NEEDS :=
+include tools/build/library.mk

@@ -1,0 +1,221 @@
+/*
+ * change.c: changing the server's files and folders.
+ */
+#include "change.h"
+
+#include <microlake/memory.h>
+
+#define TYPE_MASK   0170000u
+#define TYPE_FOLDER 0040000u
+#define TYPE_FILE   0100000u
+#define TYPE_LINK   0120000u
+
+#define AT_REMOVEDIR 0x200u
+
+enum setattr_valid { SETATTR_MODE = 1u << 0, SETATTR_SIZE = 1u << 3 };
+
+long change_write(void *fs, void *object, uint64_t offset, const void *from, size_t size)
+{
+    struct object *o = object;
+    struct client_call call;
+    uint32_t count = 0;
+    long r;
+
+    size = MIN(size, CLIENT_PAYLOAD);
+    r = object_open(fs, o, LINUX_FS_WRITE);
+    if (r == OK)
+        r = call_begin(&call, fs, P9_TWRITE);
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, o->write_fid);
+    p9_put64(&call.out, offset);
+    p9_put32(&call.out, (uint32_t)size);
+    p9_put_bytes(&call.out, from, size);
+    r = call_run(&call);
+    if (r == OK) {
+        count = p9_get32(&call.in);
+        r = count > size ? ERR_IO : call_finish(&call);
+    }
+    call_end(&call);
+    return r == OK ? (long)count : r;
+}
+
+/* Sends a request whose reply has no body that matters: it may have a qid. */
+static int run_simple(struct client_call *call, bool with_qid)
+{
+    struct p9_qid qid;
+    int r = call_run(call);
+
+    if (r == OK && with_qid)
+        p9_get_qid(&call->in, &qid);
+    if (r == OK)
+        r = call_finish(call);
+    call_end(call);
+    return r;
+}
+
+int change_sync(void *fs, void *object)
+{
+    struct object *o = object;
+    struct client_call call;
+    int r;
+
+    if (o->write_fid == P9_NO_FID)
+        return OK;
+    r = call_begin(&call, fs, P9_TFSYNC);
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, o->write_fid);
+    p9_put32(&call.out, 0);
+    return run_simple(&call, false);
+}
+
+/* The fid of a new file is open for reading and writing, whatever its mode allows later. */
+static int make_file(struct client *client, struct object *folder, const char *name, uint32_t mode,
+                     uint32_t *out)
+{
+    struct client_call call;
+    struct p9_qid qid;
+    int r = client_walk(client, folder->fid, NULL, out);
+
+    if (r != OK)
+        return r;
+    r = call_begin(&call, client, P9_TLCREATE);
+    if (r == OK) {
+        p9_put32(&call.out, *out);
+        p9_put_text(&call.out, name);
+        p9_put32(&call.out, P9_O_RDWR | P9_O_CREAT | P9_O_EXCL);
+        p9_put32(&call.out, mode & 07777);
+        p9_put32(&call.out, 0);
+        r = call_run(&call);
+        if (r == OK) {
+            p9_get_qid(&call.in, &qid);
+            p9_get32(&call.in);
+            r = call_finish(&call);
+        }
+        call_end(&call);
+    }
+    if (r != OK)
+        client_clunk(client, *out);
+    return r;
+}
+
+static int make_folder(struct client *client, struct object *folder, const char *name,
+                       uint32_t mode)
+{
+    struct client_call call;
+    int r = call_begin(&call, client, P9_TMKDIR);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, folder->fid);
+    p9_put_text(&call.out, name);
+    p9_put32(&call.out, mode & 07777);
+    p9_put32(&call.out, 0);
+    return run_simple(&call, true);
+}
+
+static int make_link(struct client *client, struct object *folder, const char *name,
+                     const char *text)
+{
+    struct client_call call;
+    int r = call_begin(&call, client, P9_TSYMLINK);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, folder->fid);
+    p9_put_text(&call.out, name);
+    p9_put_text(&call.out, text);
+    p9_put32(&call.out, 0);
+    return run_simple(&call, true);
+}
+
+int change_make(void *fs, void *folder, const char *name, uint32_t mode, const char *text,
+                void **out, struct linux_fs_attr *attr)
+{
+    uint32_t open_fid = P9_NO_FID;
+    struct object *o;
+    int r;
+
+    switch (mode & TYPE_MASK) {
+    case TYPE_FILE:
+        r = make_file(fs, folder, name, mode, &open_fid);
+        break;
+    case TYPE_FOLDER:
+        r = make_folder(fs, folder, name, mode);
+        break;
+    case TYPE_LINK:
+        r = make_link(fs, folder, name, text);
+        break;
+    default:
+        r = LINUX_ERRNO(EPERM);
+    }
+    if (r == OK)
+        r = object_walk(fs, folder, name, out, attr);
+    if (r != OK) {
+        if (open_fid != P9_NO_FID)
+            client_clunk(fs, open_fid);
+        return r;
+    }
+    o = *out;
+    o->read_fid = o->write_fid = open_fid;
+    return OK;
+}
+
+int change_remove(void *fs, void *folder, const char *name, bool is_folder)
+{
+    struct object *o = folder;
+    struct client_call call;
+    int r = call_begin(&call, fs, P9_TUNLINKAT);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, o->fid);
+    p9_put_text(&call.out, name);
+    p9_put32(&call.out, is_folder ? AT_REMOVEDIR : 0);
+    return run_simple(&call, false);
+}
+
+int change_rename(void *fs, void *from, const char *from_name, void *to, const char *to_name)
+{
+    struct object *a = from, *b = to;
+    struct client_call call;
+    int r = call_begin(&call, fs, P9_TRENAMEAT);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, a->fid);
+    p9_put_text(&call.out, from_name);
+    p9_put32(&call.out, b->fid);
+    p9_put_text(&call.out, to_name);
+    return run_simple(&call, false);
+}
+
+static int set_attr(struct client *client, struct object *o, uint32_t valid, uint32_t mode,
+                    uint64_t size)
+{
+    struct client_call call;
+    int r = call_begin(&call, client, P9_TSETATTR);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, o->fid);
+    p9_put32(&call.out, valid);
+    p9_put32(&call.out, mode);
+    p9_put32(&call.out, 0); /* owner and group */
+    p9_put32(&call.out, 0);
+    p9_put64(&call.out, size);
+    for (unsigned i = 0; i < 4; i++) /* times of access and change */
+        p9_put64(&call.out, 0);
+    return run_simple(&call, false);
+}
+
+int change_resize(void *fs, void *object, uint64_t size)
+{
+    return set_attr(fs, object, SETATTR_SIZE, 0, size);
+}
+
+int change_set_mode(void *fs, void *object, uint32_t mode)
+{
+    return set_attr(fs, object, SETATTR_MODE, mode & 07777, 0);
+}

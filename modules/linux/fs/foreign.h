@@ -1,0 +1,49 @@
+/*
+ * foreign.h: the file system of another module (include/linux_fs.h): what its two halves share.
+ *
+ * foreign.c has the nodes, foreign_file.c the content of files. A node remembers what its server
+ * said; it is asked again after FOREIGN_FRESH_NS. What is written goes to the server at once.
+ */
+#pragma once
+
+#include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
+#include "modules/linux/include/linux_fs.h"
+
+#define FOREIGN_FRESH_NS (1 * NS_PER_SEC)
+
+extern const struct linux_fs_ops *foreign_ops; /* NULL: there is none; set once */
+extern void *foreign_fs;
+
+/* The data of a node. It outlives the node while its pages are mapped. */
+struct foreign {
+    uint32_t refs;
+    void *object;         /* the module's */
+    uint64_t size;        /* bytes; guarded by the node's lock */
+    uint64_t version;     /* as of linux_fs_attr; guarded by the node's lock */
+    uint64_t changed;     /* guarded by the node's lock */
+    uint64_t checked;     /* time_now() of the last facts; guarded by the node's lock */
+    bool own_change;      /* we wrote since; guarded by the node's lock */
+    struct memobj *pages; /* a reference, made when first wanted; guarded by the node's lock */
+    char *text;           /* of a link, once read; guarded by the node's lock */
+    struct node *node;    /* guarded by foreign.c's lock */
+    struct list link;     /* guarded by foreign.c's lock */
+};
+
+void foreign_put(struct foreign *d);
+
+/* Memory is scarce: remember less. */
+bool foreign_memory_low(void);
+
+/* ---- foreign_file.c: node_ops of files; the node's lock is held for the _locked ones
+ * ---------------- */
+
+int foreign_open(struct node *node, struct file *f);
+int foreign_object(struct node *node, struct memobj **out);
+int foreign_resize(struct node *node, uint64_t size);
+
+/* The content is another one now, of this size. */
+void foreign_replaced_locked(struct foreign *d, uint64_t size);
+
+/* Pages that were read ahead for it are of no use any more. */
+void foreign_forget_ahead(struct foreign *d);

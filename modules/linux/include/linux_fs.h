@@ -1,0 +1,67 @@
+/*
+ * linux_fs.h: what the Linux personality offers to modules that bring a file system.
+ *
+ * The personality keeps names, facts and file pages it has seen; the module answers what is not
+ * known, or not fresh. A module that uses this names "linux" in its manifest's needs and stays
+ * loaded. All callbacks: thread context, may sleep, any number at once.
+ *
+ * Objects (void *) are the module's: each that a callback hands out is given back once, through
+ * release(). Callbacks return a status of types.h or LINUX_ERRNO(E...); a name that is not there is
+ * ERR_NOT_FOUND, one that is there already ERR_EXISTS. NULL callbacks: not possible, EPERM.
+ */
+#pragma once
+
+#include <microlake/types.h>
+
+#include "modules/linux/include/linux_errno.h"
+
+struct linux_fs_attr {
+    uint64_t number;  /* st_ino */
+    uint64_t size;    /* bytes */
+    uint64_t changed; /* content; ns since 1970 */
+    uint64_t version; /* another one: the content may be another one; with size and changed */
+    uint32_t mode;    /* type and permissions, Linux's numbers */
+};
+
+struct linux_fs_sink {
+    /* One entry; mode: its type. next: `at` of the next call to go on behind it. False: full, it
+     * was not taken. */
+    bool (*entry)(struct linux_fs_sink *sink, const char *name, uint64_t number, uint32_t mode,
+                  uint64_t next);
+};
+
+enum linux_fs_access { LINUX_FS_READ = 1u << 0, LINUX_FS_WRITE = 1u << 1 };
+
+struct linux_fs_ops {
+    const char *name; /* as in statfs and mounts */
+    int64_t magic;    /* statfs f_type */
+
+    int (*walk)(void *fs, void *folder, const char *name, void **out, struct linux_fs_attr *attr);
+    int (*attr)(void *fs, void *object, struct linux_fs_attr *out);
+    /* Before the first read or write of a file; access: enum linux_fs_access. */
+    int (*open)(void *fs, void *object, unsigned access);
+    /* Bytes moved, 0 at the end of the file. */
+    long (*read)(void *fs, void *object, uint64_t offset, void *to, size_t size);
+    long (*write)(void *fs, void *object, uint64_t offset, const void *from, size_t size);
+    int (*sync)(void *fs, void *object);
+    /* A link's text, without NUL; its length. */
+    long (*text)(void *fs, void *object, char *out, size_t size);
+    /* Entries from `at` on, 0 at first; "." and ".." may be among them. */
+    int (*list)(void *fs, void *folder, uint64_t at, struct linux_fs_sink *sink);
+
+    /* A new file, folder or link (mode says which; text: the link's). */
+    int (*make)(void *fs, void *folder, const char *name, uint32_t mode, const char *text,
+                void **out, struct linux_fs_attr *attr);
+    int (*remove)(void *fs, void *folder, const char *name, bool is_folder);
+    int (*rename)(void *fs, void *from, const char *from_name, void *to, const char *to_name);
+    int (*resize)(void *fs, void *object, uint64_t size);
+    int (*set_mode)(void *fs, void *object, uint32_t mode); /* permissions */
+    void (*release)(void *fs, void *object);
+};
+
+/*
+ * Makes a file system the root of the tree; /dev, /proc, /sys and /tmp stay the personality's own.
+ * Before the machine's command starts, once. `root` is given away, also on failure. ERR_BUSY: there
+ * is one already. ERR_NO_MEMORY.
+ */
+int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root);
