@@ -572,11 +572,14 @@ void sched_policy_activate(struct policy *p)
     (void)p;
     for (unsigned i = 0; i < cpu_count(); i++) {
         while (!has_adopted(i)) {
-            preempt_disable();
-            cpu_kick(i);
-            preempt_enable();
-            if (!has_adopted(i)) /* another CPU, which needs a moment */
+            if (i == cpu_id()) {
+                thread_yield();
+            } else { /* it needs a moment */
+                preempt_disable();
+                cpu_kick(i);
+                preempt_enable();
                 thread_sleep(time_now() + 50 * NS_PER_US, 0);
+            }
         }
     }
 }
