@@ -14,13 +14,20 @@
 #define SIZE_MAX_64 ((uint64_t)INT64_MAX)
 
 /* What was read around a page that was wanted, for the pages that come next. */
-static struct ahead {
+struct ahead {
     struct mutex lock;
     const struct foreign *owner; /* all guarded by lock */
     uint64_t start;
     size_t size;
     uint8_t *bytes; /* AHEAD_SIZE; NULL: not made yet */
-} aheads[AHEAD_COUNT];
+};
+
+#define AHEAD_INIT(i)                                                                              \
+    {                                                                                              \
+        .lock = MUTEX_INIT(aheads[i].lock)                                                         \
+    }
+static struct ahead aheads[AHEAD_COUNT] = {AHEAD_INIT(0), AHEAD_INIT(1), AHEAD_INIT(2),
+                                           AHEAD_INIT(3)};
 
 static struct ahead *ahead_of(const struct foreign *d)
 {
