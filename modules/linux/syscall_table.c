@@ -93,6 +93,25 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_llistxattr] = sys_getxattr,
     [NR_flistxattr] = sys_getxattr,
 
+    /* sockets */
+    [NR_socket] = sys_socket,
+    [NR_socketpair] = sys_socketpair,
+    [NR_bind] = sys_bind,
+    [NR_listen] = sys_listen,
+    [NR_accept] = sys_accept,
+    [NR_accept4] = sys_accept4,
+    [NR_connect] = sys_connect,
+    [NR_getsockname] = sys_getsockname,
+    [NR_getpeername] = sys_getpeername,
+    [NR_shutdown] = sys_shutdown,
+    [NR_sendto] = sys_sendto,
+    [NR_recvfrom] = sys_recvfrom,
+    [NR_sendmsg] = sys_sendmsg,
+    [NR_recvmsg] = sys_recvmsg,
+    [NR_sendmmsg] = sys_sendmmsg,
+    [NR_setsockopt] = sys_setsockopt,
+    [NR_getsockopt] = sys_getsockopt,
+
     /* memory */
     [NR_mmap] = sys_mmap,
     [NR_munmap] = sys_munmap,

@@ -186,6 +186,7 @@ static const struct node_ops tmp_file_node_ops = {.open = tmp_open,
                                                   .size = tmp_file_size,
                                                   .resize = tmp_resize,
                                                   .release = tmp_file_release};
+static const struct node_ops tmp_name_ops = {0}; /* the name of a socket */
 static const struct node_ops tmp_link_ops = {
     .text = tmp_link_text, .size = tmp_link_size, .release = tmp_link_release};
 
@@ -230,6 +231,9 @@ static int tmp_make(struct node *folder, const char *name, uint32_t mode, const 
         break;
     case LINUX_S_IFLNK:
         r = make_link(folder, name, mode, text, out);
+        break;
+    case LINUX_S_IFSOCK:
+        r = node_create(folder, name, mode, &tmpfs, &tmp_name_ops, NULL, out);
         break;
     default:
         r = LINUX_ERRNO(EPERM);
