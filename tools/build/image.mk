@@ -30,6 +30,15 @@ $(BUILD)/boot.cpio: $(BOOT_SOURCES) $(BUILD)/boot.list modules/boot-order tools/
 	$(Q)tools/build/make-archive $@ modules/boot-order $(BOOT_ENTRIES)
 ALL += $(BUILD)/boot.cpio
 
+# A machine made for one program: nothing in it but what that takes. BOOT_ONE chooses another program.
+BOOT_ONE ?= bin/true:$(BUILD)/guest/true
+ONE_MODULES := $(shell sed -e 's/#.*//' modules/boot-order-one)
+ONE_ENTRIES := $(foreach m,$(ONE_MODULES),m:lib/modules/$(m).kmod:$(BUILD)/modules/$(m).kmod) x:$(BOOT_ONE)
+$(BUILD)/boot-one.cpio: $(ONE_MODULES:%=$(BUILD)/modules/%.kmod) $(lastword $(subst :, ,$(BOOT_ONE))) \
+  modules/boot-order-one tools/build/make-archive
+	$(Q)tools/build/make-archive $@ modules/boot-order-one $(ONE_ENTRIES)
+ALL += $(BUILD)/boot-one.cpio
+
 # What only tests put into a machine, as a second archive behind the first.
 TEST_ENTRIES := $(sort $(foreach m,$(TEST_KMODS),m:lib/modules/$(notdir $(m)):$(m)) $(addprefix x:,$(TEST_PROGRAMS)))
 TEST_SOURCES := $(foreach e,$(TEST_ENTRIES),$(lastword $(subst :, ,$(e))))
