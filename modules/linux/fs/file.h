@@ -140,6 +140,9 @@ long file_read_memory(const void *data, uint64_t limit, vaddr_t at, size_t size,
 /* False: the option root= names another root than the boot archive, and it is not there. */
 bool root_ready(void);
 
+/* A file in memory that no folder lists. *out is a reference. ERR_NO_MEMORY. */
+int tmpfs_make_nameless(const char *name, struct node **out);
+
 int bootfs_init(void);
 int tmpfs_init(void);
 int devfs_init(void);

@@ -145,6 +145,32 @@ long sys_pwritev(struct call *c)
     return move_vector(c, file_write, &offset);
 }
 
+/* Flags that ask for less than is done anyway: RWF_HIPRI, DSYNC, SYNC, NOWAIT on files in memory.
+ */
+#define VECTOR_FLAGS 0xfu
+
+/* With an offset of -1 the file's own is used. */
+static long move_vector2(struct call *c, file_mover mover)
+{
+    uint64_t offset = c->arg[3];
+
+    if (c->arg[5] & ~(uint64_t)VECTOR_FLAGS)
+        return ERR_UNSUPPORTED;
+    if (offset == UINT64_MAX)
+        return move_vector(c, mover, NULL);
+    return (int64_t)offset < 0 ? ERR_INVALID : move_vector(c, mover, &offset);
+}
+
+long sys_preadv2(struct call *c)
+{
+    return move_vector2(c, file_read);
+}
+
+long sys_pwritev2(struct call *c)
+{
+    return move_vector2(c, file_write);
+}
+
 static long seek(struct file *f, int64_t by, int whence)
 {
     uint64_t size = f->node ? node_size(f->node) : 0;

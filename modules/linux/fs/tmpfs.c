@@ -203,6 +203,11 @@ static int make_file(struct node *folder, const char *name, uint32_t mode, struc
     return r;
 }
 
+int tmpfs_make_nameless(const char *name, struct node **out)
+{
+    return make_file(node_root, name, LINUX_S_IFREG | 0777, out);
+}
+
 static int make_link(struct node *folder, const char *name, uint32_t mode, const char *text,
                      struct node **out)
 {
