@@ -38,6 +38,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_dup2] = sys_dup2,
     [NR_dup3] = sys_dup3,
     [NR_fcntl] = sys_fcntl,
+    [NR_flock] = sys_flock,
     [NR_ioctl] = sys_ioctl,
     [NR_pipe] = sys_pipe,
     [NR_pipe2] = sys_pipe2,

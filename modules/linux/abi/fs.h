@@ -65,6 +65,20 @@ enum {
 };
 #define LINUX_FD_CLOEXEC 1
 
+enum { LINUX_F_RDLCK = 0, LINUX_F_WRLCK = 1, LINUX_F_UNLCK = 2 };
+enum { LINUX_LOCK_SH = 1, LINUX_LOCK_EX = 2, LINUX_LOCK_NB = 4, LINUX_LOCK_UN = 8 };
+
+struct linux_flock {
+    int16_t type;
+    int16_t whence;
+    int32_t pad;
+    int64_t start;
+    int64_t length;
+    int32_t pid;
+    int32_t pad2;
+};
+_Static_assert(sizeof(struct linux_flock) == 32, "flock layout");
+
 #define LINUX_TCGETS     0x5401u
 #define LINUX_TIOCGWINSZ 0x5413u
 #define LINUX_FIONREAD   0x541bu

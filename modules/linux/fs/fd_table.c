@@ -4,6 +4,7 @@
 #include <microlake/memory.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/lock.h"
 #include "modules/linux/fs/node.h"
 
 #define FIRST_SIZE 64u
@@ -103,6 +104,7 @@ void fd_table_unref(struct fd_table *table)
 {
     if (__atomic_sub_fetch(&table->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
+    locks_drop_table(table, NULL);
     for (unsigned i = 0; i < table->size; i++) {
         if (table->slots[i].file)
             file_unref(table->slots[i].file);
@@ -183,8 +185,10 @@ int fd_replace(struct fd_table *table, int fd, struct file *f, bool close_on_exe
     old = table->slots[fd].file;
     put_locked(table, fd, f, close_on_exec);
     spin_unlock(&table->lock);
-    if (old)
+    if (old) {
+        locks_drop_table(table, old);
         file_unref(old);
+    }
     return OK;
 }
 
@@ -200,6 +204,8 @@ struct file *fd_take(struct fd_table *table, int fd)
         table->lowest_free = MIN(table->lowest_free, (unsigned)fd);
     }
     spin_unlock(&table->lock);
+    if (f)
+        locks_drop_table(table, f);
     return f;
 }
 

@@ -7,6 +7,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/event/event.h"
+#include "modules/linux/fs/lock.h"
 #include "modules/linux/fs/node.h"
 
 uint32_t file_count;
@@ -62,6 +63,7 @@ void file_unref(struct file *f)
         return;
     if (!list_empty(&f->epoll_items))
         epoll_forget(f);
+    locks_drop_file(f);
     if (f->ops->close)
         f->ops->close(f);
     if (f->node)

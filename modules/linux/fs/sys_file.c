@@ -4,6 +4,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/lock.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
 #include "modules/linux/process/process.h"
@@ -229,6 +230,11 @@ long sys_fcntl(struct call *c)
         break;
     case LINUX_F_SETFL:
         r = set_status_flags(f, (uint32_t)c->arg[2]);
+        break;
+    case LINUX_F_GETLK:
+    case LINUX_F_SETLK:
+    case LINUX_F_SETLKW:
+        r = lock_fcntl(c->task, f, command, c->arg[2]);
         break;
     default:
         r = ERR_INVALID;

@@ -1,11 +1,13 @@
 /*
  * t_attributes.c: time stamps and owners of files, files without a name, and vectors with
- * flags.
+ * flags, locks.
  */
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "tests/vm/guest/check.h"
 
@@ -99,11 +101,89 @@ static void test_vectors(void)
     close(fd);
 }
 
+static void test_flock(void)
+{
+    int a = make_file(), b = open(NAME, O_RDONLY);
+
+    CHECK(flock(a, LOCK_SH) == 0 && flock(b, LOCK_SH | LOCK_NB) == 0);
+    CHECK_ERRNO(flock(a, LOCK_EX | LOCK_NB), EAGAIN);
+    CHECK(flock(b, LOCK_UN) == 0 && flock(a, LOCK_EX | LOCK_NB) == 0);
+    CHECK_ERRNO(flock(b, LOCK_SH | LOCK_NB), EAGAIN);
+    CHECK_ERRNO(flock(a, 77), EINVAL);
+    close(a);
+    CHECK(flock(b, LOCK_EX | LOCK_NB) == 0);
+    close(b);
+}
+
+static int record(int fd, int command, int type, long start, long length)
+{
+    struct flock l = {.l_type = (short)type, .l_start = start, .l_len = length};
+
+    return fcntl(fd, command, &l);
+}
+
+/* What another process may lock: its exit status says so. */
+static int other_may(int fd, long start, long length)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(record(fd, F_SETLK, F_WRLCK, start, length) == 0);
+    return waitpid(child, &status, 0) == child && WEXITSTATUS(status);
+}
+
+static void test_records(void)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_start = 15, .l_len = 1};
+    int fd = make_file(), again, status;
+    pid_t child;
+
+    CHECK(record(fd, F_SETLK, F_WRLCK, 10, 30) == 0 && record(fd, F_SETLK, F_UNLCK, 20, 10) == 0);
+    CHECK(!other_may(fd, 0, 0) && !other_may(fd, 19, 1) && !other_may(fd, 39, 1));
+    CHECK(other_may(fd, 20, 10) && other_may(fd, 40, 0) && other_may(fd, 0, 10));
+    child = fork();
+    if (child == 0)
+        _exit(fcntl(fd, F_GETLK, &l) != 0 || l.l_type != F_WRLCK || l.l_start != 10 ||
+              l.l_len != 10 || l.l_pid != getppid());
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    again = open(NAME, O_RDONLY);
+    CHECK_ERRNO(record(again, F_SETLK, F_WRLCK, 0, 1), EBADF);
+    CHECK_ERRNO(record(fd, F_SETLK, 9, 0, 1), EINVAL);
+    close(again); /* any close lets all go */
+    CHECK(other_may(fd, 0, 0));
+    close(fd);
+}
+
+static void test_record_wait(void)
+{
+    int fd = make_file(), p[2], status;
+    pid_t child;
+    char byte;
+
+    CHECK(pipe(p) == 0);
+    child = fork();
+    if (child == 0) {
+        if (record(fd, F_SETLK, F_WRLCK, 0, 0) != 0 || write(p[1], "x", 1) != 1)
+            _exit(1);
+        usleep(30000);
+        _exit(0); /* the end lets it go */
+    }
+    CHECK(read(p[0], &byte, 1) == 1);
+    CHECK_ERRNO(record(fd, F_SETLK, F_RDLCK, 5, 1), EAGAIN);
+    CHECK(record(fd, F_SETLKW, F_RDLCK, 5, 1) == 0);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    close(fd);
+    close(p[0]);
+    close(p[1]);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"times", test_times},     {"owners", test_owners},       {"memfd", test_memfd},
-        {"vectors", test_vectors}, {"fallocate", test_fallocate},
+        {"times", test_times},     {"owners", test_owners},           {"memfd", test_memfd},
+        {"vectors", test_vectors}, {"fallocate", test_fallocate},     {"flock", test_flock},
+        {"records", test_records}, {"record_wait", test_record_wait},
     };
     int status = RUN_TESTS(tests, argc, argv);
 
