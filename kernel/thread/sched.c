@@ -572,7 +572,7 @@ void sched_policy_activate(struct policy *p)
     (void)p;
     for (unsigned i = 0; i < cpu_count(); i++) {
         while (!has_adopted(i)) {
-            if (i == cpu_id()) {
+            if (i == this_cpu()->id) {
                 thread_yield();
             } else { /* it needs a moment */
                 preempt_disable();
