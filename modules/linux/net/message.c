@@ -324,3 +324,34 @@ long sys_sendmmsg(struct call *c)
     file_unref(f);
     return done > 0 ? (long)done : r;
 }
+
+/* Several messages; with WAITFORONE only the first is waited for. */
+long sys_recvmmsg(struct call *c)
+{
+    uint64_t count = MIN((uint32_t)c->arg[2], LINUX_IOV_MAX), flags = c->arg[3], done;
+    struct socket *s;
+    struct file *f;
+    long r;
+
+    if (c->arg[4] != 0)
+        return ERR_INVALID;
+    r = socket_find(c->task, (int)c->arg[0], &f, &s);
+    if (r != OK)
+        return r;
+    for (done = 0; done < count; done++) {
+        vaddr_t at = c->arg[1] + done * sizeof(struct linux_mmsghdr);
+        uint32_t size;
+
+        r = receive_header(c->task, f, s, at, flags & ~(uint64_t)LINUX_MSG_WAITFORONE);
+        if (r < 0)
+            break;
+        size = (uint32_t)r;
+        r = user_write(at + offsetof(struct linux_mmsghdr, size), &size, sizeof(size));
+        if (r < 0)
+            break;
+        if (flags & LINUX_MSG_WAITFORONE)
+            flags |= LINUX_MSG_DONTWAIT;
+    }
+    file_unref(f);
+    return done > 0 ? (long)done : r;
+}

@@ -157,6 +157,39 @@ long sys_setuid(struct call *c)
     return (int32_t)c->arg[0] <= 0 ? OK : ERR_INVALID;
 }
 
+static long set_ids(const struct call *c, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if ((int32_t)c->arg[i] > 0 || (int32_t)c->arg[i] < -1)
+            return ERR_INVALID;
+    }
+    return OK;
+}
+
+long sys_setreuid(struct call *c)
+{
+    return set_ids(c, 2);
+}
+
+long sys_setresuid(struct call *c)
+{
+    return set_ids(c, 3);
+}
+
+/* No process has further groups. */
+long sys_setgroups(struct call *c)
+{
+    return c->arg[0] == 0 ? OK : ERR_INVALID;
+}
+
+/* Programs are Linux programs, and nothing else. */
+long sys_personality(struct call *c)
+{
+    uint32_t asked = (uint32_t)c->arg[0];
+
+    return asked == 0 || asked == UINT32_MAX ? 0 : ERR_INVALID;
+}
+
 static void limit_exchange(struct process *p, unsigned which, const struct linux_rlimit *fresh,
                            struct linux_rlimit *old)
 {

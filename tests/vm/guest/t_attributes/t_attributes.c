@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -178,12 +179,22 @@ static void test_record_wait(void)
     close(p[1]);
 }
 
+static void test_identity(void)
+{
+    CHECK(setreuid((uid_t)-1, getuid()) == 0 && setregid((gid_t)-1, getgid()) == 0);
+    CHECK(setresuid(getuid(), (uid_t)-1, getuid()) == 0 && setresgid(getgid(), getgid(), -1u) == 0);
+    CHECK(personality(0xffffffff) == 0);
+    CHECK_ERRNO(mlockall(0), EINVAL);
+    CHECK_ERRNO(mlockall(64), EINVAL);
+    CHECK(munlockall() == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"times", test_times},     {"owners", test_owners},           {"memfd", test_memfd},
-        {"vectors", test_vectors}, {"fallocate", test_fallocate},     {"flock", test_flock},
-        {"records", test_records}, {"record_wait", test_record_wait},
+        {"times", test_times}, {"identity", test_identity}, {"owners", test_owners},
+        {"memfd", test_memfd}, {"vectors", test_vectors},   {"fallocate", test_fallocate},
+        {"flock", test_flock}, {"records", test_records},   {"record_wait", test_record_wait},
     };
     int status = RUN_TESTS(tests, argc, argv);
 

@@ -334,6 +334,28 @@ static void test_credentials(void)
     close(s[1]);
 }
 
+static void test_many(void)
+{
+    char bytes[3] = "abc", in[3];
+    struct iovec parts[3], rooms[3];
+    struct mmsghdr out[3] = {0}, got[3] = {0};
+    int s[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
+    for (int i = 0; i < 3; i++) {
+        parts[i] = (struct iovec){&bytes[i], 1};
+        rooms[i] = (struct iovec){&in[i], 1};
+        out[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
+        got[i].msg_hdr = (struct msghdr){.msg_iov = &rooms[i], .msg_iovlen = 1};
+    }
+    CHECK(sendmmsg(s[0], out, 2, 0) == 2 && out[1].msg_len == 1);
+    CHECK(recvmmsg(s[1], got, 3, MSG_WAITFORONE, NULL) == 2 && got[1].msg_len == 1);
+    CHECK(memcmp(in, "ab", 2) == 0);
+    CHECK_ERRNO(recvmmsg(s[1], got, 3, MSG_DONTWAIT, NULL), EAGAIN);
+    close(s[0]);
+    close(s[1]);
+}
+
 static void test_shutdown(void)
 {
     struct pollfd p = {.events = POLLIN | POLLRDHUP};
@@ -426,6 +448,7 @@ int main(int argc, char **argv)
         {"datagrams", test_datagrams},
         {"files", test_files},
         {"credentials", test_credentials},
+        {"many", test_many},
         {"shutdown", test_shutdown},
         {"timeout", test_timeout},
         {"epoll_edge", test_epoll_edge},
