@@ -435,7 +435,7 @@ int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge
 /* Shares the private pages of one mapping between two spaces, read-only in both until written. */
 static int entries_share(struct aspace *from, struct aspace *to, const struct mapping *m)
 {
-    int r = m->flags & MAP_HUGE ? large_split_range(from, m->start, m->end) : OK;
+    int r = large_split_range(from, m->start, m->end); /* also where they are no longer wanted */
 
     if (r != OK)
         return r;
