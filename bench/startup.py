@@ -1,6 +1,6 @@
 """Start-up: from QEMU's start to the first instruction of a program.
 
-Three machines, interleaved, each round forth and back, so that what else runs on this computer strikes
+Machines of each kind, interleaved, each round forth and back, so that what else runs on this computer strikes
 all of them alike; where permitted they also go before its other work. QEMU's own floor is a PVH kernel
 of a few instructions; its time is its QEMU's whole life, and beside it stands the moment of its first
 instructions. Debian's cloud kernel gets what makes it fast and still leaves it usable: an uncompressed
@@ -61,7 +61,7 @@ def measure():
         guest.forget()
     for number in range(ROUNDS):
         progress(f"start-up, round {number + 1} of {ROUNDS}")
-        for guest in (floor, malv, everything, linux, malv, floor):
+        for guest in (linux, floor, malv, everything, everything, malv, floor):
             guest.run()
     if None in malv.first_user or None in floor.first_user:
         raise CannotMeasure("a machine set no mark first-user")
