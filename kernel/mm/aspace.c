@@ -98,6 +98,13 @@ void aspace_cpu_leave(struct aspace *as, unsigned cpu)
     __atomic_fetch_and(&as->cpus, ~(1ull << cpu), __ATOMIC_ACQ_REL);
 }
 
+/* Being interrupted is a barrier: an empty flush is one and nothing else. */
+void aspace_barrier(struct aspace *as)
+{
+    cpu_full_barrier();
+    tlb_shootdown(as ? aspace_cpus(as) : ~0ull, 0, 0);
+}
+
 uint64_t aspace_root(const struct aspace *as)
 {
     return as->root;

@@ -451,6 +451,22 @@ static void account(struct cpu *c, struct thread *prev, uint64_t now)
     prev->sched.uncharged += ran;
 }
 
+uint64_t thread_cpu_time(const struct thread *t)
+{
+    const struct cpu *c;
+    uint64_t ns, started, now;
+
+    preempt_disable();
+    ns = __atomic_load_n(&t->cpu_time, __ATOMIC_RELAXED);
+    c = cpus[t->cpu];
+    started = __atomic_load_n(&c->run_started, __ATOMIC_RELAXED);
+    now = time_now();
+    if (__atomic_load_n(&c->current, __ATOMIC_RELAXED) == t && now > started)
+        ns += now - started;
+    preempt_enable();
+    return ns;
+}
+
 static void charge_prepare(struct cpu *c, struct thread *prev, struct decision *d)
 {
     d->ran = prev->sched.uncharged;

@@ -33,6 +33,7 @@ static void thread_fill(struct thread *t, const char *name, uint8_t *stack)
     t->stack = stack;
     t->refs = 1;
     t->affinity = ~0ull;
+    t->seen_cpu = -1;
     t->sched.weight = WEIGHT_NORMAL;
     t->sched.flags = SCHED_NEW;
     wait_queue_init(&t->exit_queue);
@@ -261,6 +262,9 @@ void thread_switch_state(struct thread *from, struct thread *to)
     if (!to->aspace)
         return;
     aspace_activate(c, to->aspace);
+    if (to->seen_cpu >= 0 &&
+        (to->seen_cpu != (int)c->id || to->regs->vector != USER_VECTOR_SYSCALL))
+        to->user_work = true;
     if (to->vector_state)
         vector_load(to->vector_state);
     if (c->fs_base != to->fs_base) {

@@ -11,7 +11,6 @@
 #include <microlake/time.h>
 #include "time_internal.h"
 
-#define SHIFT       22
 #define MIN_COMPARE 200000u /* ns of APIC timer: 0.1 % at a microsecond of reading error */
 
 static uint64_t early_tsc;
@@ -67,7 +66,7 @@ static void rate_set(uint64_t tsc, uint64_t ns, uint64_t khz)
     clock.base_tsc = tsc;
     clock.base_ns = ns;
     clock.khz = khz;
-    clock.mult = (1000000ull << SHIFT) / khz;
+    clock.mult = (1000000ull << TIME_RATE_SHIFT) / khz;
     __atomic_fetch_add(&clock.sequence, 1, __ATOMIC_ACQ_REL);
 }
 
@@ -79,7 +78,7 @@ uint64_t time_from_tsc(uint64_t tsc)
     do {
         sequence = __atomic_load_n(&clock.sequence, __ATOMIC_ACQUIRE);
         ns = clock.base_ns +
-             (uint64_t)((__int128)(int64_t)(tsc - clock.base_tsc) * (int64_t)clock.mult >> SHIFT);
+             (uint64_t)((__int128)(int64_t)(tsc - clock.base_tsc) * (int64_t)clock.mult >> TIME_RATE_SHIFT);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
     } while ((sequence & 1) || sequence != __atomic_load_n(&clock.sequence, __ATOMIC_RELAXED));
     return ns;
@@ -88,6 +87,11 @@ uint64_t time_from_tsc(uint64_t tsc)
 uint64_t time_now(void)
 {
     return time_from_tsc(tsc_read());
+}
+
+void time_rate(struct time_rate *out)
+{
+    *out = (struct time_rate){clock.base_tsc, clock.base_ns, clock.mult};
 }
 
 uint64_t time_tsc_khz(void)

@@ -123,6 +123,8 @@ static void attend(struct user_regs *regs)
         user_write(t->set_tid, &tid, sizeof(tid));
         t->set_tid = 0;
     }
+    if (t->rseq.at != 0 && !rseq_attend(t, regs))
+        signal_force_segv(t);
     signal_attend(t, regs, 0);
     if (t->announced) {
         t->announced = false;

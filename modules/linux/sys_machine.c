@@ -60,10 +60,3 @@ long sys_getrandom(struct call *c)
     }
     return (long)done;
 }
-
-/* C libraries try this call and do without it: the log need not hear of it. */
-long sys_rseq(struct call *c)
-{
-    (void)c;
-    return LINUX_ERRNO(ENOSYS);
-}

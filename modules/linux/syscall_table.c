@@ -182,6 +182,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_prctl] = sys_prctl,
     [NR_arch_prctl] = sys_arch_prctl,
     [NR_rseq] = sys_rseq,
+    [NR_membarrier] = sys_membarrier,
 
     /* when and where threads run */
     [NR_sched_yield] = sys_sched_yield,

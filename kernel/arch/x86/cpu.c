@@ -118,10 +118,17 @@ static void syscall_msrs_set(void)
     msr_write(MSR_SFMASK, RFLAGS_IF | RFLAGS_DF | RFLAGS_TF | RFLAGS_AC | RFLAGS_NT);
 }
 
+/* Programs read the CPU's number as the limit of a segment: lsl is there on every processor. */
+void cpu_number_publish(struct cpu *c)
+{
+    c->gdt[GDT_CPU_NUMBER / 8] = 0x0000f10000000000 | c->id;
+}
+
 void cpu_init_this(struct cpu *c)
 {
     c->self = c;
     gdt_load(c);
+    cpu_number_publish(c);
     msr_write(MSR_GS_BASE, (uint64_t)c);
     msr_write(MSR_KERNEL_GS_BASE, 0);
     idt_load();

@@ -50,6 +50,7 @@ void ap_main(unsigned slot)
         if (__atomic_compare_exchange_n(&online, &id, id + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             break;
     }
+    cpu_number_publish(c);
     sched_start(c);
 }
 

@@ -103,6 +103,10 @@ int aspace_find(struct aspace *as, vaddr_t at, struct aspace_mapping *out);
  * ERR_IO. */
 int aspace_fault(struct aspace *as, vaddr_t address, unsigned access);
 
+/* A full memory barrier on every CPU that runs a thread of the space (NULL: on every CPU); those that
+ * are in user mode then look at their thread's user_work. */
+void aspace_barrier(struct aspace *as);
+
 struct aspace_stats {
     uint64_t mapped;   /* bytes of mappings */
     uint64_t resident; /* bytes in frames, shared ones included */

@@ -14,6 +14,7 @@
 #include <microlake/wait.h>
 
 #define THREAD_NAME_MAX 24
+#define THREAD_CPU_UNTOLD MAX_CPUS
 
 struct aspace;
 
@@ -56,6 +57,9 @@ struct thread {
     const struct user_ops *user;  /* the personality */
     void *personality;            /* the personality's own data */
     bool user_work;               /* call user->before_return before the next return to user mode */
+    int seen_cpu;                 /* the CPU that the program was told it is on: before_return() comes when
+                                     it is another, or the thread was away in the middle of user code.
+                                     THREAD_CPU_UNTOLD: none yet; -1: nobody wants to know */
     struct user_regs *regs;       /* its saved user registers, on its kernel stack */
     void *vector_state;           /* XSAVE area */
     uint64_t fs_base, gs_base;
@@ -87,6 +91,9 @@ int thread_create(const char *name, void (*entry)(void *), void *arg, struct thr
 int thread_create_user(const char *name, struct aspace *as, const struct user_ops *ops,
                        void *personality, const struct user_regs *regs, struct thread **out);
 void thread_start(struct thread *t);
+
+/* ns on CPUs, the time since it last got one included. Any context. */
+uint64_t thread_cpu_time(const struct thread *t);
 
 /* Ends the calling thread. User threads: call from syscall/fault/before_return context. */
 void thread_exit(void) __noreturn;

@@ -18,6 +18,15 @@ uint64_t time_wall_offset(void);
 uint64_t time_tsc_khz(void);
 uint64_t time_from_tsc(uint64_t tsc);
 
+/* How time_now() is made of the time-stamp counter, for code that runs in user mode:
+ * base_ns + ((tsc - base_tsc) * mult >> TIME_RATE_SHIFT), signed and 128 bits wide. It stays as it is
+ * from the end of start-up on. Any context. */
+#define TIME_RATE_SHIFT 22
+struct time_rate {
+    uint64_t base_tsc, base_ns, mult;
+};
+void time_rate(struct time_rate *out);
+
 /* A one-shot timer. The callback runs in interrupt context on the CPU that armed it. */
 struct timer {
     struct treap_node node; /* guarded by the timer lock of the CPU that armed it */

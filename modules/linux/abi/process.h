@@ -183,7 +183,10 @@ enum {
     LINUX_AT_CLKTCK = 17,
     LINUX_AT_SECURE = 23,
     LINUX_AT_RANDOM = 25,
+    LINUX_AT_RSEQ_FEATURE_SIZE = 27,
+    LINUX_AT_RSEQ_ALIGN = 28,
     LINUX_AT_EXECFN = 31,
+    LINUX_AT_SYSINFO_EHDR = 33,
     LINUX_AT_MINSIGSTKSZ = 51,
 };
 
@@ -202,3 +205,32 @@ enum {
     LINUX_CLOCK_TAI = 11,
 };
 #define LINUX_TIMER_ABSTIME 1
+
+/* rseq: what a thread and the kernel tell each other, and a critical section. */
+struct linux_rseq {
+    uint32_t cpu_id_start, cpu_id;
+    uint64_t critical_section; /* address of a struct linux_rseq_cs; 0: in none */
+    uint32_t flags;
+    uint32_t node_id, mm_cid;
+};
+struct linux_rseq_cs {
+    uint32_t version, flags;
+    uint64_t start, length, abort;
+};
+_Static_assert(sizeof(struct linux_rseq_cs) == 32, "rseq_cs layout");
+#define LINUX_RSEQ_UNREGISTER    1u
+#define LINUX_RSEQ_UNINITIALIZED UINT32_MAX
+
+enum {
+    LINUX_MEMBARRIER_QUERY = 0,
+    LINUX_MEMBARRIER_GLOBAL = 1 << 0,
+    LINUX_MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1,
+    LINUX_MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2,
+    LINUX_MEMBARRIER_PRIVATE_EXPEDITED = 1 << 3,
+    LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 1 << 4,
+    LINUX_MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 5,
+    LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 6,
+    LINUX_MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 1 << 7,
+    LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ = 1 << 8,
+    LINUX_MEMBARRIER_GET_REGISTRATIONS = 1 << 9,
+};

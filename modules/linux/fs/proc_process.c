@@ -61,6 +61,10 @@ static void add_mapping(struct text *t, const struct mm *mm, const struct aspace
         name = "[stack]";
     else if (m->start < mm->brk_end && m->end > mm->brk_start)
         name = "[heap]";
+    else if (m->start == mm->vdso)
+        name = "[vdso]";
+    else if (m->end == mm->vdso)
+        name = "[vvar]";
     else if (m->obj && m->obj == program)
         name = program_path;
     text_add(t, "%08lx-%08lx %c%c%c%c %08llx 00:00 0 %s%s\n", m->start, m->end,

@@ -53,6 +53,7 @@ int mm_fork(struct mm *from, struct mm **out)
     }
     mm->stack_start = from->stack_start;
     mm->stack_end = from->stack_end;
+    mm->vdso = from->vdso;
     mm->arguments = from->arguments;
     mm->arguments_end = from->arguments_end;
     mm->environment_end = from->environment_end;

@@ -15,8 +15,11 @@ struct mm {
     struct mutex lock;          /* one call that changes the layout at a time */
     vaddr_t brk_start, brk_end; /* guarded by lock */
 
+    unsigned barriers; /* LINUX_MEMBARRIER_REGISTER_...; atomic */
+
     /* set by exec, then constant */
     vaddr_t stack_start, stack_end;
+    vaddr_t vdso; /* the kernel's shared object in it */
     vaddr_t arguments, arguments_end; /* strings of the command line */
     vaddr_t environment_end;          /* strings of the environment lie behind them */
     struct node *program;             /* a reference */

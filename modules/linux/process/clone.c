@@ -126,6 +126,10 @@ static int make_task(struct call *c, struct process *p, const struct clone_reque
     vector_copy_to(t->thread);
     thread_set_weight(t->thread, thread_current()->sched.weight);
     thread_set_affinity(t->thread, thread_current()->affinity);
+    if (!(r->flags & LINUX_CLONE_VM) && self->rseq.at != 0) {
+        t->rseq = self->rseq; /* its copy of the area is not right yet */
+        t->thread->seen_cpu = THREAD_CPU_UNTOLD;
+    }
     *out = t;
     return OK;
 }

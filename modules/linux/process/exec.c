@@ -364,6 +364,7 @@ static void exec_commit(struct call *c, const struct exec_program *program)
     if (t->tid != p->pid)
         task_take_pid(t);
     t->clear_tid = t->robust_list = 0;
+    rseq_forget(t);
     t->alternate_stack = (struct linux_stack){.flags = LINUX_SS_DISABLE};
     signal_reset_handlers(p);
     thread_set_aspace(program->mm->as);

@@ -308,7 +308,7 @@ unsigned task_leave_table(struct task *t)
     list_remove(&t->link);
     left = --p->task_count;
     if (t->thread)
-        p->dead_cpu_time += t->thread->cpu_time;
+        p->dead_cpu_time += thread_cpu_time(t->thread);
     spin_unlock(&p->lock);
     spin_unlock_irqrestore(&process_table_lock, flags);
     wait_wake_all(&p->tasks_queue);
@@ -359,7 +359,7 @@ uint64_t process_cpu_time(struct process *p)
         const struct task *t = list_entry(it, struct task, link);
 
         if (t->thread)
-            sum += t->thread->cpu_time;
+            sum += thread_cpu_time(t->thread);
     }
     spin_unlock_irqrestore(&p->lock, flags);
     return sum;

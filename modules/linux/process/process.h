@@ -21,6 +21,7 @@
 
 #include "modules/linux/abi/process.h"
 #include "modules/linux/abi/signal.h"
+#include "modules/linux/process/rseq.h"
 #include "modules/linux/signal/signal.h"
 
 struct mm;
@@ -96,6 +97,7 @@ struct task {
     vaddr_t clear_tid; /* zeroed and woken at the end; 0: none */
     vaddr_t set_tid;   /* a new task writes its number here before it starts; 0: nowhere */
     vaddr_t robust_list;
+    struct rseq rseq;
     bool announced;     /* the host is told when it starts: the machine's first program */
     uint64_t sleep_due; /* when the sleep that is restarted ends; 0: none */
     int nice;

@@ -9,11 +9,13 @@
 #include "modules/linux/cpuid.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/exec.h"
+#include "modules/linux/process/rseq.h"
 #include "modules/linux/signal/signal.h"
+#include "modules/linux/vdso/vdso.h"
 
 #define STACK_SIZE        (8ull << 20)
 #define STACK_RANDOM_BITS 18u
-#define AUX_MAX           24u
+#define AUX_MAX           28u
 #define RANDOM_SIZE       16u
 static const char platform[] = "x86_64";
 
@@ -84,10 +86,11 @@ static size_t put_pointers(struct stack_block *b, unsigned count, size_t string)
 }
 
 static void put_auxiliary(struct stack_block *b, const struct stack_facts *f,
-                          const struct stack_plan *plan)
+                          const struct stack_plan *plan, vaddr_t vdso)
 {
     const struct elf_image *image = f->image;
 
+    put_aux(b, LINUX_AT_SYSINFO_EHDR, vdso);
     put_aux(b, LINUX_AT_MINSIGSTKSZ, signal_frame_size());
     put_aux(b, LINUX_AT_HWCAP, hardware_capabilities());
     put_aux(b, LINUX_AT_PAGESZ, PAGE_SIZE);
@@ -105,13 +108,15 @@ static void put_auxiliary(struct stack_block *b, const struct stack_facts *f,
     put_aux(b, LINUX_AT_EGID, 0);
     put_aux(b, LINUX_AT_SECURE, 0);
     put_aux(b, LINUX_AT_RANDOM, b->base + plan->random);
+    put_aux(b, LINUX_AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE);
+    put_aux(b, LINUX_AT_RSEQ_ALIGN, RSEQ_ALIGN);
     put_aux(b, LINUX_AT_EXECFN, b->base + plan->path);
     put_aux(b, LINUX_AT_PLATFORM, b->base + plan->platform);
     put_aux(b, LINUX_AT_NULL, 0);
 }
 
 static void fill_block(struct stack_block *b, const struct stack_facts *f,
-                       const struct stack_plan *plan)
+                       const struct stack_plan *plan, vaddr_t vdso)
 {
     size_t string;
 
@@ -123,7 +128,7 @@ static void fill_block(struct stack_block *b, const struct stack_facts *f,
     put_word(b, f->strings->arguments);
     string = put_pointers(b, f->strings->arguments, plan->strings);
     put_pointers(b, f->strings->environment, string);
-    put_auxiliary(b, f, plan);
+    put_auxiliary(b, f, plan, vdso);
 }
 
 /* The block's pages become the top of the stack; below them lies fresh memory. */
@@ -153,14 +158,19 @@ int stack_build(struct mm *mm, const struct stack_facts *facts, vaddr_t *stack_p
     int r;
 
     plan_block(facts, &b, &plan);
-    mm->stack_end = USER_ADDRESS_END - mm_random_pages(STACK_RANDOM_BITS);
+    /* The kernel's pages lie a page above the stack. */
+    mm->stack_end =
+        USER_ADDRESS_END - PAGE_SIZE - vdso_size() - mm_random_pages(STACK_RANDOM_BITS);
     mm->stack_start = mm->stack_end - STACK_SIZE;
     b.base = mm->stack_end - b.size;
     b.bytes = kzalloc(b.size);
     if (!b.bytes)
         return ERR_NO_MEMORY;
-    fill_block(&b, facts, &plan);
-    r = map_stack(mm, &b, prot);
+    r = vdso_map(mm);
+    if (r == OK) {
+        fill_block(&b, facts, &plan, mm->vdso);
+        r = map_stack(mm, &b, prot);
+    }
     if (r == OK) {
         const char *text = facts->strings->text;
         size_t bytes = 0;

@@ -124,9 +124,7 @@ bool signal_frame_enter(struct task *t, struct user_regs *regs, const struct lin
 
 static long bad_frame(struct task *t)
 {
-    struct linux_siginfo info = {.signo = LINUX_SIGSEGV, .code = LINUX_SI_KERNEL};
-
-    signal_force(t, &info);
+    signal_force_segv(t);
     return 0;
 }
 

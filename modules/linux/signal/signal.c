@@ -168,6 +168,13 @@ void signal_force(struct task *t, const struct linux_siginfo *info)
     spin_unlock_irqrestore(&p->lock, flags);
 }
 
+void signal_force_segv(struct task *t)
+{
+    struct linux_siginfo info = {.signo = LINUX_SIGSEGV, .code = LINUX_SI_KERNEL};
+
+    signal_force(t, &info);
+}
+
 bool signal_waits(const struct task *t)
 {
     const struct process *p = t->process;
@@ -312,6 +319,8 @@ static void run_handler(struct task *t, struct user_regs *regs, const struct lin
 
     t->restore_blocked = false;
     t->sleep_due = 0;
+    if (t->rseq.at != 0 && !rseq_attend(t, regs))
+        signal_force_segv(t); /* taken next, before the handler runs */
     if (!(action->flags & LINUX_SA_NODEFER))
         blocked |= signal_bit(info->signo);
     if (!signal_frame_enter(t, regs, info, action, back)) {

@@ -55,6 +55,7 @@ void signal_send_simple(struct process *p, int signal, int code, int sender);
 
 /* A fault of the calling task: it can't be ignored or blocked. */
 void signal_force(struct task *t, const struct linux_siginfo *info);
+void signal_force_segv(struct task *t); /* by the kernel, without an address */
 
 /* Something waits for the task: a signal, a stop, its end. No lock needed; may be early. */
 bool signal_waits(const struct task *t);

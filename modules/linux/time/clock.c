@@ -10,6 +10,7 @@
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/usage.h"
+#include "modules/linux/vdso/vdso.h"
 
 #define SECONDS_MAX (INT64_MAX / (int64_t)NS_PER_SEC)
 
@@ -50,7 +51,10 @@ uint64_t clock_due_at_wall(uint64_t ns)
 
 uint64_t clock_wall(void)
 {
-    return time_wall_offset() + time_now();
+    uint64_t offset = time_wall_offset();
+
+    vdso_publish_wall(offset);
+    return offset + time_now();
 }
 
 /* The time that a clock shows. ERR_INVALID: no such clock. */
@@ -72,7 +76,7 @@ static int clock_read(struct task *t, int clock, uint64_t *ns)
         *ns = process_cpu_time(t->process);
         return OK;
     case LINUX_CLOCK_THREAD_CPUTIME:
-        *ns = t->thread->cpu_time;
+        *ns = thread_cpu_time(t->thread);
         return OK;
     default:
         return ERR_INVALID;
@@ -200,7 +204,7 @@ long sys_getrusage(struct call *c)
     case LINUX_RUSAGE_CHILDREN:
         return usage_write(c->arg[1], children_time(c->task->process));
     case LINUX_RUSAGE_THREAD:
-        return usage_write(c->arg[1], c->task->thread->cpu_time);
+        return usage_write(c->arg[1], thread_cpu_time(c->task->thread));
     default:
         return ERR_INVALID;
     }

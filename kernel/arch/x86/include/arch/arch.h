@@ -26,6 +26,7 @@ struct boot_info {
 extern struct boot_info boot_info;
 
 void cpu_init_boot(void);             /* GDT, IDT, features of the boot CPU */
+void cpu_number_publish(struct cpu *c); /* once its id is known */
 void cpu_init_this(struct cpu *c);    /* the same for an application CPU */
 void smp_start(void);                 /* starts the other CPUs; does not wait */
 unsigned mp_find_cpus(uint32_t apic_ids[MAX_CPUS], paddr_t *io_apic);

@@ -26,7 +26,8 @@ struct guard {
 #define GDT_KERNEL_DATA 0x10
 #define GDT_USER_DATA   0x1b
 #define GDT_USER_CODE   0x23
-#define GDT_TSS         0x28
+#define GDT_TSS         0x28 /* two entries */
+#define GDT_CPU_NUMBER  0x38 /* programs use 0x3b */
 
 struct tss {
     uint32_t reserved0;
@@ -49,7 +50,7 @@ struct cpu {
     uint32_t apic_id;
     uint64_t counters[COUNTERS_MAX]; /* its cells of all counters; others read them */
 
-    uint64_t gdt[7];
+    uint64_t gdt[8];
     struct tss tss;
 
     /* scheduling */
