@@ -174,6 +174,12 @@ void p9_get_qid(struct p9_reader *r, struct p9_qid *out)
     out->path = p9_get64(r);
 }
 
+/* Of a second. */
+static bool is_part(uint64_t ns)
+{
+    return ns < 1000000000u;
+}
+
 enum p9_result p9_get_attr(struct p9_reader *r, struct p9_attr *out)
 {
     uint64_t valid = p9_get64(r);
@@ -185,13 +191,32 @@ enum p9_result p9_get_attr(struct p9_reader *r, struct p9_attr *out)
     out->links = p9_get64(r);
     out->device = p9_get64(r);
     out->size = p9_get64(r);
-    p9_get_bytes(r, 8 + 8 + 8 + 8); /* block size, blocks, time of access */
+    p9_get_bytes(r, 8 + 8); /* block size, blocks */
+    out->accessed_s = p9_get64(r);
+    out->accessed_ns = p9_get64(r);
     out->changed_s = p9_get64(r);
     out->changed_ns = p9_get64(r);
-    p9_get_bytes(r, 8 + 8 + 8 + 8 + 8 + 8); /* times of status and birth, generation, version */
+    out->status_s = p9_get64(r);
+    out->status_ns = p9_get64(r);
+    p9_get_bytes(r, 8 + 8 + 8 + 8); /* time of birth, generation, version */
     if (p9_close_reply(r) != P9_OK || (valid & P9_ATTR_BASIC) != P9_ATTR_BASIC)
         return P9_MALFORMED;
-    return out->changed_ns < 1000000000u ? P9_OK : P9_MALFORMED;
+    return is_part(out->accessed_ns) && is_part(out->changed_ns) && is_part(out->status_ns)
+               ? P9_OK
+               : P9_MALFORMED;
+}
+
+enum p9_result p9_get_space(struct p9_reader *r, struct p9_space *out)
+{
+    p9_get32(r); /* type */
+    out->block_size = p9_get32(r);
+    out->blocks = p9_get64(r);
+    out->blocks_free = p9_get64(r);
+    out->blocks_available = p9_get64(r);
+    out->files = p9_get64(r);
+    out->files_free = p9_get64(r);
+    p9_get_bytes(r, 8 + 4); /* number, length of names */
+    return p9_close_reply(r);
 }
 
 bool p9_get_entry(struct p9_reader *r, struct p9_entry *out)

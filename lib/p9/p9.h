@@ -20,9 +20,11 @@
 
 enum p9_type {
     P9_TLERROR = 6,
+    P9_TSTATFS = 8,
     P9_TLOPEN = 12,
     P9_TLCREATE = 14,
     P9_TSYMLINK = 16,
+    P9_TMKNOD = 18,
     P9_TREADLINK = 22,
     P9_TGETATTR = 24,
     P9_TSETATTR = 26,
@@ -34,6 +36,7 @@ enum p9_type {
     P9_TUNLINKAT = 76,
     P9_TVERSION = 100,
     P9_TATTACH = 104,
+    P9_TFLUSH = 108,
     P9_TWALK = 110,
     P9_TREAD = 116,
     P9_TWRITE = 118,
@@ -104,11 +107,20 @@ struct p9_attr {
     struct p9_qid qid;
     uint32_t mode, uid, gid;
     uint64_t links, device, size;
-    uint64_t changed_s, changed_ns; /* content, since 1970 */
+    /* Since 1970: of access, content and status. */
+    uint64_t accessed_s, accessed_ns, changed_s, changed_ns, status_s, status_ns;
 };
 
 /* The whole body of a reply to P9_TGETATTR. */
 enum p9_result p9_get_attr(struct p9_reader *r, struct p9_attr *out);
+
+struct p9_space {
+    uint32_t block_size;
+    uint64_t blocks, blocks_free, blocks_available, files, files_free;
+};
+
+/* The whole body of a reply to P9_TSTATFS. */
+enum p9_result p9_get_space(struct p9_reader *r, struct p9_space *out);
 
 struct p9_entry {
     struct p9_qid qid;

@@ -28,6 +28,14 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_fdatasync] = sys_fdatasync,
     [NR_fadvise64] = sys_fadvise64,
 
+    [NR_mknod] = sys_mknod,
+    [NR_mknodat] = sys_mknodat,
+    [NR_link] = sys_link,
+    [NR_linkat] = sys_linkat,
+    [NR_utime] = sys_utime,
+    [NR_utimes] = sys_utimes,
+    [NR_futimesat] = sys_futimesat,
+
     /* files: descriptors */
     [NR_open] = sys_open,
     [NR_openat] = sys_openat,

@@ -12,7 +12,18 @@
 
 #define AT_REMOVEDIR 0x200u
 
-enum setattr_valid { SETATTR_MODE = 1u << 0, SETATTR_SIZE = 1u << 3 };
+enum setattr_valid {
+    SETATTR_MODE = 1u << 0,
+    SETATTR_UID = 1u << 1,
+    SETATTR_GID = 1u << 2,
+    SETATTR_SIZE = 1u << 3,
+    SETATTR_ATIME = 1u << 4,
+    SETATTR_MTIME = 1u << 5,
+    SETATTR_ATIME_SET = 1u << 7,
+    SETATTR_MTIME_SET = 1u << 8,
+};
+
+#define NS_PER_S 1000000000ull
 
 long change_write(void *fs, void *object, uint64_t offset, const void *from, size_t size)
 {
@@ -130,8 +141,39 @@ static int make_link(struct client *client, struct object *folder, const char *n
     return run_simple(&call, true);
 }
 
+static int make_special(struct client *client, struct object *folder, const char *name,
+                        uint32_t mode, uint32_t device)
+{
+    struct client_call call;
+    int r = call_begin(&call, client, P9_TMKNOD);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, folder->fid);
+    p9_put_text(&call.out, name);
+    p9_put32(&call.out, mode);
+    p9_put32(&call.out, device >> 8 & 0xfff);
+    p9_put32(&call.out, (device & 0xff) | (device >> 12 & 0xfff00));
+    p9_put32(&call.out, 0);
+    return run_simple(&call, true);
+}
+
+int change_link(void *fs, void *folder, const char *name, void *object)
+{
+    const struct object *in = folder, *o = object;
+    struct client_call call;
+    int r = call_begin(&call, fs, P9_TLINK);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, in->fid);
+    p9_put32(&call.out, o->fid);
+    p9_put_text(&call.out, name);
+    return run_simple(&call, false);
+}
+
 int change_make(void *fs, void *folder, const char *name, uint32_t mode, const char *text,
-                void **out, struct linux_fs_attr *attr)
+                uint32_t device, void **out, struct linux_fs_attr *attr)
 {
     uint32_t open_fid = P9_NO_FID;
     struct object *o;
@@ -148,7 +190,7 @@ int change_make(void *fs, void *folder, const char *name, uint32_t mode, const c
         r = make_link(fs, folder, name, text);
         break;
     default:
-        r = LINUX_ERRNO(EPERM);
+        r = make_special(fs, folder, name, mode, device);
     }
     if (r == OK)
         r = object_walk(fs, folder, name, out, attr);
@@ -191,31 +233,55 @@ int change_rename(void *fs, void *from, const char *from_name, void *to, const c
     return run_simple(&call, false);
 }
 
-static int set_attr(struct client *client, struct object *o, uint32_t valid, uint32_t mode,
-                    uint64_t size)
+struct new_attr {
+    uint32_t valid, mode, uid, gid;
+    uint64_t size, accessed, changed; /* times: ns since 1970 */
+};
+
+static int set_attr(struct client *client, struct object *o, const struct new_attr *a)
 {
     struct client_call call;
     int r = call_begin(&call, client, P9_TSETATTR);
 
     if (r != OK)
         return r;
-    p9_put32(&call.out, o->fid);
-    p9_put32(&call.out, valid);
-    p9_put32(&call.out, mode);
-    p9_put32(&call.out, 0); /* owner and group */
-    p9_put32(&call.out, 0);
-    p9_put64(&call.out, size);
-    for (unsigned i = 0; i < 4; i++) /* times of access and change */
-        p9_put64(&call.out, 0);
+    p9_put32(&call.out, object_fid(o));
+    p9_put32(&call.out, a->valid);
+    p9_put32(&call.out, a->mode);
+    p9_put32(&call.out, a->uid);
+    p9_put32(&call.out, a->gid);
+    p9_put64(&call.out, a->size);
+    p9_put64(&call.out, a->accessed / NS_PER_S);
+    p9_put64(&call.out, a->accessed % NS_PER_S);
+    p9_put64(&call.out, a->changed / NS_PER_S);
+    p9_put64(&call.out, a->changed % NS_PER_S);
     return run_simple(&call, false);
 }
 
 int change_resize(void *fs, void *object, uint64_t size)
 {
-    return set_attr(fs, object, SETATTR_SIZE, 0, size);
+    return set_attr(fs, object, &(struct new_attr){.valid = SETATTR_SIZE, .size = size});
 }
 
 int change_set_mode(void *fs, void *object, uint32_t mode)
 {
-    return set_attr(fs, object, SETATTR_MODE, mode & 07777, 0);
+    return set_attr(fs, object, &(struct new_attr){.valid = SETATTR_MODE, .mode = mode & 07777});
+}
+
+int change_set_owner(void *fs, void *object, uint32_t uid, uint32_t gid)
+{
+    struct new_attr a = {.uid = uid, .gid = gid};
+
+    a.valid = (uid != LINUX_FS_KEEP_ID ? SETATTR_UID : 0u) |
+              (gid != LINUX_FS_KEEP_ID ? SETATTR_GID : 0u);
+    return a.valid ? set_attr(fs, object, &a) : OK;
+}
+
+int change_set_times(void *fs, void *object, const uint64_t *accessed, const uint64_t *changed)
+{
+    struct new_attr a = {.accessed = accessed ? *accessed : 0, .changed = changed ? *changed : 0};
+
+    a.valid = (accessed ? SETATTR_ATIME | SETATTR_ATIME_SET : 0u) |
+              (changed ? SETATTR_MTIME | SETATTR_MTIME_SET : 0u);
+    return a.valid ? set_attr(fs, object, &a) : OK;
 }

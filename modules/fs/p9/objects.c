@@ -15,6 +15,12 @@
 #define NS_PER_S   1000000000ull
 #define TIME_MAX_S (1ull << 33)
 
+/* A host's times before 1970 come as large numbers. */
+static uint64_t time_of(uint64_t seconds, uint64_t ns)
+{
+    return (seconds > INT64_MAX ? 0 : MIN(seconds, TIME_MAX_S)) * NS_PER_S + ns;
+}
+
 static int facts_of_attr(const struct p9_attr *a, struct linux_fs_attr *out)
 {
     if (a->size > INT64_MAX)
@@ -22,9 +28,15 @@ static int facts_of_attr(const struct p9_attr *a, struct linux_fs_attr *out)
     *out = (struct linux_fs_attr){
         .number = a->qid.path,
         .size = a->size,
-        .changed = MIN(a->changed_s, TIME_MAX_S) * NS_PER_S + a->changed_ns,
+        .accessed = time_of(a->accessed_s, a->accessed_ns),
+        .changed = time_of(a->changed_s, a->changed_ns),
+        .status_changed = time_of(a->status_s, a->status_ns),
         .version = a->qid.version,
         .mode = a->mode & 0177777,
+        .uid = a->uid,
+        .gid = a->gid,
+        .links = (uint32_t)MIN(a->links, UINT32_MAX),
+        .device = (uint32_t)a->device,
     };
     return OK;
 }
@@ -82,9 +94,36 @@ int object_walk(void *fs, void *folder, const char *name, void **out, struct lin
 
 static int object_attr(void *fs, void *object, struct linux_fs_attr *out)
 {
-    struct object *o = object;
+    return fid_attr(fs, object_fid(object), out);
+}
 
-    return fid_attr(fs, o->fid, out);
+/* The fid to ask about a file: an open one, which goes on when its name is removed. */
+uint32_t object_fid(const struct object *o)
+{
+    uint32_t write_fid = __atomic_load_n(&o->write_fid, __ATOMIC_RELAXED);
+    uint32_t read_fid = __atomic_load_n(&o->read_fid, __ATOMIC_RELAXED);
+
+    return write_fid != P9_NO_FID ? write_fid : read_fid != P9_NO_FID ? read_fid : o->fid;
+}
+
+int object_space(void *fs, void *object, struct linux_fs_space *out)
+{
+    struct object *o = object;
+    struct client_call call;
+    struct p9_space space;
+    int r = call_begin(&call, fs, P9_TSTATFS);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, o->fid);
+    r = call_run(&call);
+    if (r == OK)
+        r = p9_get_space(&call.in, &space) == P9_OK ? OK : ERR_IO;
+    call_end(&call);
+    if (r == OK)
+        *out = (struct linux_fs_space){space.block_size,       space.blocks, space.blocks_free,
+                                       space.blocks_available, space.files,  space.files_free};
+    return r;
 }
 
 static int fid_open(struct client *client, uint32_t from, uint32_t flags, uint32_t *out)
@@ -247,10 +286,14 @@ const struct linux_fs_ops p9_fs_ops = {
     .text = object_text,
     .list = object_list,
     .make = change_make,
+    .link = change_link,
     .remove = change_remove,
     .rename = change_rename,
     .resize = change_resize,
     .set_mode = change_set_mode,
+    .set_owner = change_set_owner,
+    .set_times = change_set_times,
+    .space = object_space,
     .release = object_release,
 };
 

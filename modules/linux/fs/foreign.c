@@ -13,14 +13,11 @@
 
 #define REMEMBERED_MAX 8192u
 #define FORGET_AT_ONCE 8u
-#define FILE_SYSTEM_ID 9u
 
-const struct linux_fs_ops *foreign_ops;
-void *foreign_fs;
-
-static struct file_system foreign_file_system = {.id = FILE_SYSTEM_ID};
+static struct foreign_mount *root_mount; /* set once, before programs run */
 static struct spinlock seen_lock = SPINLOCK_INIT;
 static struct list seen = LIST_INIT(seen); /* struct foreign, oldest first; guarded by seen_lock */
+static uint32_t lost_names;                /* nodes whose name went while their file has others */
 static uint32_t seen_count;                /* guarded by seen_lock */
 
 bool foreign_memory_low(void)
@@ -36,7 +33,7 @@ void foreign_put(struct foreign *d)
     if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     foreign_forget_ahead(d);
-    foreign_ops->release(foreign_fs, d->object);
+    d->mount->ops->release(d->mount->fs, d->object);
     kfree(d->text);
     kfree(d);
 }
@@ -52,6 +49,8 @@ static void foreign_release(struct node *node)
         d->node = NULL;
     }
     spin_unlock(&seen_lock);
+    if (d->lost)
+        __atomic_sub_fetch(&lost_names, 1, __ATOMIC_RELAXED);
     if (d->pages)
         memobj_unref(d->pages);
     foreign_put(d);
@@ -103,6 +102,24 @@ static void forget_some(void)
 /* ---- Facts
  * --------------------------------------------------------------------------------------- */
 
+static uint64_t since_start(uint64_t ns, uint64_t otherwise)
+{
+    return (ns ? ns : otherwise) - time_wall_offset();
+}
+
+static void take_status(struct node *node, const struct linux_fs_attr *attr)
+{
+    node->mode = attr->mode;
+    node->uid = attr->uid;
+    node->gid = attr->gid;
+    node->device = attr->device;
+    node->modified = since_start(attr->changed, 0);
+    node->accessed = since_start(attr->accessed, attr->changed);
+    node->changed = since_start(attr->status_changed, attr->changed);
+    __atomic_store_n(&node->links, attr->links ? attr->links : node_is_folder(node) ? 2 : 1,
+                     __ATOMIC_RELAXED);
+}
+
 /* False: it is another file by now. The node's lock is held, unless it is new. */
 static bool take_facts(struct node *node, const struct linux_fs_attr *attr)
 {
@@ -121,8 +138,7 @@ static bool take_facts(struct node *node, const struct linux_fs_attr *attr)
     d->version = attr->version;
     d->changed = attr->changed;
     d->checked = time_now();
-    node->mode = attr->mode;
-    node->changed = attr->changed - time_wall_offset();
+    take_status(node, attr);
     return true;
 }
 
@@ -135,8 +151,8 @@ static bool foreign_valid(struct node *node)
     int r;
 
     mutex_lock(&node->lock);
-    if (time_now() - d->checked >= FOREIGN_FRESH_NS) {
-        r = foreign_ops->attr(foreign_fs, d->object, &attr);
+    if (d->checked == 0 || time_now() - d->checked >= FOREIGN_FRESH_NS) {
+        r = d->mount->ops->attr(d->mount->fs, d->object, &attr);
         if (r == OK)
             valid = take_facts(node, &attr);
         else
@@ -153,29 +169,132 @@ static uint64_t foreign_size(struct node *node)
     return __atomic_load_n(&d->size, __ATOMIC_RELAXED);
 }
 
+/* Another node of this file (further names have nodes of their own, with the same number) that was
+ * not told since, with a reference. */
+static struct node *next_name(const struct node *node, uint64_t since)
+{
+    struct node *found = NULL;
+
+    spin_lock(&seen_lock);
+    list_for_each (it, &seen) {
+        struct foreign *d = list_entry(it, struct foreign, link);
+
+        if (d->node == node || d->node->number != node->number || d->node->fs != node->fs ||
+            d->told >= since || !node_ref_live(d->node))
+            continue;
+        d->told = since;
+        found = d->node;
+        break;
+    }
+    spin_unlock(&seen_lock);
+    return found;
+}
+
+/* Other names of a file ask for its facts again; with new content, for its pages too. */
+static void tell_other_names(struct node *node, bool content)
+{
+    uint64_t now = time_now();
+    struct node *other;
+
+    if (__atomic_load_n(&node->links, __ATOMIC_RELAXED) < 2 &&
+        __atomic_load_n(&lost_names, __ATOMIC_RELAXED) == 0)
+        return;
+    while ((other = next_name(node, now))) {
+        struct foreign *d = other->data;
+
+        mutex_lock(&other->lock);
+        if (content)
+            foreign_replaced_locked(d, foreign_size(node));
+        __atomic_store_n(&d->checked, 0, __ATOMIC_RELAXED);
+        mutex_unlock(&other->lock);
+        node_unref(other);
+    }
+}
+
+void foreign_changed(struct node *node)
+{
+    tell_other_names(node, true);
+}
+
+/* Facts are asked for anew when they are wanted next. A file without a name, which the server finds
+ * no more, has them here alone. */
+static int changed_status(struct node *node, int r)
+{
+    struct foreign *d = node->data;
+
+    if (r == ERR_NOT_FOUND && __atomic_load_n(&node->links, __ATOMIC_RELAXED) == 0)
+        return OK;
+    if (r == OK) {
+        __atomic_store_n(&d->checked, 0, __ATOMIC_RELAXED);
+        tell_other_names(node, false);
+    }
+    return r;
+}
+
 static int foreign_set_mode(struct node *node, uint32_t mode)
 {
     struct foreign *d = node->data;
-    int r = foreign_ops->set_mode ? foreign_ops->set_mode(foreign_fs, d->object, mode)
-                                  : LINUX_ERRNO(EPERM);
 
+    if (!d->mount->ops->set_mode)
+        return LINUX_ERRNO(EPERM);
+    return changed_status(node, d->mount->ops->set_mode(d->mount->fs, d->object, mode));
+}
+
+static int foreign_set_owner(struct node *node, uint32_t uid, uint32_t gid)
+{
+    struct foreign *d = node->data;
+
+    if (!d->mount->ops->set_owner)
+        return LINUX_ERRNO(EPERM);
+    return changed_status(node, d->mount->ops->set_owner(d->mount->fs, d->object, uid, gid));
+}
+
+/* A change of the content's time alone is none of the content. */
+static int foreign_set_times(struct node *node, const struct node_times *times)
+{
+    struct foreign *d = node->data;
+    uint64_t start = time_wall_offset(), accessed, modified;
+    int r;
+
+    if (!d->mount->ops->set_times)
+        return LINUX_ERRNO(EPERM);
+    accessed = times->accessed ? *times->accessed + start : 0;
+    modified = times->modified ? *times->modified + start : 0;
+    mutex_lock(&node->lock);
+    r = d->mount->ops->set_times(d->mount->fs, d->object, times->accessed ? &accessed : NULL,
+                                 times->modified ? &modified : NULL);
     if (r == OK)
-        node->mode = (node->mode & LINUX_S_IFMT) | mode;
-    return r;
+        d->own_change = true;
+    mutex_unlock(&node->lock);
+    return changed_status(node, r);
+}
+
+static int foreign_space(struct node *node, struct file_system_space *out)
+{
+    struct foreign *d = node->data;
+    struct linux_fs_space space;
+    int r = d->mount->ops->space ? d->mount->ops->space(d->mount->fs, d->object, &space)
+                                 : ERR_UNSUPPORTED;
+
+    if (r != OK)
+        return r;
+    *out = (struct file_system_space){space.block_size,       space.blocks, space.blocks_free,
+                                      space.blocks_available, space.files,  space.files_free};
+    return OK;
 }
 
 static int foreign_sync(struct node *node)
 {
     struct foreign *d = node->data;
 
-    return foreign_ops->sync ? foreign_ops->sync(foreign_fs, d->object) : OK;
+    return d->mount->ops->sync ? d->mount->ops->sync(d->mount->fs, d->object) : OK;
 }
 
 static int read_text_locked(struct foreign *d)
 {
     char *text = kmalloc(LINUX_PATH_MAX);
     long n =
-        text ? foreign_ops->text(foreign_fs, d->object, text, LINUX_PATH_MAX - 1) : ERR_NO_MEMORY;
+        text ? d->mount->ops->text(d->mount->fs, d->object, text, LINUX_PATH_MAX - 1) : ERR_NO_MEMORY;
 
     if (n < 0) {
         kfree(text);
@@ -207,39 +326,40 @@ static long foreign_text(struct node *node, char *out, size_t size)
 
 static int foreign_lookup(struct node *folder, const char *name, struct node **out);
 static void foreign_list(struct node *folder, uint64_t *at, struct node_sink *sink);
-static int foreign_make(struct node *folder, const char *name, uint32_t mode, const char *text,
+static int foreign_make(struct node *folder, const char *name, const struct node_kind *kind,
                         struct node **out);
+static int foreign_link(struct node *folder, const char *name, struct node *node);
 static int foreign_remove(struct node *folder, struct node *child);
 static int foreign_rename(struct node *from, const char *from_name, struct node *to,
                           const char *to_name);
 
+/* What all kinds of nodes do alike. */
+#define COMMON_OPS                                                                                 \
+    .size = foreign_size, .valid = foreign_valid, .set_mode = foreign_set_mode,                    \
+    .set_owner = foreign_set_owner, .set_times = foreign_set_times, .space = foreign_space,        \
+    .release = foreign_release
+
 static const struct node_ops folder_ops = {
+    COMMON_OPS,
     .lookup = foreign_lookup,
     .list = foreign_list,
     .make = foreign_make,
-    .size = foreign_size,
-    .valid = foreign_valid,
+    .link = foreign_link,
     .remove = foreign_remove,
     .rename = foreign_rename,
-    .set_mode = foreign_set_mode,
-    .release = foreign_release,
+    .sync = foreign_sync,
 };
 static const struct node_ops file_node_ops = {
+    COMMON_OPS,
     .open = foreign_open,
     .object = foreign_object,
-    .size = foreign_size,
     .resize = foreign_resize,
-    .valid = foreign_valid,
-    .set_mode = foreign_set_mode,
     .sync = foreign_sync,
-    .release = foreign_release,
 };
-static const struct node_ops link_ops = {
-    .text = foreign_text, .size = foreign_size, .valid = foreign_valid, .release = foreign_release};
+static const struct node_ops link_ops = {COMMON_OPS, .text = foreign_text};
 
 /* Devices, sockets and pipes of the host's: names without content. */
-static const struct node_ops other_ops = {
-    .valid = foreign_valid, .set_mode = foreign_set_mode, .release = foreign_release};
+static const struct node_ops other_ops = {COMMON_OPS};
 
 static const struct node_ops *ops_of_mode(uint32_t mode)
 {
@@ -256,20 +376,21 @@ static const struct node_ops *ops_of_mode(uint32_t mode)
 }
 
 /* A node in no list for an object, which it takes over; on failure it is released. */
-static int node_of_object(struct node *folder, const char *name, void *object,
-                          const struct linux_fs_attr *attr, struct node **out)
+static int node_of_object(const struct foreign_mount *mount, struct node *folder, const char *name,
+                          void *object, const struct linux_fs_attr *attr, struct node **out)
 {
     struct foreign *d = kzalloc(sizeof(*d));
-    int r = d ? node_create(folder, name, attr->mode, &foreign_file_system, ops_of_mode(attr->mode),
+    int r = d ? node_create(folder, name, attr->mode, &mount->file_system, ops_of_mode(attr->mode),
                             d, out)
               : ERR_NO_MEMORY;
 
     if (r != OK) {
-        foreign_ops->release(foreign_fs, object);
+        mount->ops->release(mount->fs, object);
         kfree(d);
         return r;
     }
     d->refs = 1;
+    d->mount = mount;
     d->object = object;
     (*out)->number = attr->number;
     take_facts(*out, attr);
@@ -301,9 +422,9 @@ static int foreign_lookup(struct node *folder, const char *name, struct node **o
     int r;
 
     forget_some();
-    r = foreign_ops->walk(foreign_fs, d->object, name, &object, &attr);
+    r = d->mount->ops->walk(d->mount->fs, d->object, name, &object, &attr);
     if (r == OK)
-        r = node_of_object(folder, name, object, &attr, out);
+        r = node_of_object(d->mount, folder, name, object, &attr, out);
     if (r != OK)
         return r;
     r = node_attach(*out);
@@ -336,33 +457,53 @@ static void foreign_list(struct node *folder, uint64_t *at, struct node_sink *si
     struct foreign *d = folder->data;
     struct list_context context = {.sink = {list_entry_take}, .to = sink, .at = at};
 
-    foreign_ops->list(foreign_fs, d->object, *at, &context.sink);
+    d->mount->ops->list(d->mount->fs, d->object, *at, &context.sink);
 }
 
-static int foreign_make(struct node *folder, const char *name, uint32_t mode, const char *text,
+static int foreign_make(struct node *folder, const char *name, const struct node_kind *kind,
                         struct node **out)
 {
     struct foreign *d = folder->data;
     struct linux_fs_attr attr;
     void *object;
-    int r = foreign_ops->make
-                ? foreign_ops->make(foreign_fs, d->object, name, mode, text, &object, &attr)
-                : LINUX_ERRNO(EPERM);
+    int r;
 
+    if (!d->mount->ops->make)
+        return LINUX_ERRNO(EPERM);
+    r = d->mount->ops->make(d->mount->fs, d->object, name, kind->mode,
+                            (kind->mode & LINUX_S_IFMT) == LINUX_S_IFLNK ? kind->text : NULL,
+                            kind->device, &object, &attr);
     if (r == OK)
-        r = node_of_object(folder, name, object, &attr, out);
+        r = node_of_object(d->mount, folder, name, object, &attr, out);
     if (r == OK)
         node_attach_locked(*out);
     return r;
 }
 
+static int foreign_link(struct node *folder, const char *name, struct node *node)
+{
+    struct foreign *d = folder->data, *target = node->data;
+
+    if (!d->mount->ops->link)
+        return LINUX_ERRNO(EPERM);
+    return d->mount->ops->link(d->mount->fs, d->object, name, target->object);
+}
+
 static int foreign_remove(struct node *folder, struct node *child)
 {
-    struct foreign *d = folder->data;
+    struct foreign *d = folder->data, *gone = child->data;
+    int r = LINUX_ERRNO(EPERM);
 
-    if (!foreign_ops->remove)
-        return LINUX_ERRNO(EPERM);
-    return foreign_ops->remove(foreign_fs, d->object, child->name, node_is_folder(child));
+    if (d->mount->ops->remove)
+        r = d->mount->ops->remove(d->mount->fs, d->object, child->name, node_is_folder(child));
+    if (r != OK)
+        return r;
+    if (child->links > 1 && !gone->lost) {
+        gone->lost = true;
+        __atomic_add_fetch(&lost_names, 1, __ATOMIC_RELAXED);
+    }
+    tell_other_names(child, false);
+    return OK;
 }
 
 static int foreign_rename(struct node *from, const char *from_name, struct node *to,
@@ -370,9 +511,9 @@ static int foreign_rename(struct node *from, const char *from_name, struct node 
 {
     struct foreign *a = from->data, *b = to->data;
 
-    if (!foreign_ops->rename)
+    if (!a->mount->ops->rename)
         return LINUX_ERRNO(EPERM);
-    return foreign_ops->rename(foreign_fs, a->object, from_name, b->object, to_name);
+    return a->mount->ops->rename(a->mount->fs, a->object, from_name, b->object, to_name);
 }
 
 /* ---- The root
@@ -393,27 +534,54 @@ static void move_own_folder(struct node *from, struct node *to, const char *name
     node_unref(folder);
 }
 
+static int mount_create(const struct linux_fs_ops *ops, void *fs, struct foreign_mount **out)
+{
+    struct foreign_mount *mount = kzalloc(sizeof(*mount));
+
+    if (!mount)
+        return ERR_NO_MEMORY;
+    mount->ops = ops;
+    mount->fs = fs;
+    mount->file_system = (struct file_system){
+        .name = ops->name, .magic = ops->magic, .id = file_system_new_id()};
+    *out = mount;
+    return OK;
+}
+
+/* The root node of a file system; `root` is given away. */
+static int root_of(struct foreign_mount *mount, struct node *folder, const char *name, void *root,
+                   struct node **out)
+{
+    struct linux_fs_attr attr;
+    int r = mount->ops->attr(mount->fs, root, &attr);
+
+    if (r == OK)
+        return node_of_object(mount, folder, name, root, &attr, out);
+    mount->ops->release(mount->fs, root);
+    return r;
+}
+
 int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root)
 {
     static const char *const own[] = {"dev", "proc", "sys", "tmp"};
     struct node *old = node_root, *node;
-    struct linux_fs_attr attr;
-    int r;
+    struct foreign_mount *mount;
+    int r = root_mount ? ERR_BUSY : mount_create(ops, fs, &mount);
 
-    r = foreign_ops ? ERR_BUSY : ops->attr(fs, root, &attr);
-    if (r == OK && (attr.mode & LINUX_S_IFMT) != LINUX_S_IFDIR)
-        r = LINUX_ERRNO(ENOTDIR);
     if (r != OK) {
         ops->release(fs, root);
         return r;
     }
-    foreign_ops = ops;
-    foreign_fs = fs;
-    foreign_file_system.name = ops->name;
-    foreign_file_system.magic = ops->magic;
-    r = node_of_object(NULL, "", root, &attr, &node);
-    if (r != OK)
+    r = root_of(mount, NULL, "", root, &node);
+    if (r == OK && !node_is_folder(node)) {
+        node_unref(node);
+        r = LINUX_ERRNO(ENOTDIR);
+    }
+    if (r != OK) {
+        kfree(mount);
         return r;
+    }
+    root_mount = mount;
     for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
         move_own_folder(old, node, own[i]);
     node_root = node;
@@ -422,5 +590,5 @@ int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root)
 
 bool root_ready(void)
 {
-    return foreign_ops || !boot_option("root", 0);
+    return root_mount || !boot_option("root", 0);
 }

@@ -12,25 +12,36 @@
 
 #define FOREIGN_FRESH_NS (1 * NS_PER_SEC)
 
-extern const struct linux_fs_ops *foreign_ops; /* NULL: there is none; set once */
-extern void *foreign_fs;
+/* One mounted file system of a module. Nodes stay as long as it, which is until the machine ends. */
+struct foreign_mount {
+    const struct linux_fs_ops *ops;
+    void *fs; /* the module's */
+    struct file_system file_system;
+};
 
 /* The data of a node. It outlives the node while its pages are mapped. */
 struct foreign {
     uint32_t refs;
+    const struct foreign_mount *mount;
     void *object;         /* the module's */
     uint64_t size;        /* bytes; guarded by the node's lock */
     uint64_t version;     /* as of linux_fs_attr; guarded by the node's lock */
     uint64_t changed;     /* guarded by the node's lock */
-    uint64_t checked;     /* time_now() of the last facts; guarded by the node's lock */
+    uint64_t checked;     /* time_now() of the last facts, 0: they are old; guarded by the node's lock */
     bool own_change;      /* we wrote since; guarded by the node's lock */
     struct memobj *pages; /* a reference, made when first wanted; guarded by the node's lock */
     char *text;           /* of a link, once read; guarded by the node's lock */
+    bool lost;            /* its name went, the file has others; guarded by the folder's lock */
     struct node *node;    /* guarded by foreign.c's lock */
     struct list link;     /* guarded by foreign.c's lock */
+    uint64_t told;        /* when another name last changed it; guarded by foreign.c's lock */
 };
 
 void foreign_put(struct foreign *d);
+
+/* The content of a file with several names was changed through one: pages that others keep are old
+ * now. No lock is held. */
+void foreign_changed(struct node *node);
 
 /* Memory is scarce: remember less. */
 bool foreign_memory_low(void);

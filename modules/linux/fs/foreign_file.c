@@ -50,7 +50,7 @@ static long read_all(const struct foreign *d, uint64_t offset, uint8_t *to, size
     size_t done = 0;
 
     while (done < size) {
-        long n = foreign_ops->read(foreign_fs, d->object, offset + done, to + done, size - done);
+        long n = d->mount->ops->read(d->mount->fs, d->object, offset + done, to + done, size - done);
 
         if (n < 0)
             return n;
@@ -172,7 +172,7 @@ static long read_through(const struct foreign *d, uint64_t offset, vaddr_t at, s
     if (!buffer)
         return ERR_NO_MEMORY;
     while (done < size) {
-        n = foreign_ops->read(foreign_fs, d->object, offset + done, buffer,
+        n = d->mount->ops->read(d->mount->fs, d->object, offset + done, buffer,
                               MIN(size - done, AHEAD_SIZE));
         if (n > 0 && user_write(at + done, buffer, (size_t)n) != OK)
             n = ERR_FAULT;
@@ -238,7 +238,7 @@ static long write_locked(struct foreign *d, uint8_t *buffer, vaddr_t at, size_t 
         if (user_read(buffer, at + done, part) != OK)
             n = ERR_FAULT;
         else
-            n = foreign_ops->write(foreign_fs, d->object, offset + done, buffer, part);
+            n = d->mount->ops->write(d->mount->fs, d->object, offset + done, buffer, part);
         if (n <= 0)
             break;
         written_locked(d, offset + done, buffer, (size_t)n);
@@ -256,7 +256,7 @@ static long foreign_write(struct file *f, vaddr_t at, size_t size, uint64_t *off
 
     if (size == 0)
         return 0;
-    if (!foreign_ops->write)
+    if (!d->mount->ops->write)
         return LINUX_ERRNO(EPERM);
     buffer = kmalloc(WRITE_SIZE);
     if (!buffer)
@@ -271,6 +271,7 @@ static long foreign_write(struct file *f, vaddr_t at, size_t size, uint64_t *off
     if (r > 0) {
         *offset += (uint64_t)r;
         node_touch(node);
+        foreign_changed(node);
     }
     return r;
 }
@@ -313,17 +314,19 @@ int foreign_resize(struct node *node, uint64_t size)
     struct foreign *d = node->data;
     int r;
 
-    if (!foreign_ops->resize)
+    if (!d->mount->ops->resize)
         return LINUX_ERRNO(EPERM);
     if (size > SIZE_MAX_64)
         return LINUX_ERRNO(EFBIG);
     mutex_lock(&node->lock);
-    r = foreign_ops->resize(foreign_fs, d->object, size);
+    r = d->mount->ops->resize(d->mount->fs, d->object, size);
     if (r == OK)
         resized_locked(d, size);
     mutex_unlock(&node->lock);
-    if (r == OK)
+    if (r == OK) {
         node_touch(node);
+        foreign_changed(node);
+    }
     return r;
 }
 
@@ -349,5 +352,5 @@ int foreign_open(struct node *node, struct file *f)
                       (mode != LINUX_O_RDONLY ? LINUX_FS_WRITE : 0u);
 
     f->ops = &foreign_file_ops;
-    return foreign_ops->open(foreign_fs, d->object, access);
+    return d->mount->ops->open(d->mount->fs, d->object, access);
 }

@@ -1,5 +1,5 @@
 /*
- * node.c: the tree itself: making nodes, finding children, listing, renaming. See node.h.
+ * node.c: the tree itself: making nodes, finding children, listing. See node.h.
  */
 #include "modules/linux/fs/node.h"
 
@@ -8,8 +8,8 @@
 
 struct node *node_root;
 
-static struct mutex node_rename_lock = MUTEX_INIT(node_rename_lock);
-static struct spinlock node_place_lock = SPINLOCK_INIT; /* parent and name of every node */
+struct mutex node_rename_lock = MUTEX_INIT(node_rename_lock);
+struct spinlock node_place_lock = SPINLOCK_INIT; /* parent and name of every node */
 static uint64_t last_number;
 
 int node_create(struct node *parent, const char *name, uint32_t mode, const struct file_system *fs,
@@ -30,7 +30,8 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
     n->fs = fs;
     n->ops = ops;
     n->data = data;
-    n->changed = time_now();
+    n->links = (mode & LINUX_S_IFMT) == LINUX_S_IFDIR ? 2 : 1;
+    n->accessed = n->modified = n->changed = time_now();
     list_init(&n->sibling);
     list_init(&n->children);
     mutex_init(&n->lock);
@@ -39,6 +40,14 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
         node_ref(parent);
     *out = n;
     return OK;
+}
+
+/* The lower ones are those of the file systems that are always there. */
+uint32_t file_system_new_id(void)
+{
+    static uint32_t last = 31;
+
+    return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 }
 
 void node_ref(struct node *n)
@@ -65,6 +74,8 @@ void node_unref(struct node *n)
 
         if (n->ops->release)
             n->ops->release(n);
+        if (n->same)
+            node_unref(n->same); /* no second name itself: this goes one level deep */
         kfree(n->name);
         kfree(n);
         n = parent;
@@ -143,6 +154,19 @@ void node_forget(struct node *n)
     node_unref(folder);
 }
 
+/* The node of a second name. One that has lost its first name takes over the second's place, so that
+ * it has a path again. Takes over the reference of `name`, gives one of the node. */
+static struct node *resolve(struct node *name)
+{
+    struct node *n = name->same;
+
+    node_ref(n);
+    if (!__atomic_load_n(&n->linked, __ATOMIC_RELAXED))
+        node_take_place(name);
+    node_unref(name);
+    return n;
+}
+
 int node_lookup(struct node *folder, const char *name, struct node **out)
 {
     struct node *child;
@@ -159,7 +183,7 @@ int node_lookup(struct node *folder, const char *name, struct node **out)
         node_unref(child);
         child = NULL;
     }
-    *out = child;
+    *out = child && child->same ? resolve(child) : child;
     if (child)
         return OK;
     return folder->ops->lookup ? folder->ops->lookup(folder, name, out) : ERR_NOT_FOUND;
@@ -234,7 +258,8 @@ static bool list_children(struct node *folder, uint64_t *at, struct node_sink *s
 
         if (child->cookie + 1 < *at)
             continue;
-        room = sink->entry(sink, child->name, child->number, child->mode, child->cookie + 2);
+        room = sink->entry(sink, child->name, node_body(child)->number, node_body(child)->mode,
+                           child->cookie + 2);
         if (!room)
             break;
         *at = child->cookie + 2;
@@ -274,205 +299,6 @@ void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
     }
 }
 
-int node_make(struct node *folder, const char *name, uint32_t mode, const char *text,
-              struct node **out)
-{
-    int r = node_lookup(folder, name, out);
-
-    if (r == OK) {
-        node_unref(*out);
-        return ERR_EXISTS;
-    }
-    if (r != ERR_NOT_FOUND)
-        return r;
-    if (folder->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    if (!folder->ops->make)
-        return LINUX_ERRNO(EPERM);
-    mutex_lock(&folder->lock);
-    if (folder->dead)
-        r = ERR_NOT_FOUND;
-    else if (node_child_locked(folder, name))
-        r = ERR_EXISTS;
-    else
-        r = folder->ops->make(folder, name, mode, text, out);
-    mutex_unlock(&folder->lock);
-    if (r == OK)
-        node_touch(folder);
-    return r;
-}
-
-/* Makes sure that an empty folder stays empty, because it is about to go. */
-static int bury_folder(struct node *n)
-{
-    int r = OK;
-
-    mutex_lock(&n->lock);
-    if (list_empty(&n->children))
-        n->dead = true;
-    else
-        r = LINUX_ERRNO(ENOTEMPTY);
-    mutex_unlock(&n->lock);
-    return r;
-}
-
-/* A child of a file system whose nodes only remember must be remembered before it can go. */
-static int remember_child(struct node *folder, const char *name)
-{
-    struct node *child;
-    int r = folder->ops->valid ? node_lookup(folder, name, &child) : ERR_NOT_FOUND;
-
-    if (r == OK)
-        node_unref(child);
-    return r == ERR_NOT_FOUND ? OK : r;
-}
-
-int node_remove(struct node *folder, const char *name, bool remove_folder)
-{
-    struct node *child;
-    int r = remember_child(folder, name);
-
-    if (r != OK)
-        return r;
-    if (folder->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    mutex_lock(&folder->lock);
-    child = node_child_locked(folder, name);
-    if (!child)
-        r = ERR_NOT_FOUND;
-    else if (!folder->ops->make || child->fs != folder->fs)
-        r = LINUX_ERRNO(EPERM);
-    else if (remove_folder && !node_is_folder(child))
-        r = LINUX_ERRNO(ENOTDIR);
-    else if (!remove_folder && node_is_folder(child))
-        r = LINUX_ERRNO(EISDIR);
-    if (r == OK && folder->ops->remove)
-        r = folder->ops->remove(folder, child);
-    if (r == OK && remove_folder)
-        r = bury_folder(child);
-    if (r == OK)
-        node_detach_locked(child);
-    mutex_unlock(&folder->lock);
-    if (r == OK)
-        node_touch(folder);
-    return r;
-}
-
-/* to lies in the tree below n. node_rename_lock is held, so that nothing moves. */
-static bool is_below(struct node *n, struct node *to)
-{
-    for (;; to = to->parent) {
-        if (to == n)
-            return true;
-        if (to == to->parent)
-            return false;
-    }
-}
-
-/* May `moved` take the place of `replaced` (NULL: a free name)? */
-static int check_replace(struct node *moved, struct node *replaced)
-{
-    if (!replaced)
-        return OK;
-    if (node_is_folder(moved) && !node_is_folder(replaced))
-        return LINUX_ERRNO(ENOTDIR);
-    if (!node_is_folder(moved) && node_is_folder(replaced))
-        return LINUX_ERRNO(EISDIR);
-    return node_is_folder(replaced) ? bury_folder(replaced) : OK;
-}
-
-static void lock_pair(struct node *a, struct node *b)
-{
-    if (a > b) {
-        struct node *swap = a;
-
-        a = b;
-        b = swap;
-    }
-    mutex_lock(&a->lock);
-    if (b != a)
-        mutex_lock(&b->lock);
-}
-
-static void unlock_pair(struct node *a, struct node *b)
-{
-    mutex_unlock(&a->lock);
-    if (b != a)
-        mutex_unlock(&b->lock);
-}
-
-/* Both folders' locks are held. name is given away on success. */
-static int rename_locked(struct node *from, const char *from_name, struct node *to,
-                         const char *to_name, char *name)
-{
-    struct node *moved = node_child_locked(from, from_name);
-    struct node *replaced = node_child_locked(to, to_name);
-    char *old_name;
-    int r;
-
-    if (!moved)
-        return ERR_NOT_FOUND;
-    if (moved == replaced) {
-        kfree(name);
-        return OK;
-    }
-    if (to->dead)
-        return ERR_NOT_FOUND;
-    if (is_below(moved, to))
-        return ERR_INVALID;
-    if (moved->fs != from->fs || (replaced && replaced->fs != to->fs))
-        return ERR_BUSY;
-    r = check_replace(moved, replaced);
-    if (r == OK && from->ops->rename)
-        r = from->ops->rename(from, from_name, to, to_name);
-    if (r != OK)
-        return r;
-    if (replaced)
-        node_detach_locked(replaced);
-    node_ref(moved);
-    node_detach_locked(moved);
-    node_ref(to);
-    spin_lock(&node_place_lock);
-    old_name = moved->name;
-    moved->name = name;
-    moved->parent = to;
-    spin_unlock(&node_place_lock);
-    node_unref(from);
-    kfree(old_name);
-    node_attach_locked(moved);
-    node_unref(moved);
-    return OK;
-}
-
-int node_rename(struct node *from, const char *from_name, struct node *to, const char *to_name)
-{
-    char *name;
-    int r;
-
-    if (from->fs != to->fs)
-        return LINUX_ERRNO(EXDEV);
-    if (from->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    if (!from->ops->make || !to->ops->make)
-        return LINUX_ERRNO(EPERM);
-    r = remember_child(from, from_name);
-    if (r == OK)
-        r = remember_child(to, to_name);
-    if (r != OK)
-        return r;
-    name = kstrdup(to_name);
-    if (!name)
-        return ERR_NO_MEMORY;
-    mutex_lock(&node_rename_lock);
-    lock_pair(from, to);
-    r = rename_locked(from, from_name, to, to_name, name);
-    unlock_pair(from, to);
-    mutex_unlock(&node_rename_lock);
-    if (r != OK)
-        kfree(name);
-    return r;
-}
-
 long node_path(struct node *n, char *out, size_t size)
 {
     size_t at = size;
@@ -506,9 +332,4 @@ long node_path(struct node *n, char *out, size_t size)
 uint64_t node_size(struct node *n)
 {
     return n->ops->size ? n->ops->size(n) : 0;
-}
-
-void node_touch(struct node *n)
-{
-    n->changed = time_now();
 }

@@ -29,12 +29,33 @@ struct file_system {
     uint32_t id;    /* st_dev */
     int64_t magic;  /* statfs f_type */
     bool read_only; /* programs may change nothing */
+    void *data;     /* the file system's */
 };
+
+/* What a file system has room for. */
+struct file_system_space {
+    uint32_t block_size;
+    uint64_t blocks, blocks_free, blocks_available, files, files_free;
+};
+
+/* Times to be set, as the node's own; NULL: it stays. */
+struct node_times {
+    const uint64_t *accessed, *modified;
+};
+
+#define NODE_KEEP_ID UINT32_MAX /* an owner or group that stays */
 
 /* Receives the entries of a folder; false: it is full, and this entry was not taken. */
 struct node_sink {
     bool (*entry)(struct node_sink *sink, const char *name, uint64_t number, uint32_t mode,
                   uint64_t next);
+};
+
+/* What is to be made: type and permissions; the text of a link; the number of a device. */
+struct node_kind {
+    uint32_t mode;
+    uint32_t device;
+    const char *text;
 };
 
 struct node_ops {
@@ -43,10 +64,14 @@ struct node_ops {
     /* Entries that are not in the list, from position *at (0 first) on; advances it. */
     void (*list)(struct node *folder, uint64_t *at, struct node_sink *sink);
 
-    /* A new file, folder or link (mode says which; text: the link's) of this name; the folder's
-     * lock is held and the name is free. *out is a reference. NULL: not allowed. */
-    int (*make)(struct node *folder, const char *name, uint32_t mode, const char *text,
+    /* What node_make() wants, of a name that is free; the folder's lock is held. *out is a
+     * reference. NULL: not allowed. */
+    int (*make)(struct node *folder, const char *name, const struct node_kind *kind,
                 struct node **out);
+
+    /* Another name for a node that is no folder and of the same file system; the folder's lock is
+     * held and the name is free. NULL: not possible. */
+    int (*link)(struct node *folder, const char *name, struct node *node);
 
     /* Gives f its ops and data. flags are in f. */
     int (*open)(struct node *node, struct file *f);
@@ -61,7 +86,11 @@ struct node_ops {
     bool (*valid)(struct node *node); /* a child in a list: false: look it up again */
     int (*remove)(struct node *folder, struct node *child); /* the folder's lock is held */
     int (*rename)(struct node *from, const char *from_name, struct node *to, const char *to_name);
+    int (*exchange)(struct node *from, const char *from_name, struct node *to, const char *to_name);
     int (*set_mode)(struct node *node, uint32_t mode); /* permissions */
+    int (*set_owner)(struct node *node, uint32_t uid, uint32_t gid);
+    int (*set_times)(struct node *node, const struct node_times *times);
+    int (*space)(struct node *node, struct file_system_space *out); /* NULL: the machine's memory */
     int (*sync)(struct node *node);
 
     void (*release)(struct node *node); /* the last reference is gone: free data */
@@ -70,12 +99,18 @@ struct node_ops {
 struct node {
     uint32_t refs;
     uint32_t mode;   /* type and permissions */
+    uint32_t uid, gid;
+    uint32_t links;  /* names it has in all; of folders: 2 and one for each folder in it. Atomic */
     uint64_t number; /* st_ino */
     uint32_t device; /* st_rdev */
     const struct file_system *fs;
     const struct node_ops *ops;
-    void *data;       /* the file system's */
-    uint64_t changed; /* when its content changed last: a time_now() value */
+    void *data; /* the file system's */
+
+    /* Of access, content and status: time_now() values; times before the machine's start wrap. */
+    uint64_t accessed, modified, changed;
+
+    struct node *same; /* this is one more name for that node, a reference; else NULL */
 
     struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
     char *name;          /* guarded by node_place_lock */
@@ -88,6 +123,12 @@ struct node {
     bool dead;            /* a folder that was removed: it stays empty; guarded by lock */
     uint64_t next_cookie; /* guarded by lock */
 };
+
+/* What an entry of a folder's list stands for. */
+static inline struct node *node_body(struct node *entry)
+{
+    return entry->same ? entry->same : entry;
+}
 
 static inline bool node_is_folder(const struct node *n)
 {
@@ -125,6 +166,14 @@ void node_attach_locked(struct node *n);
 void node_detach(struct node *n);
 void node_detach_locked(struct node *n);
 
+/* ---- For node.c and node_change.c alone */
+
+extern struct mutex node_rename_lock;
+extern struct spinlock node_place_lock;
+
+/* A second name gives its place in its folder to its node, if that has none. No lock is held. */
+void node_take_place(struct node *name);
+
 /* A child in the list, without a reference, or NULL. The folder's lock is held. */
 struct node *node_child_locked(struct node *folder, const char *name);
 
@@ -138,13 +187,21 @@ int node_make_folders(struct node *from, const char *path, size_t length,
 /* Hands a folder's entries, "." and ".." included, to sink from *at on; advances it. */
 void node_list(struct node *folder, uint64_t *at, struct node_sink *sink);
 
-/* Moves a node to another folder and name, replacing what is there. */
-int node_rename(struct node *from, const char *from_name, struct node *to, const char *to_name);
+/* Moves a node to another folder and name, replacing what is there; `keep`: nothing may be there,
+ * else ERR_EXISTS. */
+int node_rename(struct node *from, const char *from_name, struct node *to, const char *to_name,
+                bool keep);
 
-/* Makes a file, folder or link (mode says which; text: the link's). *out is a reference.
- * ERR_EXISTS, ERR_NOT_FOUND: the folder was removed; EROFS, EPERM: not in this file system. */
-int node_make(struct node *folder, const char *name, uint32_t mode, const char *text,
+/* Makes what `kind` says. *out is a reference. ERR_EXISTS, ERR_NOT_FOUND: the folder was removed;
+ * EROFS, EPERM: not in this file system. */
+int node_make(struct node *folder, const char *name, const struct node_kind *kind,
               struct node **out);
+
+/* One more name for a node. As node_make(), and EXDEV: another file system; EPERM: a folder. */
+int node_link(struct node *folder, const char *name, struct node *node);
+
+/* Two names trade what they stand for. */
+int node_exchange(struct node *from, const char *from_name, struct node *to, const char *to_name);
 
 /* Removes a name; folder: it must be an empty folder, else it must not be a folder. */
 int node_remove(struct node *folder, const char *name, bool remove_folder);
@@ -153,9 +210,18 @@ int node_remove(struct node *folder, const char *name, bool remove_folder);
 long node_path(struct node *n, char *out, size_t size);
 
 uint64_t node_size(struct node *n);
-void node_touch(struct node *n); /* its content changed now */
+void node_touch(struct node *n);         /* its content changed now */
+void node_touch_status(struct node *n);  /* what is known of it changed now */
+void node_touch_access(struct node *n);  /* it was read; noted where that tells something */
+
+int node_set_mode(struct node *n, uint32_t mode);              /* permissions. EROFS */
+int node_set_owner(struct node *n, uint32_t uid, uint32_t gid); /* EROFS */
+int node_set_times(struct node *n, const struct node_times *times);
 
 extern struct node *node_root;
+
+/* A number for st_dev that no file system has yet. */
+uint32_t file_system_new_id(void);
 
 /* ---- Paths
  * ---------------------------------------------------------------------------------------- */

@@ -33,12 +33,9 @@ static int find_node(struct call *c, int folder, vaddr_t path, unsigned flags, s
     return r;
 }
 
-/* All belongs to root and its group, and can't be given to others. */
-static long change_owner(const struct node *n, uint64_t user, uint64_t group)
+static long change_owner(struct node *n, uint64_t user, uint64_t group)
 {
-    if (n->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    return ((uint32_t)user + 1 <= 1 && (uint32_t)group + 1 <= 1) ? OK : LINUX_ERRNO(EPERM);
+    return node_set_owner(n, (uint32_t)user, (uint32_t)group);
 }
 
 static long change_owner_at(struct call *c, int folder, vaddr_t path, const uint64_t owner[2],
@@ -83,70 +80,131 @@ long sys_fchown(struct call *c)
     return r;
 }
 
-/* The time of the content's change out of the two that a program gives. *set: it is to change. */
-static int read_time(vaddr_t at, uint64_t *ns, bool *set)
-{
-    struct linux_timespec times[2];
+/* The times that a program gives, counted from the machine's start like all of nodes; earlier ones
+ * wrap. */
+struct given_times {
+    uint64_t values[2];
+    struct node_times times;
+};
 
-    *set = true;
-    *ns = clock_wall();
-    if (at == 0)
-        return OK;
-    if (user_read(times, at, sizeof(times)) != OK)
+static void take_time(const struct linux_timespec *t, uint64_t *value, const uint64_t **out)
+{
+    if (t->nsec == UTIME_OMIT)
+        return;
+    *out = value;
+    if (t->nsec != UTIME_NOW)
+        *value = (uint64_t)t->sec * NS_PER_SEC + (uint64_t)t->nsec - time_wall_offset();
+}
+
+static void take_times(const struct linux_timespec given[2], struct given_times *out)
+{
+    *out = (struct given_times){.values = {time_now(), time_now()}};
+    out->values[1] = out->values[0];
+    take_time(&given[0], &out->values[0], &out->times.accessed);
+    take_time(&given[1], &out->values[1], &out->times.modified);
+}
+
+static int read_times(vaddr_t at, struct given_times *out)
+{
+    struct linux_timespec given[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+
+    if (at != 0 && user_read(given, at, sizeof(given)) != OK)
         return ERR_FAULT;
     for (int i = 0; i < 2; i++) {
-        if (times[i].nsec != UTIME_NOW && times[i].nsec != UTIME_OMIT &&
-            (times[i].nsec < 0 || times[i].nsec >= (int64_t)NS_PER_SEC))
+        if (given[i].nsec != UTIME_NOW && given[i].nsec != UTIME_OMIT &&
+            (given[i].nsec < 0 || given[i].nsec >= (int64_t)NS_PER_SEC))
             return ERR_INVALID;
     }
-    *set = times[1].nsec != UTIME_OMIT;
-    if (*set && times[1].nsec != UTIME_NOW)
-        *ns = (uint64_t)times[1].sec * NS_PER_SEC + (uint64_t)times[1].nsec;
+    take_times(given, out);
     return OK;
 }
 
-/* Counted from the machine's start, like all changes; an earlier time wraps, and wraps back. */
-static long set_time(struct node *n, uint64_t ns, bool set)
-{
-    if (n->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    if (set)
-        n->changed = ns - time_wall_offset();
-    return OK;
-}
-
-static long set_time_of_fd(struct call *c, uint64_t ns, bool set)
+static long set_times_of_fd(struct call *c, const struct node_times *times)
 {
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
-    long r;
+    long r = OK;
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    r = f->node ? set_time(f->node, ns, set) : OK;
+    if (f->flags & LINUX_O_PATH)
+        r = LINUX_ERRNO(EBADF);
+    else if (f->node)
+        r = node_set_times(f->node, times);
     file_unref(f);
+    return r;
+}
+
+static long set_times_at(struct call *c, int folder, vaddr_t path, unsigned flags,
+                         const struct node_times *times)
+{
+    struct node *n;
+    long r;
+
+    if (!times->accessed && !times->modified)
+        return OK; /* Linux does not look for the file then */
+    r = find_node(c, folder, path, flags, &n);
+    if (r != OK)
+        return r;
+    r = node_set_times(n, times);
+    node_unref(n);
     return r;
 }
 
 long sys_utimensat(struct call *c)
 {
-    struct node *n;
-    uint64_t ns;
-    bool set;
+    struct given_times given;
     long r;
 
+    r = read_times(c->arg[2], &given);
+    if (r != OK)
+        return r;
+    if (c->arg[1] == 0 && (int)c->arg[0] != LINUX_AT_FDCWD)
+        return c->arg[3] ? ERR_INVALID : set_times_of_fd(c, &given.times);
     if (c->arg[3] & ~(uint64_t)(LINUX_AT_SYMLINK_NOFOLLOW | LINUX_AT_EMPTY_PATH))
         return ERR_INVALID;
-    r = read_time(c->arg[2], &ns, &set);
-    if (r != OK)
-        return r;
-    if (c->arg[1] == 0)
-        return set_time_of_fd(c, ns, set);
-    r = find_node(c, (int)c->arg[0], c->arg[1], (unsigned)c->arg[3], &n);
-    if (r != OK)
-        return r;
-    r = set_time(n, ns, set);
-    node_unref(n);
-    return r;
+    return set_times_at(c, (int)c->arg[0], c->arg[1], (unsigned)c->arg[3], &given.times);
+}
+
+/* With microseconds, which is what programs of before have. */
+static long set_times_us(struct call *c, int folder, vaddr_t path, vaddr_t at)
+{
+    struct linux_timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+    struct linux_timeval us[2];
+    struct given_times given;
+
+    if (at != 0 && user_read(us, at, sizeof(us)) != OK)
+        return ERR_FAULT;
+    for (int i = 0; i < 2 && at != 0; i++) {
+        if (us[i].usec < 0 || us[i].usec >= 1000000)
+            return ERR_INVALID;
+        now[i] = (struct linux_timespec){us[i].sec, us[i].usec * 1000};
+    }
+    take_times(now, &given);
+    return set_times_at(c, folder, path, 0, &given.times);
+}
+
+long sys_utimes(struct call *c)
+{
+    return set_times_us(c, LINUX_AT_FDCWD, c->arg[0], c->arg[1]);
+}
+
+long sys_futimesat(struct call *c)
+{
+    return set_times_us(c, (int)c->arg[0], c->arg[1], c->arg[2]);
+}
+
+long sys_utime(struct call *c)
+{
+    struct linux_timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+    struct given_times given;
+    int64_t seconds[2];
+
+    if (c->arg[1] != 0 && user_read(seconds, c->arg[1], sizeof(seconds)) != OK)
+        return ERR_FAULT;
+    for (int i = 0; i < 2 && c->arg[1] != 0; i++)
+        times[i] = (struct linux_timespec){seconds[i], 0};
+    take_times(times, &given);
+    return set_times_at(c, LINUX_AT_FDCWD, c->arg[0], 0, &given.times);
 }
 
 /* A file of the kind that /tmp has, which no folder lists. */

@@ -45,7 +45,7 @@ static int find_or_make(struct task *t, const struct path_arg *arg, uint32_t fla
         r = LINUX_ERRNO(EISDIR);
     if (r == OK) {
         mode = LINUX_S_IFREG | (mode & 07777 & ~t->process->fs->mask);
-        r = node_make(folder, name, mode, NULL, out);
+        r = node_make(folder, name, &(struct node_kind){.mode = mode}, out);
         *made = r == OK;
     }
     node_unref(folder);

@@ -109,7 +109,7 @@ long sys_readlinkat(struct call *c)
     return read_link(c, (int)c->arg[0], c->arg[1], c->arg[2], (int32_t)c->arg[3]);
 }
 
-static long make_at(struct call *c, int folder, vaddr_t path, uint32_t mode, const char *text)
+static long make_at(struct call *c, int folder, vaddr_t path, const struct node_kind *kind)
 {
     char name[LINUX_NAME_MAX + 1];
     struct node *parent, *made;
@@ -120,10 +120,10 @@ static long make_at(struct call *c, int folder, vaddr_t path, uint32_t mode, con
         return r;
     if (name[0] == '\0')
         r = ERR_EXISTS;
-    else if (slash && (mode & LINUX_S_IFMT) != LINUX_S_IFDIR)
+    else if (slash && (kind->mode & LINUX_S_IFMT) != LINUX_S_IFDIR)
         r = ERR_NOT_FOUND;
     else
-        r = node_make(parent, name, mode, text, &made);
+        r = node_make(parent, name, kind, &made);
     if (r == OK)
         node_unref(made);
     node_unref(parent);
@@ -132,8 +132,10 @@ static long make_at(struct call *c, int folder, vaddr_t path, uint32_t mode, con
 
 static long make_folder_at(struct call *c, int folder, vaddr_t path, uint64_t mode)
 {
-    return make_at(c, folder, path,
-                   LINUX_S_IFDIR | ((uint32_t)mode & 01777 & ~c->task->process->fs->mask), NULL);
+    struct node_kind kind = {
+        .mode = LINUX_S_IFDIR | ((uint32_t)mode & 01777 & ~c->task->process->fs->mask)};
+
+    return make_at(c, folder, path, &kind);
 }
 
 long sys_mkdir(struct call *c)
@@ -149,6 +151,7 @@ long sys_mkdirat(struct call *c)
 static long make_link_at(struct call *c, vaddr_t text_at, int folder, vaddr_t path)
 {
     char *text = kmalloc(LINUX_PATH_MAX);
+    struct node_kind kind = {.mode = LINUX_S_IFLNK | 0777, .text = text};
     long r;
 
     if (!text)
@@ -159,7 +162,7 @@ static long make_link_at(struct call *c, vaddr_t text_at, int folder, vaddr_t pa
     else if (r == 0)
         r = ERR_NOT_FOUND;
     else if (r > 0)
-        r = make_at(c, folder, path, LINUX_S_IFLNK | 0777, text);
+        r = make_at(c, folder, path, &kind);
     kfree(text);
     return r;
 }
@@ -172,6 +175,91 @@ long sys_symlink(struct call *c)
 long sys_symlinkat(struct call *c)
 {
     return make_link_at(c, c->arg[0], (int)c->arg[1], c->arg[2]);
+}
+
+/* Pipes, sockets, devices; files too. */
+static long make_special_at(struct call *c, int folder, vaddr_t path, uint64_t mode,
+                            uint64_t device)
+{
+    struct node_kind kind = {.mode = (uint32_t)mode & (LINUX_S_IFMT | 07777)};
+
+    if ((kind.mode & LINUX_S_IFMT) == 0)
+        kind.mode |= LINUX_S_IFREG;
+    kind.mode &= ~c->task->process->fs->mask;
+    switch (kind.mode & LINUX_S_IFMT) {
+    case LINUX_S_IFCHR:
+    case LINUX_S_IFBLK:
+        kind.device = (uint32_t)device;
+        break;
+    case LINUX_S_IFREG:
+    case LINUX_S_IFIFO:
+    case LINUX_S_IFSOCK:
+        break;
+    case LINUX_S_IFDIR:
+        return LINUX_ERRNO(EPERM);
+    default:
+        return ERR_INVALID;
+    }
+    return make_at(c, folder, path, &kind);
+}
+
+long sys_mknod(struct call *c)
+{
+    return make_special_at(c, LINUX_AT_FDCWD, c->arg[0], c->arg[1], c->arg[2]);
+}
+
+long sys_mknodat(struct call *c)
+{
+    return make_special_at(c, (int)c->arg[0], c->arg[1], c->arg[2], c->arg[3]);
+}
+
+/* A file that lost its last name gets none any more, unless it never had one (O_TMPFILE). */
+static long link_node(struct call *c, struct node *node, int folder, vaddr_t path)
+{
+    char name[LINUX_NAME_MAX + 1];
+    struct node *parent;
+    bool slash;
+    long r = parent_at(c->task, folder, path, &parent, name, &slash);
+
+    if (r != OK)
+        return r;
+    if (name[0] == '\0')
+        r = ERR_EXISTS;
+    else if (slash)
+        r = ERR_NOT_FOUND;
+    else
+        r = node_link(parent, name, node);
+    node_unref(parent);
+    return r;
+}
+
+long sys_linkat(struct call *c)
+{
+    unsigned flags = (unsigned)c->arg[4];
+    struct node *node;
+    long r;
+
+    if (flags & ~(unsigned)(LINUX_AT_SYMLINK_FOLLOW | LINUX_AT_EMPTY_PATH))
+        return ERR_INVALID;
+    r = lookup_at(c->task, (int)c->arg[0], c->arg[1], flags & LINUX_AT_EMPTY_PATH,
+                  flags & LINUX_AT_SYMLINK_FOLLOW ? 0 : PATH_NOFOLLOW, &node);
+    if (r != OK)
+        return r;
+    r = link_node(c, node, (int)c->arg[2], c->arg[3]);
+    node_unref(node);
+    return r;
+}
+
+long sys_link(struct call *c)
+{
+    struct node *node;
+    long r = lookup_at(c->task, LINUX_AT_FDCWD, c->arg[0], false, PATH_NOFOLLOW, &node);
+
+    if (r != OK)
+        return r;
+    r = link_node(c, node, LINUX_AT_FDCWD, c->arg[1]);
+    node_unref(node);
+    return r;
 }
 
 static long remove_at(struct call *c, int folder, vaddr_t path, bool remove_folder)
@@ -210,7 +298,18 @@ long sys_unlinkat(struct call *c)
     return remove_at(c, (int)c->arg[0], c->arg[1], c->arg[2] & LINUX_AT_REMOVEDIR);
 }
 
-static long rename_at(struct call *c, int from_folder, vaddr_t from, int to_folder, vaddr_t to)
+static long rename_in(struct node *from, const char *from_name, struct node *to,
+                      const char *to_name, unsigned flags)
+{
+    if (from_name[0] == '\0' || to_name[0] == '\0')
+        return flags & LINUX_RENAME_NOREPLACE ? ERR_EXISTS : ERR_BUSY;
+    if (flags & LINUX_RENAME_EXCHANGE)
+        return node_exchange(from, from_name, to, to_name);
+    return node_rename(from, from_name, to, to_name, flags & LINUX_RENAME_NOREPLACE);
+}
+
+static long rename_at(struct call *c, int from_folder, vaddr_t from, int to_folder, vaddr_t to,
+                      unsigned flags)
 {
     char from_name[LINUX_NAME_MAX + 1], to_name[LINUX_NAME_MAX + 1];
     struct node *from_parent, *to_parent;
@@ -220,10 +319,7 @@ static long rename_at(struct call *c, int from_folder, vaddr_t from, int to_fold
         return r;
     r = parent_at(c->task, to_folder, to, &to_parent, to_name, NULL);
     if (r == OK) {
-        if (from_name[0] == '\0' || to_name[0] == '\0')
-            r = ERR_BUSY;
-        else
-            r = node_rename(from_parent, from_name, to_parent, to_name);
+        r = rename_in(from_parent, from_name, to_parent, to_name, flags);
         node_unref(to_parent);
     }
     node_unref(from_parent);
@@ -232,19 +328,22 @@ static long rename_at(struct call *c, int from_folder, vaddr_t from, int to_fold
 
 long sys_rename(struct call *c)
 {
-    return rename_at(c, LINUX_AT_FDCWD, c->arg[0], LINUX_AT_FDCWD, c->arg[1]);
+    return rename_at(c, LINUX_AT_FDCWD, c->arg[0], LINUX_AT_FDCWD, c->arg[1], 0);
 }
 
 long sys_renameat(struct call *c)
 {
-    return rename_at(c, (int)c->arg[0], c->arg[1], (int)c->arg[2], c->arg[3]);
+    return rename_at(c, (int)c->arg[0], c->arg[1], (int)c->arg[2], c->arg[3], 0);
 }
 
 long sys_renameat2(struct call *c)
 {
-    if (c->arg[4] != 0)
+    unsigned flags = (unsigned)c->arg[4];
+
+    if (flags & ~(unsigned)(LINUX_RENAME_NOREPLACE | LINUX_RENAME_EXCHANGE) ||
+        flags == (LINUX_RENAME_NOREPLACE | LINUX_RENAME_EXCHANGE))
         return ERR_INVALID;
-    return sys_renameat(c);
+    return rename_at(c, (int)c->arg[0], c->arg[1], (int)c->arg[2], c->arg[3], flags);
 }
 
 long sys_getcwd(struct call *c)
@@ -317,12 +416,9 @@ long sys_umask(struct call *c)
 
 static int change_mode(struct node *n, uint64_t mode)
 {
-    if (n->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    if (n->ops->set_mode)
-        return n->ops->set_mode(n, (uint32_t)mode & 07777);
-    n->mode = (n->mode & LINUX_S_IFMT) | ((uint32_t)mode & 07777);
-    return OK;
+    if (node_is_link(n))
+        return ERR_UNSUPPORTED;
+    return node_set_mode(n, (uint32_t)mode);
 }
 
 static long change_mode_at(struct call *c, int folder, vaddr_t path, uint64_t mode)

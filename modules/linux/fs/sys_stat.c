@@ -16,9 +16,14 @@
 /* The facts all forms of stat are made of. */
 struct facts {
     uint64_t number, size;
-    uint32_t device, mode, links, special;
-    int64_t changed; /* ns since 1970 */
+    uint32_t device, mode, links, special, uid, gid;
+    int64_t accessed, modified, changed; /* ns since 1970 */
 };
+
+static int64_t since_1970(uint64_t time)
+{
+    return (int64_t)(time_wall_offset() + time);
+}
 
 static void facts_of_node(struct node *n, struct facts *out)
 {
@@ -27,9 +32,13 @@ static void facts_of_node(struct node *n, struct facts *out)
         .size = node_size(n),
         .device = n->fs->id,
         .mode = n->mode,
-        .links = node_is_folder(n) ? 2 : 1,
+        .links = n->links,
         .special = n->device,
-        .changed = (int64_t)(time_wall_offset() + n->changed),
+        .uid = n->uid,
+        .gid = n->gid,
+        .accessed = since_1970(n->accessed),
+        .modified = since_1970(n->modified),
+        .changed = since_1970(n->changed),
     };
 }
 
@@ -57,6 +66,8 @@ static int facts_of_descriptor(struct task *t, int fd, struct facts *out)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
+    if (f->node && f->node->ops->valid)
+        f->node->ops->valid(f->node); /* asks for them again if they are old */
     if (f->node)
         facts_of_node(f->node, out);
     else
@@ -93,22 +104,38 @@ static int facts_at(struct task *t, int folder, vaddr_t path, unsigned flags, st
     return OK;
 }
 
+/* Times before 1970 have negative seconds, never negative parts of one. */
+static struct linux_timespec timespec_of(int64_t ns)
+{
+    int64_t part = ns % (int64_t)NS_PER_SEC, borrowed = part < 0;
+
+    return (struct linux_timespec){ns / (int64_t)NS_PER_SEC - borrowed,
+                                   part + borrowed * (int64_t)NS_PER_SEC};
+}
+
+static struct linux_statx_time statx_time_of(int64_t ns)
+{
+    struct linux_timespec t = timespec_of(ns);
+
+    return (struct linux_statx_time){t.sec, (uint32_t)t.nsec, 0};
+}
+
 static long write_stat(vaddr_t at, const struct facts *f)
 {
-    struct linux_timespec time = {f->changed / (int64_t)NS_PER_SEC,
-                                  f->changed % (int64_t)NS_PER_SEC};
     struct linux_stat s = {
         .dev = f->device,
         .ino = f->number,
         .nlink = f->links,
         .mode = f->mode,
+        .uid = f->uid,
+        .gid = f->gid,
         .rdev = f->special,
         .size = (int64_t)f->size,
         .block_size = PAGE_SIZE,
         .blocks = (int64_t)(ALIGN_UP(f->size, SECTOR) / SECTOR),
-        .atime = time,
-        .mtime = time,
-        .ctime = time,
+        .atime = timespec_of(f->accessed),
+        .mtime = timespec_of(f->modified),
+        .ctime = timespec_of(f->changed),
     };
 
     return user_write(at, &s, sizeof(s));
@@ -156,7 +183,6 @@ long sys_newfstatat(struct call *c)
 long sys_statx(struct call *c)
 {
     unsigned flags = (unsigned)c->arg[2];
-    struct linux_statx_time time;
     struct linux_statx s;
     struct facts f;
     int r;
@@ -166,8 +192,6 @@ long sys_statx(struct call *c)
     r = facts_at(c->task, (int)c->arg[0], c->arg[1], flags, &f);
     if (r != OK)
         return r;
-    time = (struct linux_statx_time){f.changed / (int64_t)NS_PER_SEC,
-                                     (uint32_t)(f.changed % (int64_t)NS_PER_SEC), 0};
     s = (struct linux_statx){
         .mask = LINUX_STATX_BASIC_STATS,
         .block_size = PAGE_SIZE,
@@ -176,32 +200,56 @@ long sys_statx(struct call *c)
         .ino = f.number,
         .size = f.size,
         .blocks = ALIGN_UP(f.size, SECTOR) / SECTOR,
-        .atime = time,
-        .ctime = time,
-        .mtime = time,
-        .rdev_major = f.special >> 8,
-        .rdev_minor = f.special & 0xff,
+        .uid = f.uid,
+        .gid = f.gid,
+        .atime = statx_time_of(f.accessed),
+        .ctime = statx_time_of(f.changed),
+        .mtime = statx_time_of(f.modified),
+        .rdev_major = f.special >> 8 & 0xfff,
+        .rdev_minor = (f.special & 0xff) | (f.special >> 12 & 0xfff00),
         .dev_minor = f.device,
     };
     return user_write(c->arg[4], &s, sizeof(s));
 }
 
-static long write_statfs(vaddr_t at, const struct file_system *fs)
+static void space_of_memory(const struct file_system *fs, struct file_system_space *out)
 {
     struct memory_stats memory;
-    struct linux_statfs s;
 
     memory_stats(&memory);
+    *out = (struct file_system_space){.block_size = PAGE_SIZE,
+                                      .blocks = memory.total / PAGE_SIZE,
+                                      .blocks_free = memory.free / PAGE_SIZE};
+    if (fs->read_only)
+        out->blocks_free = 0;
+    out->blocks_available = out->blocks_free;
+}
+
+static long write_statfs(vaddr_t at, struct node *n)
+{
+    const struct file_system *fs = n->fs;
+    struct file_system_space space;
+    struct linux_statfs s;
+    int r = OK;
+
+    if (n->ops->space)
+        r = n->ops->space(n, &space);
+    else
+        space_of_memory(fs, &space);
+    if (r != OK)
+        return r;
     s = (struct linux_statfs){
         .type = fs->magic,
-        .block_size = PAGE_SIZE,
-        .blocks = memory.total / PAGE_SIZE,
-        .blocks_free = fs->read_only ? 0 : memory.free / PAGE_SIZE,
-        .blocks_available = fs->read_only ? 0 : memory.free / PAGE_SIZE,
+        .block_size = space.block_size,
+        .blocks = space.blocks,
+        .blocks_free = space.blocks_free,
+        .blocks_available = space.blocks_available,
+        .files = space.files,
+        .files_free = space.files_free,
         .id = fs->id,
         .name_max = LINUX_NAME_MAX,
-        .fragment_size = PAGE_SIZE,
-        .flags = fs->read_only ? 1 : 0,
+        .fragment_size = space.block_size,
+        .flags = fs->read_only ? 0x21 : 0x20, /* ST_RDONLY, and that the flags are valid */
     };
     return user_write(at, &s, sizeof(s));
 }
@@ -218,7 +266,7 @@ long sys_statfs(struct call *c)
     path_arg_put(&arg);
     if (r != OK)
         return r;
-    r = write_statfs(c->arg[1], n->fs);
+    r = write_statfs(c->arg[1], n);
     node_unref(n);
     return r;
 }
@@ -230,7 +278,7 @@ long sys_fstatfs(struct call *c)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    r = f->node ? write_statfs(c->arg[1], f->node->fs) : LINUX_ERRNO(ENOSYS);
+    r = f->node ? write_statfs(c->arg[1], f->node) : LINUX_ERRNO(ENOSYS);
     file_unref(f);
     return r;
 }

@@ -9,6 +9,7 @@
 #include "modules/linux/fs/node.h"
 
 #define FILE_SIZE_MAX (1ull << 40)
+#define LINKS_MAX     65000u
 
 static const struct file_system tmpfs = {.name = "tmpfs", .id = 2, .magic = 0x01021994};
 
@@ -102,6 +103,8 @@ static long tmp_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
     mutex_unlock(&node->lock);
     if (r > 0)
         *offset += (uint64_t)r;
+    if (!(f->flags & LINUX_O_NOATIME))
+        node_touch_access(node);
     return r;
 }
 
@@ -177,27 +180,46 @@ static void tmp_link_release(struct node *node)
     kfree(node->data);
 }
 
-static int tmp_make(struct node *folder, const char *name, uint32_t mode, const char *text,
+static int tmp_make(struct node *folder, const char *name, const struct node_kind *kind,
                     struct node **out);
 
-static const struct node_ops tmp_folder_ops = {.make = tmp_make};
+static int tmp_link(struct node *folder, const char *name, struct node *node)
+{
+    (void)folder;
+    (void)name;
+    return __atomic_load_n(&node->links, __ATOMIC_RELAXED) < LINKS_MAX ? OK : LINUX_ERRNO(EMLINK);
+}
+
+static int tmp_exchange(struct node *from, const char *from_name, struct node *to,
+                        const char *to_name)
+{
+    (void)from;
+    (void)from_name;
+    (void)to;
+    (void)to_name;
+    return OK; /* the tree is all there is */
+}
+
+static const struct node_ops tmp_folder_ops = {
+    .make = tmp_make, .link = tmp_link, .exchange = tmp_exchange};
 static const struct node_ops tmp_file_node_ops = {.open = tmp_open,
                                                   .object = tmp_object,
                                                   .size = tmp_file_size,
                                                   .resize = tmp_resize,
                                                   .release = tmp_file_release};
-static const struct node_ops tmp_name_ops = {0}; /* the name of a socket */
+static const struct node_ops tmp_name_ops = {0}; /* the name of a socket, a pipe, a device */
 static const struct node_ops tmp_link_ops = {
     .text = tmp_link_text, .size = tmp_link_size, .release = tmp_link_release};
 
-static int make_file(struct node *folder, const char *name, uint32_t mode, struct node **out)
+static int make_file(struct node *folder, const struct file_system *fs, const char *name,
+                     uint32_t mode, struct node **out)
 {
     struct memobj *object;
     int r = memobj_create_anon(0, &object);
 
     if (r != OK)
         return r;
-    r = node_create(folder, name, mode, &tmpfs, &tmp_file_node_ops, object, out);
+    r = node_create(folder, name, mode, fs, &tmp_file_node_ops, object, out);
     if (r != OK)
         memobj_unref(object);
     return r;
@@ -205,7 +227,11 @@ static int make_file(struct node *folder, const char *name, uint32_t mode, struc
 
 int tmpfs_make_nameless(const char *name, struct node **out)
 {
-    return make_file(node_root, name, LINUX_S_IFREG | 0777, out);
+    int r = make_file(node_root, &tmpfs, name, LINUX_S_IFREG | 0777, out);
+
+    if (r == OK)
+        (*out)->links = 0;
+    return r;
 }
 
 static int make_link(struct node *folder, const char *name, uint32_t mode, const char *text,
@@ -216,32 +242,32 @@ static int make_link(struct node *folder, const char *name, uint32_t mode, const
 
     if (!copy)
         return ERR_NO_MEMORY;
-    r = node_create(folder, name, mode, &tmpfs, &tmp_link_ops, copy, out);
+    r = node_create(folder, name, mode, folder->fs, &tmp_link_ops, copy, out);
     if (r != OK)
         kfree(copy);
     return r;
 }
 
-static int tmp_make(struct node *folder, const char *name, uint32_t mode, const char *text,
+static int tmp_make(struct node *folder, const char *name, const struct node_kind *kind,
                     struct node **out)
 {
+    uint32_t mode = kind->mode;
     int r;
 
     switch (mode & LINUX_S_IFMT) {
     case LINUX_S_IFREG:
-        r = make_file(folder, name, mode, out);
+        r = make_file(folder, folder->fs, name, mode, out);
         break;
     case LINUX_S_IFDIR:
-        r = node_create(folder, name, mode, &tmpfs, &tmp_folder_ops, NULL, out);
+        r = node_create(folder, name, mode, folder->fs, &tmp_folder_ops, NULL, out);
         break;
     case LINUX_S_IFLNK:
-        r = make_link(folder, name, mode, text, out);
-        break;
-    case LINUX_S_IFSOCK:
-        r = node_create(folder, name, mode, &tmpfs, &tmp_name_ops, NULL, out);
+        r = make_link(folder, name, mode, kind->text, out);
         break;
     default:
-        r = LINUX_ERRNO(EPERM);
+        r = node_create(folder, name, mode, folder->fs, &tmp_name_ops, NULL, out);
+        if (r == OK)
+            (*out)->device = kind->device;
     }
     if (r == OK)
         node_attach_locked(*out);

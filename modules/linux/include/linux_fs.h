@@ -21,7 +21,19 @@ struct linux_fs_attr {
     uint64_t changed; /* content; ns since 1970 */
     uint64_t version; /* another one: the content may be another one; with size and changed */
     uint32_t mode;    /* type and permissions, Linux's numbers */
+    uint32_t uid, gid;
+    uint32_t device;         /* of a device node: st_rdev */
+    uint32_t links;          /* 0: as a file of one name has */
+    uint64_t accessed;       /* 0: as changed */
+    uint64_t status_changed; /* 0: as changed */
 };
+
+struct linux_fs_space {
+    uint32_t block_size;
+    uint64_t blocks, blocks_free, blocks_available, files, files_free;
+};
+
+#define LINUX_FS_KEEP_ID UINT32_MAX /* an owner or group that is not to change */
 
 struct linux_fs_sink {
     /* One entry; mode: its type. next: `at` of the next call to go on behind it. False: full, it
@@ -49,13 +61,19 @@ struct linux_fs_ops {
     /* Entries from `at` on, 0 at first; "." and ".." may be among them. */
     int (*list)(void *fs, void *folder, uint64_t at, struct linux_fs_sink *sink);
 
-    /* A new file, folder or link (mode says which; text: the link's). */
+    /* A new file, folder, link (text is its), device (of this number), pipe or socket; mode says
+     * which. */
     int (*make)(void *fs, void *folder, const char *name, uint32_t mode, const char *text,
-                void **out, struct linux_fs_attr *attr);
+                uint32_t device, void **out, struct linux_fs_attr *attr);
+    int (*link)(void *fs, void *folder, const char *name, void *object); /* another name for it */
     int (*remove)(void *fs, void *folder, const char *name, bool is_folder);
     int (*rename)(void *fs, void *from, const char *from_name, void *to, const char *to_name);
     int (*resize)(void *fs, void *object, uint64_t size);
     int (*set_mode)(void *fs, void *object, uint32_t mode); /* permissions */
+    int (*set_owner)(void *fs, void *object, uint32_t uid, uint32_t gid);
+    /* ns since 1970; NULL: it stays. */
+    int (*set_times)(void *fs, void *object, const uint64_t *accessed, const uint64_t *changed);
+    int (*space)(void *fs, void *object, struct linux_fs_space *out);
     void (*release)(void *fs, void *object);
 };
 

@@ -93,6 +93,7 @@ static void path_of(const struct socket_address *a, char *out)
 static int make_name(struct task *t, const char *path, struct node **out)
 {
     struct node *start = fs_context_folder(t->process->fs), *folder;
+    struct node_kind kind = {.mode = LINUX_S_IFSOCK | (0777 & ~t->process->fs->mask)};
     char name[LINUX_NAME_MAX + 1];
     int r = path_parent(start, path, &folder, name, NULL);
 
@@ -102,7 +103,7 @@ static int make_name(struct task *t, const char *path, struct node **out)
     if (name[0] == '\0')
         r = ERR_EXISTS;
     else
-        r = node_make(folder, name, LINUX_S_IFSOCK | (0777 & ~t->process->fs->mask), NULL, out);
+        r = node_make(folder, name, &kind, out);
     node_unref(folder);
     return r == ERR_EXISTS ? LINUX_ERRNO(EADDRINUSE) : r;
 }
