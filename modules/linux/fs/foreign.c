@@ -116,8 +116,7 @@ static void take_status(struct node *node, const struct linux_fs_attr *attr)
     node->modified = since_start(attr->changed, 0);
     node->accessed = since_start(attr->accessed, attr->changed);
     node->changed = since_start(attr->status_changed, attr->changed);
-    __atomic_store_n(&node->links, attr->links ? attr->links : node_is_folder(node) ? 2 : 1,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&node->links, attr->links, __ATOMIC_RELAXED);
 }
 
 /* False: it is another file by now. The node's lock is held, unless it is new. */

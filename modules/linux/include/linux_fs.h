@@ -23,7 +23,7 @@ struct linux_fs_attr {
     uint32_t mode;    /* type and permissions, Linux's numbers */
     uint32_t uid, gid;
     uint32_t device;         /* of a device node: st_rdev */
-    uint32_t links;          /* 0: as a file of one name has */
+    uint32_t links;          /* st_nlink */
     uint64_t accessed;       /* 0: as changed */
     uint64_t status_changed; /* 0: as changed */
 };
