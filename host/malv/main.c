@@ -33,7 +33,7 @@ static const char usage[] =
     "  --workdir DIR       the folder in the machine in which the command starts\n"
     "  --append OPTIONS    more options for the machine's kernel\n"
     "  --gdb PORT|PATH     let gdb connect to the machine there\n"
-    "  --machine TYPE      microvm or q35, a PC; q35 has no GPU yet (microvm)\n"
+    "  --machine TYPE      microvm or q35, a PC with PCI (microvm)\n"
     "  --accel WHICH       auto: KVM where it works; kvm; or tcg, QEMU's own processor (auto)\n"
     "  --kernel-test NAME  run a suite, SUITE/CASE or all of the kernel's own tests, no command\n"
     "\n"

@@ -256,20 +256,8 @@ static bool command_take(char **words, struct run_options *out)
 }
 
 /* What options mean only together. */
-static bool options_agree(struct run_options *options)
+static bool options_agree(const struct run_options *options)
 {
-    bool q35 = !strcmp(options->machine, "q35");
-    if (q35 && !strcmp(options->gpu, "auto"))
-        options->gpu = "off";
-    if (q35 && strcmp(options->gpu, "off")) {
-        message("--machine q35 has no GPU yet: give --gpu off, or --machine microvm");
-        return false;
-    }
-    if (q35 && options->root) {
-        message(
-            "--machine q35 has no root folder yet: leave out --root, or give --machine microvm");
-        return false;
-    }
     if (options->icount && !strcmp(options->accel, "kvm")) {
         message("--icount needs QEMU's own processor: leave out --accel kvm");
         return false;

@@ -59,10 +59,15 @@ __attribute__((format(printf, 2, 3))) static void word_add(struct word_list *lis
     list->used += (size_t)length + 1;
 }
 
+static bool is_q35(const struct run_options *options)
+{
+    return !strcmp(options->machine, "q35");
+}
+
 static void add_machine_type(struct word_list *list, const struct run_options *options)
 {
     word_add(list, "-M");
-    if (!strcmp(options->machine, "q35")) {
+    if (is_q35(options)) {
         word_add(list, "q35,memory-backend=ram"); /* with its own firmware */
         return;
     }
@@ -117,13 +122,21 @@ static void add_gpu(struct word_list *list, const struct machine *machine)
     word_add(list, "-device");
     word_add(
         list,
-        "vhost-user-test-device,chardev=gpu,virtio-id=%u,num_vqs=%u,vq_size=128,config_size=%zu",
-        VGPGPU_DEFAULT_VIRTIO_ID, VGPGPU_QUEUE_COUNT, sizeof(struct vgpgpu_config));
+        "vhost-user-test-device%s,chardev=gpu,virtio-id=%u,num_vqs=%u,vq_size=128,config_size=%zu",
+        is_q35(machine->options) ? "-pci" : "", VGPGPU_DEFAULT_VIRTIO_ID, VGPGPU_QUEUE_COUNT,
+        sizeof(struct vgpgpu_config));
+}
+
+/* How the names of QEMU's virtio devices end for the machine's bus. */
+static const char *virtio_bus(const struct run_options *options)
+{
+    return is_q35(options) ? "pci,disable-legacy=on" : "device";
 }
 
 /* Files keep the modes and links that they have; what the machine makes belongs to who runs it. */
-static void add_root(struct word_list *list, const char *path)
+static void add_root(struct word_list *list, const struct run_options *options)
 {
+    const char *path = options->root;
     char escaped[2 * PATH_MAX]; /* QEMU reads two commas as one */
     size_t used = 0;
     for (; *path && used + 2 < sizeof(escaped); path++) {
@@ -135,7 +148,13 @@ static void add_root(struct word_list *list, const char *path)
     word_add(list, "-fsdev");
     word_add(list, "local,id=root,path=%s,security_model=none,multidevs=remap", escaped);
     word_add(list, "-device");
-    word_add(list, "virtio-9p-device,fsdev=root,mount_tag=" ROOT_TAG);
+    word_add(list, "virtio-9p-%s,fsdev=root,mount_tag=" ROOT_TAG, virtio_bus(options));
+}
+
+/* How many virtio devices the machine has. */
+static unsigned devices_count(const struct machine *machine)
+{
+    return !!machine->gpu_socket + !!machine->options->root;
 }
 
 static void add_devices(struct word_list *list, const struct machine *machine)
@@ -150,20 +169,14 @@ static void add_devices(struct word_list *list, const struct machine *machine)
     word_add(list, "socket,id=control,fd=%d", machine->control_fd);
     word_add(list, "-device");
     word_add(list, "isa-serial,chardev=control");
-    if (machine->gpu_socket || machine->options->root) {
+    if (devices_count(machine) && !is_q35(machine->options)) {
         word_add(list, "-global");
         word_add(list, "virtio-mmio.force-legacy=false");
     }
     if (machine->gpu_socket)
         add_gpu(list, machine);
     if (machine->options->root)
-        add_root(list, machine->options->root);
-}
-
-/* How many virtio-mmio devices the machine has. */
-static unsigned transports_used(const struct machine *machine)
-{
-    return !!machine->gpu_socket + !!machine->options->root;
+        add_root(list, machine->options);
 }
 
 /* Appends to the options. False: no room. */
@@ -178,9 +191,13 @@ __attribute__((format(printf, 3, 4))) static bool option_add(char *out, size_t s
     return length >= 0 && (size_t)length < size - used;
 }
 
-static bool transports_write(char *out, size_t size, unsigned count)
+/* How the machine's kernel finds its virtio devices. */
+static bool devices_write(char *out, size_t size, const struct machine *machine)
 {
+    unsigned count = devices_count(machine);
     bool room = true;
+    if (is_q35(machine->options))
+        return !count || option_add(out, size, "virtio_pci ");
     for (unsigned i = 0; i < count; i++) {
         unsigned place = TRANSPORTS - 1 - i;
         room &= option_add(out, size, "virtio_mmio.device=%u@0x%x:%u ", TRANSPORT_SIZE,
@@ -208,7 +225,7 @@ static bool own_options_write(char *out, size_t size, const struct machine *mach
     const struct run_options *options = machine->options;
     bool room;
     *out = '\0';
-    room = transports_write(out, size, transports_used(machine));
+    room = devices_write(out, size, machine);
     if (options->kernel_test)
         room &= option_add(out, size, "modules=ktest ktest=%s ", options->kernel_test);
     if (options->append)

@@ -137,6 +137,17 @@ static int op_irq(void)
     return r;
 }
 
+static int op_message(void)
+{
+    struct irq_message message;
+    unsigned line;
+    int r = irq_register_message(nobody, NULL, &line, &message);
+
+    if (r == OK)
+        irq_unregister(line, nobody, NULL);
+    return r;
+}
+
 /* A table that grows, and a call with a handle that nobody receives. */
 static int port_try(struct port *p, struct handle_table *t)
 {
@@ -215,9 +226,30 @@ static void modules(void)
     exhaust(op_module);
 }
 
+/* Lines for messages run out, each is given once, and all come back. */
+static void message_lines(void)
+{
+    struct irq_message messages[256];
+    unsigned lines[ARRAY_SIZE(messages)], count = 0;
+    int r;
+
+    while ((r = irq_register_message(nobody, NULL, &lines[count], &messages[count])) == OK) {
+        for (unsigned i = 0; i < count; i++)
+            EXPECT(lines[i] != lines[count] && messages[i].data != messages[count].data);
+        if (++count == ARRAY_SIZE(messages))
+            break;
+    }
+    EXPECT(r == ERR_LIMIT && count > 0);
+    for (unsigned i = 0; i < count; i++)
+        irq_unregister(lines[i], nobody, NULL);
+    EXPECT(op_message() == OK);
+}
+
 static void interrupts(void)
 {
     exhaust(op_irq);
+    exhaust(op_message);
+    message_lines();
 }
 
 static void ports(void)

@@ -116,6 +116,12 @@ void apic_start_cpu(uint32_t apic_id, paddr_t entry, bool with_init)
     apic_command(apic_id, 0x4600 | (uint32_t)(entry >> 12)); /* start-up */
 }
 
+/* A write there is an interrupt: fixed delivery to one processor, as an edge. */
+struct irq_message apic_message(unsigned vector)
+{
+    return (struct irq_message){.address = 0xfee00000 | cpus[0]->apic_id << 12, .data = vector};
+}
+
 void apic_timer_arm(uint64_t ns)
 {
     apic_write(APIC_TIMER_INITIAL, (uint32_t)MIN(MAX(ns, 1ull), 0xfffffffful));

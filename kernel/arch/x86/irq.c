@@ -24,6 +24,15 @@ struct handler {
 static struct handler *handlers[VECTOR_IRQ_COUNT];
 static struct spinlock handlers_lock;
 
+static struct handler *handler_make(irq_handler call, void *ctx)
+{
+    struct handler *h = kmalloc(sizeof(*h));
+
+    if (h)
+        *h = (struct handler){.call = call, .ctx = ctx};
+    return h;
+}
+
 int irq_register(unsigned line, enum irq_mode mode, irq_handler call, void *ctx)
 {
     struct handler *h;
@@ -32,11 +41,9 @@ int irq_register(unsigned line, enum irq_mode mode, irq_handler call, void *ctx)
 
     if (line >= io_apic_lines() || line >= VECTOR_IRQ_COUNT)
         return ERR_RANGE;
-    h = kmalloc(sizeof(*h));
+    h = handler_make(call, ctx);
     if (!h)
         return ERR_NO_MEMORY;
-    h->call = call;
-    h->ctx = ctx;
     flags = spin_lock_irqsave(&handlers_lock);
     first = !handlers[line];
     h->next = handlers[line];
@@ -44,6 +51,30 @@ int irq_register(unsigned line, enum irq_mode mode, irq_handler call, void *ctx)
     spin_unlock_irqrestore(&handlers_lock, flags);
     if (first)
         io_apic_route(line, VECTOR_IRQ_BASE + line, mode == IRQ_LEVEL, false);
+    return OK;
+}
+
+/* Lines that the I/O controller does not have carry messages. */
+int irq_register_message(irq_handler call, void *ctx, unsigned *line, struct irq_message *out)
+{
+    struct handler *h = handler_make(call, ctx);
+    unsigned free = io_apic_lines();
+    uint64_t flags;
+
+    if (!h)
+        return ERR_NO_MEMORY;
+    flags = spin_lock_irqsave(&handlers_lock);
+    while (free < VECTOR_IRQ_COUNT && handlers[free])
+        free++;
+    if (free < VECTOR_IRQ_COUNT)
+        handlers[free] = h;
+    spin_unlock_irqrestore(&handlers_lock, flags);
+    if (free >= VECTOR_IRQ_COUNT) {
+        kfree(h);
+        return ERR_LIMIT;
+    }
+    *line = free;
+    *out = apic_message(VECTOR_IRQ_BASE + free);
     return OK;
 }
 
@@ -65,7 +96,7 @@ void irq_unregister(unsigned line, irq_handler call, void *ctx)
     }
     last = gone && !handlers[line];
     spin_unlock_irqrestore(&handlers_lock, flags);
-    if (last)
+    if (last && line < io_apic_lines())
         io_apic_route(line, VECTOR_IRQ_BASE + line, false, true);
     kfree(gone);
 }

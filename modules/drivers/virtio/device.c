@@ -1,6 +1,8 @@
 /*
  * device.c: one device's life: negotiation, config space, start, reset.
  */
+#include <microlake/memory.h>
+
 #include "internal.h"
 
 #define CONFIG_READ_TRIES 8
@@ -39,6 +41,28 @@ void virtio_config_read(struct virtio_device *d, uint32_t offset, void *out, uin
         after = d->transport->generation(d);
         if (before == after)
             return;
+    }
+}
+
+/* Reads no byte beyond what is asked for: where the config space ends within a word, QEMU answers a
+ * reading of that word with ones. */
+void virtio_config_copy(const volatile uint8_t *config, uint32_t length, uint32_t offset, void *out,
+                        uint32_t size)
+{
+    uint8_t *to = out;
+    uint32_t i = 0;
+
+    while (i < size) {
+        uint32_t at = offset + i;
+
+        if (at % 4 == 0 && size - i >= 4 && at < length && length - at >= 4) {
+            uint32_t word = *(const volatile uint32_t *)(config + at);
+
+            memcpy(to + i, &word, sizeof(word));
+            i += 4;
+        } else {
+            to[i++] = at < length ? config[at] : 0;
+        }
     }
 }
 

@@ -3,7 +3,6 @@
  * one at a time; status and notify are single accesses.
  */
 #include <microlake/cpu.h>
-#include <microlake/memory.h>
 
 #include "registers.h"
 
@@ -49,27 +48,11 @@ static void mmio_status_set(struct virtio_device *d, uint8_t status)
         cpu_relax();
 }
 
-/* Bytes beyond the registers read as zero. */
-/* Reads no byte beyond what is asked for: where the config space ends within a word, QEMU answers a
- * reading of that word with ones. */
 static void mmio_config_read(struct virtio_device *d, uint32_t offset, void *out, uint32_t size)
 {
     const struct mmio_device *m = mmio_of(d);
-    uint8_t *to = out;
-    uint32_t i = 0;
 
-    while (i < size) {
-        uint32_t at = MMIO_CONFIG + offset + i;
-
-        if (at % 4 == 0 && size - i >= 4 && at <= m->size - 4) {
-            uint32_t word = mmio_read(m, at);
-
-            memcpy(to + i, &word, sizeof(word));
-            i += 4;
-        } else {
-            to[i++] = at < m->size ? m->registers[at] : 0;
-        }
-    }
+    virtio_config_copy(m->registers + MMIO_CONFIG, m->size - MMIO_CONFIG, offset, out, size);
 }
 
 static uint32_t mmio_generation(struct virtio_device *d)

@@ -139,6 +139,11 @@ void *virtio_queue_reclaim(struct virtio_queue *q);
 
 int virtio_device_add(struct virtio_device *d);
 
+/* What config_read of a transport does, over a mapped config space of `length` bytes: words where
+ * they are aligned, else bytes; zeros beyond its end. */
+void virtio_config_copy(const volatile uint8_t *config, uint32_t length, uint32_t offset, void *out,
+                        uint32_t size);
+
 /* The driver lets go, the device is reset, its queues are freed. */
 void virtio_device_remove(struct virtio_device *d);
 

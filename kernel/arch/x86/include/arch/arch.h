@@ -4,6 +4,7 @@
 #pragma once
 
 #include <arch/cpu_local.h>
+#include <microlake/irq.h>
 #include <microlake/log.h>
 #include <microlake/types.h>
 #include <microlake/user.h>
@@ -56,6 +57,7 @@ void apic_timer_free_run(void);
 void io_apic_init(paddr_t base);
 void io_apic_route(unsigned line, unsigned vector, bool level, bool masked);
 unsigned io_apic_lines(void);
+struct irq_message apic_message(unsigned vector); /* for the boot CPU, which handles all devices */
 void irq_dispatch(unsigned vector);
 
 /* ---- traps and switches (entry.S, trap.c, vector.c) ---- */
