@@ -151,10 +151,22 @@ static void add_root(struct word_list *list, const struct run_options *options)
     word_add(list, "virtio-9p-%s,fsdev=root,mount_tag=" ROOT_TAG, virtio_bus(options));
 }
 
+/* Random bytes of the host's: where start-up is not a matter of single milliseconds. */
+static bool has_rng(const struct run_options *options)
+{
+    return options->root || is_q35(options);
+}
+
+static void add_rng(struct word_list *list, const struct run_options *options)
+{
+    word_add(list, "-device");
+    word_add(list, "virtio-rng-%s", virtio_bus(options));
+}
+
 /* How many virtio devices the machine has. */
 static unsigned devices_count(const struct machine *machine)
 {
-    return !!machine->gpu_socket + !!machine->options->root;
+    return !!machine->gpu_socket + !!machine->options->root + has_rng(machine->options);
 }
 
 static void add_devices(struct word_list *list, const struct machine *machine)
@@ -177,6 +189,8 @@ static void add_devices(struct word_list *list, const struct machine *machine)
         add_gpu(list, machine);
     if (machine->options->root)
         add_root(list, machine->options);
+    if (has_rng(machine->options))
+        add_rng(list, machine->options);
 }
 
 /* Appends to the options. False: no room. */
@@ -212,6 +226,8 @@ static bool command_options_write(char *out, size_t size, const struct run_optio
     bool room = true;
     if (options->root)
         room &= option_add(out, size, " root=9p:" ROOT_TAG " modules=virtio_9p,p9");
+    if (has_rng(options))
+        room &= option_add(out, size, " modules=virtio_rng");
     if (options->workdir)
         room &= bootline_add_option(out, size, "workdir", options->workdir);
     for (const char *const *env = options->env; *env; env++)

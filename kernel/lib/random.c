@@ -62,6 +62,12 @@ static void key_advance(uint8_t block[CHACHA20_BLOCK])
     memset(block, 0, sizeof(generator.key));
 }
 
+static void block_wipe(uint8_t block[CHACHA20_BLOCK])
+{
+    memset(block, 0, CHACHA20_BLOCK);
+    __asm__ volatile("" ::"r"(block) : "memory"); /* the wipe must happen */
+}
+
 static void stir(void)
 {
     uint64_t stamp = time_stamp();
@@ -108,7 +114,25 @@ void random_bytes(void *out, size_t size)
         size -= n;
     }
     key_advance(block);
-    memset(block, 0, sizeof(block));
-    __asm__ volatile("" ::"r"(block) : "memory"); /* the wipe must happen */
+    block_wipe(block);
+    spin_unlock_irqrestore(&generator.lock, flags);
+}
+
+void random_mix(const void *bytes, size_t size)
+{
+    uint64_t flags = spin_lock_irqsave(&generator.lock);
+    const uint8_t *from = bytes;
+    uint8_t block[CHACHA20_BLOCK], *key = (uint8_t *)generator.key;
+
+    while (size) {
+        size_t n = MIN(size, sizeof(generator.key));
+
+        for (size_t i = 0; i < n; i++)
+            key[i] ^= from[i];
+        key_advance(block);
+        from += n;
+        size -= n;
+    }
+    block_wipe(block);
     spin_unlock_irqrestore(&generator.lock, flags);
 }

@@ -14,3 +14,4 @@ void test_memmove_overlap(void **state);
 void test_strlcpy(void **state);
 void test_chacha20_vector(void **state);
 void test_random_bytes(void **state);
+void test_random_mix(void **state);

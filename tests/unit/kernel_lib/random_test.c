@@ -1,12 +1,14 @@
 /*
- * random_test.c: ChaCha20 against RFC 8439's vector, and that random bytes look it.
+ * random_test.c: ChaCha20 against RFC 8439's vector, that random bytes look it, and what mixing does to
+ * the generator's key, which is why its source is part of this one.
  */
 #include "kernel_lib_test.h"
 
-#include <microlake/random.h>
+#include <stdlib.h>
+
 #include <microlake/spinlock.h>
 
-#include "kernel/lib/chacha20.h"
+#include "kernel/lib/random.c"
 
 /* The test has one thread: the lock only has to be given back. */
 uint64_t spin_lock_irqsave(struct spinlock *lock)
@@ -64,4 +66,38 @@ void test_random_bytes(void **state)
     random_bytes(guard + 1, 32);
     assert_int_equal(guard[0] | guard[33], 0);
     assert_memory_not_equal(guard + 1, out, 32);
+}
+
+/* Mixes into the generator as it was with this key; gives the key it has then. */
+static void key_after_mixing(const uint32_t key[CHACHA20_KEY_WORDS], const void *bytes, size_t size,
+                             uint32_t out[CHACHA20_KEY_WORDS])
+{
+    memcpy(generator.key, key, sizeof(generator.key));
+    random_mix(bytes, size);
+    memcpy(out, generator.key, sizeof(generator.key));
+}
+
+/* Each byte counts, its place counts, the old key counts, and what is mixed in never becomes the key. */
+void test_random_mix(void **state)
+{
+    enum { SIZE = 100, KEY = sizeof(generator.key) };
+    static const uint32_t old[2][CHACHA20_KEY_WORDS] = {{1, 2, 3}, {1, 2, 4}};
+    uint32_t plain[CHACHA20_KEY_WORDS], changed[CHACHA20_KEY_WORDS];
+    uint8_t *bytes = calloc(1, SIZE);
+
+    (void)state;
+    key_after_mixing(old[0], bytes, SIZE, plain);
+    assert_memory_not_equal(plain, old[0], KEY);
+    assert_memory_not_equal(plain, bytes, KEY);
+    key_after_mixing(old[1], bytes, SIZE, changed);
+    assert_memory_not_equal(changed, plain, KEY);
+    for (int i = 0; i < SIZE; i++) {
+        bytes[i] = 1;
+        key_after_mixing(old[0], bytes, SIZE, changed);
+        assert_memory_not_equal(changed, plain, KEY);
+        bytes[i] = 0;
+    }
+    key_after_mixing(old[0], bytes, 0, changed);
+    assert_memory_equal(changed, old[0], KEY);
+    free(bytes);
 }
