@@ -80,14 +80,13 @@ void timer_arm(struct timer *t, uint64_t due)
 
 bool timer_cancel(struct timer *t)
 {
-    struct cpu *c;
+    bool armed = timer_remove(t);
 
-    if (timer_remove(t))
-        return true;
-    c = cpus[t->cpu];
-    while (__atomic_load_n(&c->timer_running, __ATOMIC_ACQUIRE) == t && c != this_cpu())
-        cpu_relax();
-    return false;
+    /* Its callback may still run where it was armed before it was moved. */
+    for (unsigned i = 0; i < cpu_count(); i++)
+        while (__atomic_load_n(&cpus[i]->timer_running, __ATOMIC_ACQUIRE) == t && cpus[i] != this_cpu())
+            cpu_relax();
+    return armed;
 }
 
 static struct timer *timer_take_due(struct cpu *c, uint64_t now, uint64_t *next)

@@ -38,7 +38,8 @@ struct timer {
 
 void timer_init(struct timer *t, void (*expired)(struct timer *t));
 
-/* Arms, or moves, a timer to an absolute time. Any context. */
+/* Arms, or moves, a timer to an absolute time. Callers see to it that only one of them does so at a time.
+ * Any context. */
 void timer_arm(struct timer *t, uint64_t due);
 
 /* Disarms; returns false when it was not armed. On return the callback does not run any more, unless

@@ -127,13 +127,24 @@ void node_detach_locked(struct node *n)
     node_unref(n);
 }
 
+struct node *node_parent(struct node *n)
+{
+    struct node *parent;
+
+    spin_lock(&node_place_lock);
+    parent = n->parent;
+    node_ref(parent);
+    spin_unlock(&node_place_lock);
+    return parent;
+}
+
 void node_detach(struct node *n)
 {
-    struct node *folder = n->parent;
+    struct node *folder = node_parent(n);
 
-    node_ref(folder);
     mutex_lock(&folder->lock);
-    node_detach_locked(n);
+    if (n->parent == folder) /* else it was moved away meanwhile */
+        node_detach_locked(n);
     mutex_unlock(&folder->lock);
     node_unref(folder);
 }
@@ -144,8 +155,7 @@ void node_forget(struct node *n)
     struct node *folder;
 
     mutex_lock(&node_rename_lock);
-    folder = n->parent;
-    node_ref(folder);
+    folder = node_parent(n);
     mutex_lock(&folder->lock);
     if (__atomic_load_n(&n->refs, __ATOMIC_ACQUIRE) == 2 && list_empty(&n->children))
         node_detach_locked(n);
@@ -280,7 +290,11 @@ void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
         *at = 1;
     }
     if (*at == 1) {
-        if (!sink->entry(sink, "..", folder->parent->number, folder->mode, 2))
+        struct node *parent = node_parent(folder);
+        bool room = sink->entry(sink, "..", parent->number, folder->mode, 2);
+
+        node_unref(parent);
+        if (!room)
             return;
         *at = 2;
     }

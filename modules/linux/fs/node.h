@@ -155,6 +155,9 @@ void node_unref(struct node *n);
 /* A reference, unless the last one is gone. */
 bool node_ref_live(struct node *n);
 
+/* The folder a node lies in, with a reference: renames may move it away at any time. */
+struct node *node_parent(struct node *n);
+
 /* Takes a node, of which the caller has a reference, out of its folder's list when nobody else uses
  * it. No lock is held. */
 void node_forget(struct node *n);

@@ -218,7 +218,7 @@ int node_remove(struct node *folder, const char *name, bool remove_folder)
 /* ---- Moving
  * ---------------------------------------------------------------------------------------- */
 
-/* to lies in the tree below n. node_rename_lock is held, so that nothing moves. */
+/* to is n, or lies in the tree below n. node_rename_lock is held, so that nothing moves. */
 static bool is_below(const struct node *n, const struct node *to)
 {
     for (;; to = to->parent) {
@@ -241,11 +241,14 @@ static int check_replace(struct node *moved, struct node *replaced)
     return node_is_folder(replaced) ? bury_folder(replaced) : OK;
 }
 
+/* A folder before those below it, as everywhere. node_rename_lock is held: one pair at a time. */
 static void lock_pair(struct node *a, struct node *b)
 {
-    mutex_lock(a < b ? &a->lock : &b->lock);
+    bool swap = is_below(b, a);
+
+    mutex_lock(swap ? &b->lock : &a->lock);
     if (b != a)
-        mutex_lock(a < b ? &b->lock : &a->lock);
+        mutex_lock(swap ? &a->lock : &b->lock);
 }
 
 static void unlock_pair(struct node *a, struct node *b)

@@ -96,12 +96,9 @@ static void walk_to(struct walk *w, struct node *n)
 
 static int step_up(struct walk *w)
 {
-    struct node *parent = w->at->parent;
-
     if (!node_is_folder(w->at))
         return LINUX_ERRNO(ENOTDIR);
-    node_ref(parent);
-    walk_to(w, parent);
+    walk_to(w, node_parent(w->at));
     return OK;
 }
 

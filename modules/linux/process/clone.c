@@ -55,7 +55,7 @@ static int fill_process(struct process *child, struct process *parent,
 {
     int result = OK;
 
-    child->exit_signal = r->exit_signal;
+    child->exit_signal = r->flags & LINUX_CLONE_PARENT ? parent->exit_signal : r->exit_signal;
     if (r->flags & LINUX_CLONE_VM) {
         child->mm = parent->mm;
         mm_ref(child->mm);

@@ -370,6 +370,7 @@ static void exec_commit(struct call *c, const struct exec_program *program)
     thread_set_aspace(program->mm->as);
     flags = spin_lock_irqsave(&p->lock);
     p->mm = program->mm;
+    p->exit_signal = LINUX_SIGCHLD;
     memcpy(p->name, program->name, sizeof(p->name));
     spin_unlock_irqrestore(&p->lock, flags);
     strlcpy(t->thread->name, program->name, sizeof(t->thread->name));

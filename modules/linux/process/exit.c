@@ -88,10 +88,12 @@ static bool parent_ignores(struct process *parent, int signal)
 }
 
 /* Gives p's children to the first process, or frees them when they are zombies that nobody will ask
- * for. process_table_lock is held. Zombies to drop go to `orphans`. */
-static void leave_children_locked(struct process *p, struct list *orphans)
+ * for. process_table_lock is held. Zombies to drop go to `orphans`. Returns the first process, with a
+ * reference, when it got zombies: it is to hear of them. */
+static struct process *leave_children_locked(struct process *p, struct list *orphans)
 {
     struct process *heir = process_first();
+    bool zombies = false;
 
     list_for_each_safe (it, &p->children) {
         struct process *child = list_entry(it, struct process, sibling);
@@ -99,7 +101,9 @@ static void leave_children_locked(struct process *p, struct list *orphans)
         list_remove(&child->sibling);
         if (heir && heir != p && heir->state == PROCESS_ALIVE) {
             child->parent = heir;
+            child->exit_signal = LINUX_SIGCHLD; /* the heir knows of no other agreement */
             list_push_back(&heir->children, &child->sibling);
+            zombies |= child->state == PROCESS_ZOMBIE;
             continue;
         }
         child->parent = NULL;
@@ -108,6 +112,10 @@ static void leave_children_locked(struct process *p, struct list *orphans)
             list_push_back(orphans, &child->sibling);
         }
     }
+    if (!zombies)
+        return NULL;
+    process_ref(heir);
+    return heir;
 }
 
 static void drop_orphans(struct list *orphans)
@@ -155,13 +163,22 @@ void process_notify_parent(struct process *p, int code, int status)
     process_unref(parent);
 }
 
+/* Signals a child's end, unless it has no signal for that, and gives the reference back. */
+static void tell_parent(struct process *parent, const struct linux_siginfo *info)
+{
+    if (info->signo != 0)
+        signal_send_process(parent, info);
+    wait_wake_all(&parent->child_queue);
+    process_unref(parent);
+}
+
 /* The last task has left: the process becomes a zombie, or vanishes at once. */
 static void process_finish(struct process *p)
 {
     struct list orphans = LIST_INIT(orphans);
-    int status = p->exit_status, signal = p->exit_signal;
+    int status = p->exit_status;
+    struct process *parent, *heir;
     struct linux_siginfo info;
-    struct process *parent;
     bool reaped;
     uint64_t flags;
 
@@ -170,11 +187,11 @@ static void process_finish(struct process *p)
     process_release_mm(p);
     process_fill_child_info(p, status & 0x7f ? LINUX_CLD_KILLED : LINUX_CLD_EXITED,
                             status & 0x7f ? status & 0x7f : status >> 8, &info);
-    info.signo = signal;
     flags = spin_lock_irqsave(&process_table_lock);
-    leave_children_locked(p, &orphans);
+    heir = leave_children_locked(p, &orphans);
     parent = p->parent;
-    reaped = !parent ? p != process_first() : parent_ignores(parent, signal);
+    info.signo = p->exit_signal;
+    reaped = !parent ? p != process_first() : parent_ignores(parent, info.signo);
     if (parent)
         process_ref(parent);
     p->state = PROCESS_ZOMBIE;
@@ -182,11 +199,11 @@ static void process_finish(struct process *p)
         process_leave_table_locked(p);
     spin_unlock_irqrestore(&process_table_lock, flags);
     drop_orphans(&orphans);
-    if (parent) {
-        if (signal != 0)
-            signal_send_process(parent, &info);
-        wait_wake_all(&parent->child_queue);
-        process_unref(parent);
+    if (parent)
+        tell_parent(parent, &info);
+    if (heir) {
+        info.signo = LINUX_SIGCHLD;
+        tell_parent(heir, &info);
     }
     wait_wake_all(&p->tasks_queue);
     if (reaped)

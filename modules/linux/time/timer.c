@@ -14,26 +14,40 @@
 
 /* Made when first used, freed with the process. */
 struct interval_timer {
-    struct timer timer;
+    struct timer timer;      /* armed under lock */
     struct process *process; /* not a reference: the process frees the timer before it goes */
     struct spinlock lock;
     uint64_t due;      /* 0: not running; guarded by lock */
     uint64_t interval; /* 0: once; guarded by lock */
 };
 
-/* Interrupt context. */
+/* The shortest time between two expiries, whatever the interval: a machine whose timer goes off
+ * faster than it can attend to has no time left for anything else. */
+#define SHORTEST_NS (100 * NS_PER_US)
+
+/* When it is due next after an expiry that is attended to at `now`; 0: never. */
+static uint64_t due_next(const struct interval_timer *i, uint64_t now)
+{
+    uint64_t next = i->due + i->interval, soonest = now + SHORTEST_NS;
+
+    if (i->interval == 0 || next >= soonest)
+        return i->interval == 0 ? 0 : next;
+    return next + ((soonest - next) / i->interval + 1) * i->interval;
+}
+
+/* Interrupt context. It may come late: set anew meanwhile, the timer is armed again already. */
 static void interval_expired(struct timer *timer)
 {
     struct interval_timer *i = container_of(timer, struct interval_timer, timer);
-    uint64_t flags = spin_lock_irqsave(&i->lock), next = 0;
-    bool due = i->due != 0;
+    uint64_t flags = spin_lock_irqsave(&i->lock), now = time_now();
+    bool due = i->due != 0 && i->due <= now;
 
-    if (due && i->interval != 0)
-        next = i->due + i->interval;
-    i->due = next;
+    if (due) {
+        i->due = due_next(i, now);
+        if (i->due != 0)
+            timer_arm(&i->timer, i->due);
+    }
     spin_unlock_irqrestore(&i->lock, flags);
-    if (next != 0)
-        timer_arm(&i->timer, next);
     if (due)
         signal_send_simple(i->process, LINUX_SIGALRM, LINUX_SI_KERNEL, 0);
 }
@@ -48,7 +62,6 @@ void interval_timer_free(struct interval_timer *timer)
     timer->due = 0;
     spin_unlock_irqrestore(&timer->lock, flags);
     timer_cancel(&timer->timer);
-    timer_cancel(&timer->timer); /* a callback that was running may have armed it once more */
     kfree(timer);
 }
 
@@ -91,15 +104,14 @@ static int set_timer(struct process *p, uint64_t first, uint64_t interval, uint6
 
     if (!t)
         return ERR_NO_MEMORY;
-    timer_cancel(&t->timer);
     flags = spin_lock_irqsave(&t->lock);
     *old_first = t->due == 0 ? 0 : t->due > now ? t->due - now : 1;
     *old_interval = t->interval;
     t->due = due;
     t->interval = interval;
-    spin_unlock_irqrestore(&t->lock, flags);
     if (due != 0)
         timer_arm(&t->timer, due);
+    spin_unlock_irqrestore(&t->lock, flags);
     return OK;
 }
 

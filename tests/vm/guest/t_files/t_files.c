@@ -209,6 +209,8 @@ static void test_rename(void)
     CHECK_ERRNO(rename(in_folder("r"), in_folder("to")), ENOTDIR);
     CHECK_ERRNO(rename(in_folder("to"), in_folder("r")), EISDIR);
     CHECK(rename(in_folder("to"), in_folder("r/s/moved")) == 0);
+    CHECK_ERRNO(rename(in_folder("r/s/moved"), in_folder("r/s")), ENOTEMPTY);
+    CHECK_ERRNO(rename(in_folder("r/s/moved"), in_folder("r")), ENOTEMPTY);
     CHECK(stat(in_folder("r/s/moved"), &st) == 0);
     CHECK(unlink(in_folder("r/s/moved")) == 0);
     CHECK(rmdir(in_folder("r/s")) == 0 && rmdir(in_folder("r")) == 0);
