@@ -1,4 +1,5 @@
-# What a machine boots: the nucleus and the boot archive.
+# What a machine boots: the nucleus and the boot archive. They appear whole: a machine that starts
+# during a build must not find half of one.
 
 # ---- nucleus ---------------------------------------------------------------------------------
 include tools/build/exports.mk
@@ -12,7 +13,8 @@ $(BUILD)/gen/nucleus.first: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_EMPTY_OBJ) 
 # microlake.elf.full carries the debugging information for gdb.
 $(BUILD)/microlake.elf: $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_OBJ) $(NUCLEUS_LD)
 	$(Q)$(NUCLEUS_LINK) -o $@.full $(NUCLEUS_OBJS) $(EXPORTS_OBJ) $(SYMBOLS_OBJ)
-	$(Q)objcopy --strip-all $@.full $@
+	$(Q)objcopy --strip-all $@.full $@.tmp
+	$(Q)mv $@.tmp $@
 ALL += $(BUILD)/microlake.elf
 
 # ---- boot archive ----------------------------------------------------------------------------
@@ -44,7 +46,8 @@ TEST_ENTRIES := $(sort $(foreach m,$(TEST_KMODS),m:lib/modules/$(notdir $(m)):$(
 TEST_SOURCES := $(foreach e,$(TEST_ENTRIES),$(lastword $(subst :, ,$(e))))
 $(BUILD)/boot-test.cpio: $(BUILD)/boot.cpio $(TEST_SOURCES) tools/build/make-archive
 	$(Q)tools/build/make-archive $@.second - $(TEST_ENTRIES)
-	$(Q)cat $(BUILD)/boot.cpio $@.second > $@
+	$(Q)cat $(BUILD)/boot.cpio $@.second > $@.tmp
+	$(Q)mv $@.tmp $@
 	@rm -f $@.second
 TESTS += $(BUILD)/boot-test.cpio
 

@@ -3,6 +3,7 @@
  */
 #include "costs.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -86,14 +87,42 @@ static void fork_exit_wait(void)
     child_wait(child);
 }
 
-static void fork_exec_wait(void)
+static void fork_exec(const char *path, const char *argument)
 {
     pid_t child = fork();
     if (!child) {
-        execl("/bin/true", "true", (char *)NULL);
+        execl(path, path, argument, (char *)NULL);
         _exit(127);
     }
     child_wait(child);
+}
+
+static void fork_exec_wait(void)
+{
+    fork_exec("/bin/true", NULL);
+}
+
+/* This program itself, a static glibc one, which ends as soon as main() runs. */
+static void fork_exec_glibc_wait(void)
+{
+    fork_exec(OWN_PATH, END_AT_ONCE);
+}
+
+static void open_close(void)
+{
+    int fd = open(OWN_PATH, O_RDONLY);
+    if (fd < 0 || close(fd))
+        cost_fail(OWN_PATH);
+}
+
+static int own_file;
+
+/* From the page cache: the file lies in memory. */
+static void pread_page(void)
+{
+    static char page[PAGE];
+    if (pread(own_file, page, PAGE, 0) != PAGE)
+        cost_fail("pread");
 }
 
 void costs_of_calls(void)
@@ -104,8 +133,12 @@ void costs_of_calls(void)
     if (pipe(own_pipe))
         cost_fail("pipe");
     cost_of_calls("pipe_write_read", pipe_write_read, 1000);
+    cost_of_calls("open_close", open_close, 1000);
+    own_file = open(OWN_PATH, O_RDONLY);
+    cost_of_calls("pread_page", pread_page, 1000);
     pages_touch();
     cost_of_calls("mmap_touch_munmap", page_map_touch_unmap, 200);
     cost_of_calls("fork_exit_wait", fork_exit_wait, 20);
     cost_of_calls("fork_exec_wait", fork_exec_wait, 20);
+    cost_of_calls("fork_exec_glibc_wait", fork_exec_glibc_wait, 20);
 }

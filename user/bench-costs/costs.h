@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+/* Where the program itself lies, and its argument to end at once: it is run by itself. */
+#define OWN_PATH    "/bin/bench_costs"
+#define END_AT_ONCE "--nothing"
+
 /* Figures are medians of so many batches. */
 #define BATCHES 9u
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUNDS 500u
@@ -135,14 +136,45 @@ static void pipe_round(void)
         cost_fail("pipe");
 }
 
-static void pipe_ping_pong(void)
+static void pipes_open(void)
 {
     if (pipe(there) || pipe(back))
         cost_fail("pipe");
+}
+
+static void pipes_close(void)
+{
+    close(there[0]);
+    close(back[0]);
+    close(back[1]);
+}
+
+static void pipe_ping_pong(void)
+{
+    pipes_open();
     pthread_t thread = partner_start(pipe_back);
     cost_of_calls("pipe_ping_pong", pipe_round, ROUNDS);
     close(there[1]);
     pthread_join(thread, NULL);
+    pipes_close();
+}
+
+/* The partner is a process of its own: each turn changes the address space, too. */
+static void pipe_ping_pong_processes(void)
+{
+    pipes_open();
+    pid_t child = fork();
+    if (child < 0)
+        cost_fail("fork");
+    if (!child) {
+        close(there[1]);
+        pipe_back(NULL);
+        _exit(0);
+    }
+    cost_of_calls("pipe_ping_pong_processes", pipe_round, ROUNDS);
+    close(there[1]);
+    waitpid(child, NULL, 0);
+    pipes_close();
 }
 
 void costs_of_threads(void)
@@ -151,4 +183,5 @@ void costs_of_threads(void)
     yield_switch();
     futex_ping_pong();
     pipe_ping_pong();
+    pipe_ping_pong_processes();
 }
