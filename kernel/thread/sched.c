@@ -540,10 +540,19 @@ void sched_preempt(void)
     } while (this_cpu()->need_resched);
 }
 
+/* Nobody wants the CPU, and nothing else is to be decided: yielding it changes nothing. */
+static bool nobody_waits(const struct cpu *c)
+{
+    return !c->queue.ready && !__atomic_load_n(&c->posted, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) &&
+           c->policy == __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE);
+}
+
 void thread_yield(void)
 {
     preempt_disable();
-    schedule(true);
+    if (!nobody_waits(this_cpu()))
+        schedule(true);
     preempt_enable();
 }
 
