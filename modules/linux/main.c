@@ -356,6 +356,7 @@ static int run_strings(struct exec_strings *strings)
         return STATUS_NOT_FOUND;
     }
     r = find_command(start_folder, name, path, sizeof(path), &file);
+    credentials_init(&program.credentials);
     if (r == OK) {
         r = exec_prepare(file, path, strings, &program);
         node_unref(file);

@@ -41,6 +41,7 @@ struct file_system_space {
 /* Times to be set, as the node's own; NULL: it stays. */
 struct node_times {
     const uint64_t *accessed, *modified;
+    bool now; /* both, and both are the present moment */
 };
 
 #define NODE_KEEP_ID UINT32_MAX /* an owner or group that stays */

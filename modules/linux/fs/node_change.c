@@ -7,6 +7,7 @@
 #include <microlake/memory.h>
 
 #include "modules/linux/fs/node.h"
+#include "modules/linux/fs/permission.h"
 
 /* ---- Making
  * ---------------------------------------------------------------------------------------- */
@@ -15,15 +16,18 @@
 static int check_free(struct node *folder, const char *name)
 {
     struct node *there;
-    int r = node_lookup(folder, name, &there);
+    int r = node_is_folder(folder) ? permission_check(folder, PERMIT_EXECUTE) : OK;
 
+    if (r == OK)
+        r = node_lookup(folder, name, &there);
     if (r == OK) {
         node_unref(there);
         return ERR_EXISTS;
     }
     if (r != ERR_NOT_FOUND)
         return r;
-    return folder->fs->read_only ? LINUX_ERRNO(EROFS) : OK;
+    return folder->fs->read_only ? LINUX_ERRNO(EROFS)
+                                 : permission_check(folder, PERMIT_WRITE | PERMIT_EXECUTE);
 }
 
 static void count_link(struct node *n, int by)
@@ -50,6 +54,7 @@ int node_make(struct node *folder, const char *name, const struct node_kind *kin
     mutex_unlock(&folder->lock);
     if (r != OK)
         return r;
+    permission_own(folder, *out);
     if (node_is_folder(*out))
         count_link(folder, 1);
     node_touch(folder);
@@ -186,8 +191,10 @@ static int check_remove(const struct node *folder, struct node *child, bool remo
 static int remove_locked(struct node *folder, const char *name, bool remove_folder)
 {
     struct node *child = node_child_locked(folder, name);
-    int r = check_remove(folder, child, remove_folder);
+    int r = child ? permission_remove(folder, node_body(child)) : OK;
 
+    if (r == OK)
+        r = check_remove(folder, child, remove_folder);
     if (r == OK && folder->ops->remove)
         r = folder->ops->remove(folder, child);
     if (r == OK && remove_folder)
@@ -290,6 +297,19 @@ static bool is_same_file(const struct node *a, const struct node *b)
     return a->ops->valid && a->fs == b->fs && a->number == b->number;
 }
 
+/* May the caller move these (replaced: NULL when the name is free)? A folder's ".." is in it. */
+static int check_names(const struct node *from, struct node *moved, const struct node *to,
+                       struct node *replaced)
+{
+    int r = permission_remove(from, node_body(moved));
+
+    if (r == OK && replaced)
+        r = permission_remove(to, node_body(replaced));
+    if (r == OK && from != to && node_is_folder(moved))
+        r = permission_check(moved, PERMIT_WRITE);
+    return r;
+}
+
 /* Both folders' locks are held. name is given away on success. */
 static int rename_locked(struct node *from, const char *from_name, struct node *to,
                          const char *to_name, char *name, bool keep)
@@ -312,7 +332,9 @@ static int rename_locked(struct node *from, const char *from_name, struct node *
         return LINUX_ERRNO(ENOTEMPTY);
     if (moved->fs != from->fs || (replaced && replaced->fs != to->fs))
         return ERR_BUSY;
-    r = check_replace(moved, replaced);
+    r = check_names(from, moved, to, replaced);
+    if (r == OK)
+        r = check_replace(moved, replaced);
     if (r == OK && from->ops->rename)
         r = from->ops->rename(from, from_name, to, to_name);
     if (r != OK)
@@ -335,6 +357,11 @@ static int check_move(struct node *from, const char *from_name, struct node *to,
         return LINUX_ERRNO(EXDEV);
     if (from->fs->read_only)
         return LINUX_ERRNO(EROFS);
+    r = permission_check(from, PERMIT_WRITE | PERMIT_EXECUTE);
+    if (r == OK)
+        r = permission_check(to, PERMIT_WRITE | PERMIT_EXECUTE);
+    if (r != OK)
+        return r;
     if (!from->ops->make || !to->ops->make)
         return LINUX_ERRNO(EPERM);
     r = remember_child(from, from_name);
@@ -396,6 +423,9 @@ static int exchange_locked(struct node *from, const char *from_name, struct node
         return a == b ? OK : ERR_INVALID;
     if (a->fs != from->fs || b->fs != to->fs)
         return ERR_BUSY;
+    r = check_names(from, a, to, b);
+    if (r != OK)
+        return r;
     r = from->ops->exchange(from, from_name, to, to_name);
     if (r != OK || a == b)
         return r;

@@ -5,6 +5,8 @@
 
 #include <microlake/memory.h>
 
+#include "modules/linux/fs/permission.h"
+
 #define LINKS_MAX 40 /* as Linux: more on one path is ELOOP */
 
 /* A walk along a path. */
@@ -114,6 +116,9 @@ static int walk_step(struct walk *w, unsigned flags)
         return r;
     if (!node_is_folder(w->at))
         return LINUX_ERRNO(ENOTDIR);
+    r = permission_check(w->at, PERMIT_EXECUTE);
+    if (r != OK)
+        return r;
     if (strcmp(name, ".") == 0)
         return OK;
     if (strcmp(name, "..") == 0)

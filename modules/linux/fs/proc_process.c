@@ -45,8 +45,11 @@ static int entry_create(struct node *folder, const char *name, uint32_t mode,
     if (r != OK) {
         process_unref(p);
         kfree(e);
+        return r;
     }
-    return r;
+    (*out)->uid = p->credentials.user.effective;
+    (*out)->gid = p->credentials.group.effective;
+    return OK;
 }
 
 /* ---- Texts: the context is the process ---------------------------------------------------------
@@ -122,6 +125,31 @@ static const char *state_name(const struct process *p)
     return p->stopped ? "T (stopped)" : "R (running)";
 }
 
+static void add_ids(struct text *t, const char *name, const struct ids *ids)
+{
+    text_add(t, "%s:\t%u\t%u\t%u\t%u\n", name, ids->real, ids->effective, ids->saved, ids->files);
+}
+
+static void add_credentials(struct text *t, struct process *p)
+{
+    struct credentials c;
+    uint64_t flags = spin_lock_irqsave(&p->lock);
+
+    credentials_inherit(&c, &p->credentials);
+    spin_unlock_irqrestore(&p->lock, flags);
+    add_ids(t, "Uid", &c.user);
+    add_ids(t, "Gid", &c.group);
+    text_add(t, "Groups:\t");
+    for (uint32_t i = 0; c.more && i < c.more->count; i++)
+        text_add(t, "%u ", c.more->groups[i]);
+    text_add(t, "\nCapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\n",
+             (unsigned long long)c.inheritable, (unsigned long long)c.permitted,
+             (unsigned long long)c.effective);
+    text_add(t, "CapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%u\n",
+             (unsigned long long)c.bounding, (unsigned long long)c.ambient, c.no_new_privileges);
+    credentials_drop(&c);
+}
+
 static long show_status(void *context, char *out, size_t size)
 {
     struct process *p = context;
@@ -131,7 +159,7 @@ static long show_status(void *context, char *out, size_t size)
     memory_of(p, &memory);
     text_add(&t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n", p->name, state_name(p),
              p->pid, p->pid, parent_number(p));
-    text_add(&t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n");
+    add_credentials(&t, p);
     text_add(&t, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\n",
              (unsigned long long)(memory.mapped / 1024),
              (unsigned long long)(memory.resident / 1024));

@@ -8,6 +8,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
+#include "modules/linux/fs/permission.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/clock.h"
@@ -35,7 +36,9 @@ static int find_node(struct call *c, int folder, vaddr_t path, unsigned flags, s
 
 static long change_owner(struct node *n, uint64_t user, uint64_t group)
 {
-    return node_set_owner(n, (uint32_t)user, (uint32_t)group);
+    long r = permission_set_owner(n, (uint32_t)user, (uint32_t)group);
+
+    return r == OK ? node_set_owner(n, (uint32_t)user, (uint32_t)group) : r;
 }
 
 static long change_owner_at(struct call *c, int folder, vaddr_t path, const uint64_t owner[2],
@@ -100,6 +103,7 @@ static void take_times(const struct linux_timespec given[2], struct given_times 
 {
     *out = (struct given_times){.values = {time_now(), time_now()}};
     out->values[1] = out->values[0];
+    out->times.now = given[0].nsec == UTIME_NOW && given[1].nsec == UTIME_NOW;
     take_time(&given[0], &out->values[0], &out->times.accessed);
     take_time(&given[1], &out->values[1], &out->times.modified);
 }
@@ -119,6 +123,16 @@ static int read_times(vaddr_t at, struct given_times *out)
     return OK;
 }
 
+/* Who may write to a file may say that it was used just now; other times are its owner's to set. */
+static long set_times(struct node *n, const struct node_times *times)
+{
+    if (permission_owns(n))
+        return node_set_times(n, times);
+    if (!times->now)
+        return LINUX_ERRNO(EPERM);
+    return permission_check(n, PERMIT_WRITE) == OK ? node_set_times(n, times) : ERR_ACCESS;
+}
+
 static long set_times_of_fd(struct call *c, const struct node_times *times)
 {
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
@@ -129,7 +143,7 @@ static long set_times_of_fd(struct call *c, const struct node_times *times)
     if (f->flags & LINUX_O_PATH)
         r = LINUX_ERRNO(EBADF);
     else if (f->node)
-        r = node_set_times(f->node, times);
+        r = set_times(f->node, times);
     file_unref(f);
     return r;
 }
@@ -145,7 +159,7 @@ static long set_times_at(struct call *c, int folder, vaddr_t path, unsigned flag
     r = find_node(c, folder, path, flags, &n);
     if (r != OK)
         return r;
-    r = node_set_times(n, times);
+    r = set_times(n, times);
     node_unref(n);
     return r;
 }

@@ -7,6 +7,7 @@
 #include "modules/linux/fs/lock.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
+#include "modules/linux/fs/permission.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -54,8 +55,9 @@ static int find_or_make(struct task *t, const struct path_arg *arg, uint32_t fla
     return r;
 }
 
-static int check_open(const struct node *n, uint32_t flags)
+static int check_open(const struct node *n, uint32_t flags, bool made)
 {
+    unsigned wanted = 0;
     bool writes = (flags & LINUX_O_ACCMODE) != LINUX_O_RDONLY || (flags & LINUX_O_TRUNC);
 
     if (node_is_link(n) && !(flags & LINUX_O_PATH))
@@ -68,7 +70,13 @@ static int check_open(const struct node *n, uint32_t flags)
         return LINUX_ERRNO(EISDIR);
     if (writes && node_is_file(n) && n->fs->read_only)
         return LINUX_ERRNO(EROFS);
-    return OK;
+    if ((flags & LINUX_O_NOATIME) && !permission_owns(n))
+        return LINUX_ERRNO(EPERM);
+    if (made) /* by who opens it, whatever its mode */
+        return OK;
+    if ((flags & LINUX_O_ACCMODE) != LINUX_O_WRONLY)
+        wanted |= PERMIT_READ;
+    return permission_check(n, writes ? wanted | PERMIT_WRITE : wanted);
 }
 
 static long open_at(struct task *t, int folder, vaddr_t path, uint32_t flags, uint32_t mode)
@@ -90,7 +98,7 @@ static long open_at(struct task *t, int folder, vaddr_t path, uint32_t flags, ui
     path_arg_put(&arg);
     if (r != OK)
         return r;
-    r = check_open(node, flags);
+    r = check_open(node, flags, made);
     if (r == OK && (flags & LINUX_O_TRUNC) && !made && node->ops->resize)
         r = node->ops->resize(node, 0);
     if (r == OK)

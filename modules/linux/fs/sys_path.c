@@ -7,6 +7,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
+#include "modules/linux/fs/permission.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -52,7 +53,6 @@ long sys_faccessat(struct call *c)
     return sys_faccessat2(c);
 }
 
-/* All programs are root: only what nobody may do is refused. */
 long sys_faccessat2(struct call *c)
 {
     unsigned mode = (unsigned)c->arg[2], flags = (unsigned)c->arg[3];
@@ -68,8 +68,8 @@ long sys_faccessat2(struct call *c)
         return r;
     if ((mode & LINUX_W_OK) && n->fs->read_only)
         r = LINUX_ERRNO(EROFS);
-    else if ((mode & LINUX_X_OK) && node_is_file(n) && !(n->mode & 0111))
-        r = ERR_ACCESS;
+    else
+        r = flags & LINUX_AT_EACCESS ? permission_check(n, mode) : permission_check_real(n, mode);
     node_unref(n);
     return r;
 }
@@ -380,8 +380,13 @@ long sys_chdir(struct call *c)
     struct node *folder;
     int r = lookup_at(c->task, LINUX_AT_FDCWD, c->arg[0], false, PATH_FOLDER, &folder);
 
+    if (r != OK)
+        return r;
+    r = permission_check(folder, PERMIT_EXECUTE);
     if (r == OK)
         change_folder(c->task->process->fs, folder);
+    else
+        node_unref(folder);
     return r;
 }
 
@@ -416,9 +421,13 @@ long sys_umask(struct call *c)
 
 static int change_mode(struct node *n, uint64_t mode)
 {
+    uint32_t bits = (uint32_t)mode;
+    int r;
+
     if (node_is_link(n))
         return ERR_UNSUPPORTED;
-    return node_set_mode(n, (uint32_t)mode);
+    r = permission_set_mode(n, &bits);
+    return r == OK ? node_set_mode(n, bits) : r;
 }
 
 static long change_mode_at(struct call *c, int folder, vaddr_t path, uint64_t mode)
@@ -470,6 +479,8 @@ long sys_truncate(struct call *c)
     else if (n->fs->read_only)
         r = LINUX_ERRNO(EROFS);
     else
+        r = permission_check(n, PERMIT_WRITE);
+    if (r == OK)
         r = n->ops->resize ? n->ops->resize(n, c->arg[1]) : ERR_INVALID;
     node_unref(n);
     return r;

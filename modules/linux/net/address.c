@@ -7,6 +7,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/fs/permission.h"
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 
@@ -172,6 +173,10 @@ int address_find(struct task *t, const struct socket_address *address, int type,
         r = find_path(t, address, &node);
     if (r != OK)
         return r;
+    if (node && permission_check(node, PERMIT_WRITE) != OK) {
+        node_unref(node);
+        return ERR_ACCESS;
+    }
     spin_lock(&socket_lock);
     *out = find_locked(address, type, node);
     if (*out)

@@ -51,12 +51,23 @@ static int add_files(struct task *t, struct message *m, const uint8_t *data, siz
     return OK;
 }
 
+/* Others' numbers can be claimed only by who could take them on. */
+static bool credentials_are_own(const struct process *p, const struct linux_ucred *claimed)
+{
+    const struct ids *user = &p->credentials.user, *group = &p->credentials.group;
+
+    return (capable(CAP_SETUID) || claimed->uid == user->real || claimed->uid == user->effective ||
+            claimed->uid == user->saved) &&
+           (capable(CAP_SETGID) || claimed->gid == group->real ||
+            claimed->gid == group->effective || claimed->gid == group->saved);
+}
+
 static int add_credentials(struct task *t, struct message *m, const uint8_t *data, size_t size)
 {
     if (size != sizeof(m->credentials))
         return ERR_INVALID;
     memcpy(&m->credentials, data, size);
-    if (m->credentials.pid != t->process->pid)
+    if (m->credentials.pid != t->process->pid || !credentials_are_own(t->process, &m->credentials))
         return LINUX_ERRNO(EPERM);
     m->has_credentials = true;
     return OK;

@@ -57,7 +57,9 @@ void socket_changed(struct socket *s, unsigned events)
 
 struct linux_ucred socket_credentials(const struct task *t)
 {
-    return (struct linux_ucred){.pid = t->process->pid};
+    const struct credentials *own = &t->process->credentials;
+
+    return (struct linux_ucred){t->process->pid, own->user.effective, own->group.effective};
 }
 
 /* Nobody will use this socket any more: its peer learns of it, its packets go. Gives up a

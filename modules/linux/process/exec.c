@@ -10,6 +10,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
+#include "modules/linux/fs/permission.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
@@ -93,7 +94,7 @@ static int check_executable(const struct node *file)
 {
     if (!node_is_file(file) || !(file->mode & 0111) || !file->ops->object)
         return ERR_ACCESS;
-    return OK;
+    return permission_check(file, PERMIT_EXECUTE);
 }
 
 /* The file named in the program's interpreter segment; *out is a reference. */
@@ -157,11 +158,14 @@ static void set_program_name(char *out, const char *path)
 static int load_program(struct node *file, const struct elf_image *image, const char *path,
                         const struct exec_strings *strings, struct exec_program *out)
 {
-    struct stack_facts facts = {.strings = strings, .path = path, .image = image};
+    struct stack_facts facts = {
+        .strings = strings, .path = path, .image = image, .credentials = &out->credentials};
     int r = mm_create(&out->mm);
 
     if (r != OK)
         return r;
+    out->secure = credentials_exec(&out->credentials, file->mode, file->uid, file->gid);
+    facts.secure = out->secure;
     r = elf_map_image(out->mm, file, image, false, &facts.bias);
     out->entry = facts.bias + image->header.entry;
     if (r == OK && image->interpreter_size != 0)
@@ -358,6 +362,7 @@ static void exec_commit(struct call *c, const struct exec_program *program)
     struct task *t = c->task;
     struct process *p = t->process;
     struct mm *old = p->mm;
+    struct group_set *more;
     uint64_t flags;
 
     task_settle_memory(t);
@@ -372,6 +377,12 @@ static void exec_commit(struct call *c, const struct exec_program *program)
     p->mm = program->mm;
     p->exit_signal = LINUX_SIGCHLD;
     memcpy(p->name, program->name, sizeof(p->name));
+    more = p->credentials.more;
+    p->credentials = program->credentials;
+    p->credentials.more = more;
+    if (program->secure)
+        p->death_signal = 0;
+    p->dumpable = !program->secure;
     spin_unlock_irqrestore(&p->lock, flags);
     strlcpy(t->thread->name, program->name, sizeof(t->thread->name));
     process_release_mm(p);
@@ -396,6 +407,7 @@ static long exec_node(struct call *c, struct node *file, const char *path, vaddr
     }
     if (r == OK)
         r = add_user_vector(&strings, environment, &strings.environment);
+    program.credentials = c->task->process->credentials;
     if (r == OK)
         r = exec_prepare(file, path, &strings, &program);
     exec_strings_free(&strings);

@@ -10,6 +10,7 @@
 
 #include "lib/elf/elf.h"
 #include "modules/linux/abi/process.h"
+#include "modules/linux/process/credentials.h"
 
 struct mm;
 struct node;
@@ -41,6 +42,9 @@ struct exec_program {
     vaddr_t entry;
     vaddr_t stack_pointer;
     char name[LINUX_TASK_NAME_MAX];
+    /* In: whose process it will be; out: what that has then. `more` is borrowed. */
+    struct credentials credentials;
+    bool secure; /* it must not trust its caller */
 };
 
 /*
@@ -71,5 +75,7 @@ struct stack_facts {
     const struct elf_image *image;
     vaddr_t bias;        /* of the program */
     vaddr_t interpreter; /* base of the interpreter; 0: none */
+    const struct credentials *credentials;
+    bool secure;
 };
 int stack_build(struct mm *mm, const struct stack_facts *facts, vaddr_t *stack_pointer);

@@ -87,18 +87,32 @@ static bool parent_ignores(struct process *parent, int signal)
     return ignores;
 }
 
-/* Gives p's children to the first process, or frees them when they are zombies that nobody will ask
- * for. process_table_lock is held. Zombies to drop go to `orphans`. Returns the first process, with a
- * reference, when it got zombies: it is to hear of them. */
+/* Who inherits p's children: the next of its forebears that wants to, or the first process. */
+static struct process *heir_of_locked(const struct process *p)
+{
+    for (struct process *at = p->parent; at; at = at->parent) {
+        if (at->subreaper && at->state == PROCESS_ALIVE)
+            return at;
+    }
+    return process_first();
+}
+
+/* Gives p's children to its heir, or frees them when they are zombies that nobody will ask for.
+ * process_table_lock is held. Zombies to drop go to `orphans`. Returns the heir, with a reference,
+ * when it got zombies: it is to hear of them. */
 static struct process *leave_children_locked(struct process *p, struct list *orphans)
 {
-    struct process *heir = process_first();
+    struct process *heir = heir_of_locked(p);
     bool zombies = false;
 
     list_for_each_safe (it, &p->children) {
         struct process *child = list_entry(it, struct process, sibling);
 
         list_remove(&child->sibling);
+        /* Continuing a process tells its parent, which takes the lock that is held here. */
+        if (child->death_signal != 0 && child->death_signal != LINUX_SIGCONT &&
+            child->state == PROCESS_ALIVE)
+            signal_send_simple(child, child->death_signal, LINUX_SI_USER, p->pid);
         if (heir && heir != p && heir->state == PROCESS_ALIVE) {
             child->parent = heir;
             child->exit_signal = LINUX_SIGCHLD; /* the heir knows of no other agreement */
@@ -133,6 +147,7 @@ void process_fill_child_info(struct process *p, int code, int status, struct lin
 {
     *out = (struct linux_siginfo){.signo = LINUX_SIGCHLD, .code = code};
     out->child.pid = p->pid;
+    out->child.uid = p->credentials.user.real;
     out->child.status = status;
     out->child.user_time = (int64_t)(process_cpu_time(p) / (NS_PER_SEC / LINUX_TICKS_PER_SECOND));
 }

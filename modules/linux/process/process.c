@@ -96,8 +96,10 @@ void process_for_each(void (*fn)(struct process *p, void *context), void *contex
     spin_unlock_irqrestore(&process_table_lock, flags);
 }
 
-static void limits_default(struct process *p)
+static void first_default(struct process *p)
 {
+    credentials_init(&p->credentials);
+    p->dumpable = true;
     for (unsigned i = 0; i < LINUX_RLIMIT_COUNT; i++)
         p->limits[i] = (struct linux_rlimit){LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY};
     p->limits[LINUX_RLIMIT_STACK].current = 8ull << 20;
@@ -112,6 +114,8 @@ static void inherit(struct process *p, struct process *maker)
     memcpy(p->limits, maker->limits, sizeof(p->limits));
     memcpy(p->actions, maker->actions, sizeof(p->actions));
     memcpy(p->name, maker->name, sizeof(p->name));
+    credentials_inherit(&p->credentials, &maker->credentials);
+    p->dumpable = maker->dumpable;
     spin_unlock_irqrestore(&maker->lock, flags);
 }
 
@@ -151,7 +155,7 @@ int process_create(struct process *maker, bool sibling, struct process **out)
     if (maker)
         inherit(p, maker);
     else
-        limits_default(p);
+        first_default(p);
     __atomic_add_fetch(&process_counts.processes, 1, __ATOMIC_RELAXED);
     enter_table(p, maker, sibling);
     *out = p;
@@ -187,6 +191,7 @@ void process_unref(struct process *p)
         return;
     signal_queue_clear(&p->pending);
     interval_timer_free(p->alarm);
+    credentials_drop(&p->credentials);
     kfree(p);
     __atomic_sub_fetch(&process_counts.processes, 1, __ATOMIC_RELAXED);
 }

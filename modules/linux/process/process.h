@@ -21,6 +21,7 @@
 
 #include "modules/linux/abi/process.h"
 #include "modules/linux/abi/signal.h"
+#include "modules/linux/process/credentials.h"
 #include "modules/linux/process/rseq.h"
 #include "modules/linux/signal/signal.h"
 
@@ -55,6 +56,11 @@ struct process {
     bool continued;                                /* not yet told to the parent */
     struct linux_rlimit limits[LINUX_RLIMIT_COUNT];
     char name[LINUX_TASK_NAME_MAX];
+    struct credentials credentials;
+
+    int death_signal; /* what it gets when its parent ends; 0: nothing */
+    bool dumpable;
+    bool subreaper; /* it inherits the orphans among its descendants */
 
     int exit_status; /* as wait4() reports it; set once, under lock */
     int exit_signal; /* what the parent gets at the end; 0: nothing */

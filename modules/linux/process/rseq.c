@@ -2,7 +2,8 @@
  * rseq.c: restartable sequences and membarrier. See rseq.h.
  *
  * The kernel asks for attention (thread->seen_cpu) when a thread with an area comes back on another
- * CPU, or was away in the middle of user code; a thread that only waited in a call is not looked at.
+ * CPU, or was away in the middle of user code; a thread that only waited in a call is not looked
+ * at.
  */
 #include "modules/linux/process/rseq.h"
 
@@ -65,7 +66,8 @@ static bool section_leave(struct task *t, struct user_regs *regs)
     return true;
 }
 
-/* mm_cid is the CPU's number: no two threads that run have the same, and none is beyond the CPUs. */
+/* mm_cid is the CPU's number: no two threads that run have the same, and none is beyond the CPUs.
+ */
 static bool numbers_write(const struct task *t, uint32_t start, uint32_t cpu, uint32_t cid)
 {
     uint32_t first[2] = {start, cpu}, last[2] = {0, cid};
@@ -137,7 +139,8 @@ long sys_rseq(struct call *c)
     return 0;
 }
 
-/* ---- membarrier ------------------------------------------------------------------------------- */
+/* ---- membarrier -------------------------------------------------------------------------------
+ */
 
 #define EXPEDITED(command) ((command) << 1) /* what registers for a command */
 

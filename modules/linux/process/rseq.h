@@ -17,9 +17,10 @@ struct rseq {
     uint32_t size, signature;
 };
 
-/* Before the thread goes on in user mode where it may have been away, and before it enters a handler:
- * brings its area up to date and leaves a critical section by its abort address. false: the area or
- * the section is bad; the caller ends the thread with SIGSEGV. Only when t->rseq.at is not 0. */
+/* Before the thread goes on in user mode where it may have been away, and before it enters a
+ * handler: brings its area up to date and leaves a critical section by its abort address. false:
+ * the area or the section is bad; the caller ends the thread with SIGSEGV. Only when t->rseq.at is
+ * not 0. */
 bool rseq_attend(struct task *t, struct user_regs *regs);
 
 /* The thread gets another program. */

@@ -102,11 +102,11 @@ static void put_auxiliary(struct stack_block *b, const struct stack_facts *f,
     put_aux(b, LINUX_AT_BASE, f->interpreter);
     put_aux(b, LINUX_AT_FLAGS, 0);
     put_aux(b, LINUX_AT_ENTRY, f->bias + image->header.entry);
-    put_aux(b, LINUX_AT_UID, 0);
-    put_aux(b, LINUX_AT_EUID, 0);
-    put_aux(b, LINUX_AT_GID, 0);
-    put_aux(b, LINUX_AT_EGID, 0);
-    put_aux(b, LINUX_AT_SECURE, 0);
+    put_aux(b, LINUX_AT_UID, f->credentials->user.real);
+    put_aux(b, LINUX_AT_EUID, f->credentials->user.effective);
+    put_aux(b, LINUX_AT_GID, f->credentials->group.real);
+    put_aux(b, LINUX_AT_EGID, f->credentials->group.effective);
+    put_aux(b, LINUX_AT_SECURE, f->secure);
     put_aux(b, LINUX_AT_RANDOM, b->base + plan->random);
     put_aux(b, LINUX_AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE);
     put_aux(b, LINUX_AT_RSEQ_ALIGN, RSEQ_ALIGN);

@@ -1,5 +1,5 @@
 /*
- * sys_process.c: calls about who a process is: numbers, groups, credentials, limits, prctl.
+ * sys_process.c: calls about who a process is: numbers, groups, limits, prctl.
  */
 #include <microlake/memory.h>
 #include <microlake/user.h>
@@ -122,66 +122,6 @@ long sys_setsid(struct call *c)
     return p->pid;
 }
 
-/* There is one user, root, and it may do everything. */
-long sys_getuid(struct call *c)
-{
-    (void)c;
-    return 0;
-}
-
-long sys_getgroups(struct call *c)
-{
-    (void)c;
-    return 0;
-}
-
-static long write_ids(struct call *c)
-{
-    uint32_t root = 0;
-
-    for (unsigned i = 0; i < 3; i++) {
-        if (user_write(c->arg[i], &root, sizeof(root)) != OK)
-            return ERR_FAULT;
-    }
-    return 0;
-}
-
-long sys_getresuid(struct call *c)
-{
-    return write_ids(c);
-}
-
-/* Becoming root again is no change; there is nobody else to become. */
-long sys_setuid(struct call *c)
-{
-    return (int32_t)c->arg[0] <= 0 ? OK : ERR_INVALID;
-}
-
-static long set_ids(const struct call *c, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if ((int32_t)c->arg[i] > 0 || (int32_t)c->arg[i] < -1)
-            return ERR_INVALID;
-    }
-    return OK;
-}
-
-long sys_setreuid(struct call *c)
-{
-    return set_ids(c, 2);
-}
-
-long sys_setresuid(struct call *c)
-{
-    return set_ids(c, 3);
-}
-
-/* No process has further groups. */
-long sys_setgroups(struct call *c)
-{
-    return c->arg[0] == 0 ? OK : ERR_INVALID;
-}
-
 /* Programs are Linux programs, and nothing else. */
 long sys_personality(struct call *c)
 {
@@ -272,31 +212,54 @@ static long get_name(struct task *t, vaddr_t at)
     return user_write(at, name, sizeof(name));
 }
 
-long sys_prctl(struct call *c)
+/* What has an effect at once, or none in this kernel. */
+static long prctl_simple(struct call *c)
 {
-    int32_t zero = 0;
+    struct process *p = c->task->process;
+    int32_t value;
 
     switch ((int)c->arg[0]) {
     case LINUX_PR_SET_NAME:
         return set_name(c->task, c->arg[1]);
     case LINUX_PR_GET_NAME:
         return get_name(c->task, c->arg[1]);
-    case LINUX_PR_GET_DUMPABLE:
-    case LINUX_PR_SET_DUMPABLE: /* nobody can attach to or dump a program */
+    case LINUX_PR_GET_DUMPABLE: /* nobody can attach to or dump a program */
+        return p->dumpable;
+    case LINUX_PR_SET_DUMPABLE:
+        if (c->arg[1] > 1)
+            return ERR_INVALID;
+        p->dumpable = c->arg[1];
+        return 0;
+    case LINUX_PR_SET_PDEATHSIG:
+        if (c->arg[1] != 0 && !signal_valid((int)c->arg[1]))
+            return ERR_INVALID;
+        p->death_signal = (int)c->arg[1];
         return 0;
     case LINUX_PR_GET_PDEATHSIG:
-        return user_write(c->arg[1], &zero, sizeof(zero));
-    case LINUX_PR_SET_NO_NEW_PRIVS:
-        return c->arg[1] == 1 && c->arg[2] == 0 ? OK : ERR_INVALID;
-    case LINUX_PR_GET_NO_NEW_PRIVS:
-        return 1; /* no program has more rights than another */
+        value = p->death_signal;
+        return user_write(c->arg[1], &value, sizeof(value));
+    case LINUX_PR_SET_CHILD_SUBREAPER:
+        p->subreaper = c->arg[1] != 0;
+        return 0;
+    case LINUX_PR_GET_CHILD_SUBREAPER:
+        value = p->subreaper;
+        return user_write(c->arg[1], &value, sizeof(value));
     case LINUX_PR_SET_TIMERSLACK:
         return 0;
     case LINUX_PR_GET_TIMERSLACK:
         return 1;
+    case LINUX_PR_GET_THP_DISABLE:
+        return 0;
     default:
         return ERR_INVALID;
     }
+}
+
+long sys_prctl(struct call *c)
+{
+    long result;
+
+    return credentials_prctl(c, &result) ? result : prctl_simple(c);
 }
 
 long sys_arch_prctl(struct call *c)

@@ -196,13 +196,16 @@ static struct linux_siginfo info_from(const struct task *sender, int signal, int
     struct linux_siginfo info = {.signo = signal, .code = code};
 
     info.sender.pid = sender->process->pid;
+    info.sender.uid = sender->process->credentials.user.real;
     return info;
 }
 
 /* kill() to a group or to all: which processes it reaches. */
 struct kill_scope {
     int group; /* 0: every process but the first and the sender's */
-    const struct process *self;
+    struct process *self;
+    int signal;
+    bool refused; /* there was one that the sender may not reach */
     struct process **found; /* references; NULL: only count */
     unsigned room, count;
 };
@@ -214,6 +217,10 @@ static void collect(struct process *p, void *context)
 
     if (!wanted || p->state != PROCESS_ALIVE)
         return;
+    if (!credentials_may_signal(s->self, p, s->signal)) {
+        s->refused = true;
+        return;
+    }
     if (s->count < s->room) {
         process_ref(p);
         s->found[s->count] = p;
@@ -225,7 +232,7 @@ static long kill_many(struct kill_scope *s, const struct linux_siginfo *info)
 {
     process_for_each(collect, s);
     if (s->count == 0)
-        return LINUX_ERRNO(ESRCH);
+        return s->refused ? LINUX_ERRNO(EPERM) : LINUX_ERRNO(ESRCH);
     /* Those that are born meanwhile are missed, as by any sender that comes a moment earlier. */
     s->room = s->count;
     s->count = 0;
@@ -246,8 +253,9 @@ long sys_kill(struct call *c)
 {
     int pid = (int)c->arg[0], signal = (int)c->arg[1];
     struct linux_siginfo info = info_from(c->task, signal, LINUX_SI_USER);
-    struct kill_scope scope = {.self = c->task->process};
+    struct kill_scope scope = {.self = c->task->process, .signal = signal};
     struct process *p;
+    long r = OK;
 
     if (signal != 0 && !signal_valid(signal))
         return ERR_INVALID;
@@ -258,10 +266,12 @@ long sys_kill(struct call *c)
     p = process_find(pid);
     if (!p)
         return LINUX_ERRNO(ESRCH);
-    if (signal != 0)
+    if (!credentials_may_signal(scope.self, p, signal))
+        r = LINUX_ERRNO(EPERM);
+    else if (signal != 0)
         signal_send_process(p, &info);
     process_unref(p);
-    return 0;
+    return r;
 }
 
 static long kill_task(struct call *c, int pid, int tid, int signal)
@@ -277,6 +287,8 @@ static long kill_task(struct call *c, int pid, int tid, int signal)
         return LINUX_ERRNO(ESRCH);
     if (pid != 0 && t->process->pid != pid)
         r = LINUX_ERRNO(ESRCH);
+    else if (!credentials_may_signal(c->task->process, t->process, signal))
+        r = LINUX_ERRNO(EPERM);
     else if (signal != 0)
         signal_send_task(t, &info);
     task_unref(t);
@@ -295,12 +307,13 @@ long sys_tkill(struct call *c)
     return kill_task(c, 0, (int)c->arg[0], (int)c->arg[1]);
 }
 
-/* sigqueue(): a program makes the siginfo itself; it can't claim to be the kernel or kill(). */
-static int read_queued(vaddr_t at, int signal, struct linux_siginfo *info)
+/* sigqueue(): a program makes the siginfo itself; to others (to: whose number) it can't claim to be
+ * the kernel or kill(). */
+static int read_queued(struct call *c, vaddr_t at, int signal, int to, struct linux_siginfo *info)
 {
     if (user_read(info, at, sizeof(*info)) != OK)
         return ERR_FAULT;
-    if (info->code >= 0 || info->code == LINUX_SI_TKILL)
+    if ((info->code >= 0 || info->code == LINUX_SI_TKILL) && to != c->task->process->pid)
         return LINUX_ERRNO(EPERM);
     if (!signal_valid(signal))
         return ERR_INVALID;
@@ -312,33 +325,38 @@ long sys_rt_sigqueueinfo(struct call *c)
 {
     struct linux_siginfo info;
     struct process *p;
-    int r = read_queued(c->arg[2], (int)c->arg[1], &info);
+    int r = read_queued(c, c->arg[2], (int)c->arg[1], (int)c->arg[0], &info);
 
     if (r != OK)
         return r;
     p = process_find((int)c->arg[0]);
     if (!p)
         return LINUX_ERRNO(ESRCH);
-    signal_send_process(p, &info);
+    if (credentials_may_signal(c->task->process, p, info.signo))
+        signal_send_process(p, &info);
+    else
+        r = LINUX_ERRNO(EPERM);
     process_unref(p);
-    return 0;
+    return r;
 }
 
 long sys_rt_tgsigqueueinfo(struct call *c)
 {
     struct linux_siginfo info;
     struct task *t;
-    int r = read_queued(c->arg[3], (int)c->arg[2], &info);
+    int r = read_queued(c, c->arg[3], (int)c->arg[2], (int)c->arg[0], &info);
 
     if (r != OK)
         return r;
     t = task_find((int)c->arg[1]);
     if (!t)
         return LINUX_ERRNO(ESRCH);
-    if (t->process->pid == (int)c->arg[0])
-        signal_send_task(t, &info);
-    else
+    if (t->process->pid != (int)c->arg[0])
         r = LINUX_ERRNO(ESRCH);
+    else if (!credentials_may_signal(c->task->process, t->process, info.signo))
+        r = LINUX_ERRNO(EPERM);
+    else
+        signal_send_task(t, &info);
     task_unref(t);
     return r;
 }

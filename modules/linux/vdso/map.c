@@ -22,7 +22,7 @@ _Static_assert(VVAR_SIZE == PAGE_SIZE, "facts fill a page");
 extern const char vdso_image[], vdso_image_end[];
 
 static struct mutex lock = MUTEX_INIT(lock);
-static struct memobj *object;              /* made once, under lock; kept until the machine ends */
+static struct memobj *object;               /* made once, under lock; kept until the machine ends */
 static paddr_t frames[1 + IMAGE_PAGES_MAX]; /* made once each, under lock; 0: not yet */
 static struct spinlock facts_lock = SPINLOCK_INIT;
 static uint64_t wall_offset; /* 0: not known yet; guarded by facts_lock */
@@ -122,7 +122,8 @@ int vdso_map(struct mm *mm)
     int r = object_get();
 
     if (r == OK)
-        r = aspace_map(mm->as, at, VVAR_SIZE, PROT_READ, MAP_FIXED | MAP_PRIVATE, object, 0, &where);
+        r = aspace_map(mm->as, at, VVAR_SIZE, PROT_READ, MAP_FIXED | MAP_PRIVATE, object, 0,
+                       &where);
     if (r == OK)
         r = aspace_map(mm->as, at + VVAR_SIZE, vdso_size() - VVAR_SIZE, PROT_READ | PROT_EXEC,
                        MAP_FIXED | MAP_PRIVATE, object, VVAR_SIZE, &where);

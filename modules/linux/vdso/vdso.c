@@ -26,7 +26,8 @@ struct time_zone {
 
 enum { CALL_GETTIMEOFDAY = 96, CALL_TIME = 201, CALL_CLOCK_GETTIME = 228, CALL_CLOCK_GETRES = 229 };
 
-/* Sets of clocks by number: REALTIME, its coarse form, TAI; and MONOTONIC, RAW, coarse, BOOTTIME. */
+/* Sets of clocks by number: REALTIME, its coarse form, TAI; and MONOTONIC, RAW, coarse, BOOTTIME.
+ */
 #define WALL_CLOCKS      (1u << 0 | 1u << 5 | 1u << 11)
 #define MONOTONIC_CLOCKS (1u << 1 | 1u << 4 | 1u << 6 | 1u << 7)
 
@@ -75,9 +76,9 @@ static inline uint64_t read_ns(uint32_t ready)
         sequence = __atomic_load_n(&v->sequence, __ATOMIC_ACQUIRE);
         if (!(v->ready & ready))
             return 0;
-        ns = v->base_ns + (uint64_t)((__int128)(int64_t)(tsc_read_ordered() - v->base_tsc) *
-                                         (int64_t)v->mult >>
-                                     VVAR_SHIFT);
+        ns = v->base_ns +
+             (uint64_t)((__int128)(int64_t)(tsc_read_ordered() - v->base_tsc) * (int64_t)v->mult >>
+                        VVAR_SHIFT);
         if (ready == VVAR_WALL)
             ns += v->wall_offset;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);

@@ -7,8 +7,8 @@
 
 struct mm;
 
-/* Maps facts and object above the program's stack; mm->vdso becomes the object's address. Their pages
- * are made when a program first touches them. ERR_NO_MEMORY. Thread context. */
+/* Maps facts and object above the program's stack; mm->vdso becomes the object's address. Their
+ * pages are made when a program first touches them. ERR_NO_MEMORY. Thread context. */
 int vdso_map(struct mm *mm);
 
 /* Bytes of address space that they take, the facts' page included. */

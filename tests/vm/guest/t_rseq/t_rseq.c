@@ -88,8 +88,8 @@ static void test_calls(void)
 }
 
 /*
- * A critical section that goes on until *leave is not 0, and says how it ended: 0: to its end; 1: by
- * its abort address. entered counts what began.
+ * A critical section that goes on until *leave is not 0, and says how it ended: 0: to its end; 1:
+ * by its abort address. entered counts what began.
  */
 static int section(volatile int *entered, volatile int *leave)
 {
@@ -183,31 +183,30 @@ static void count_one(void)
 {
     long seen;
 
-    __asm__ volatile(
-        ".pushsection .data.rel, \"aw\"\n\t"
-        ".balign 32\n"
-        "1:\n\t"
-        ".long 0, 0\n\t"
-        ".quad 2f, 3f - 2f, 4f\n\t"
-        ".popsection\n"
-        "5:\n\t"
-        "leaq 1b(%%rip), %%rax\n\t"
-        "movq %%rax, %[field]\n"
-        "2:\n\t"
-        "movq %[counter], %[seen]\n\t"
-        "incq %[seen]\n\t"
-        "movq %[seen], %[counter]\n"
-        "3:\n\t"
-        "jmp 6f\n\t"
-        ".byte 0x0f, 0xb9, 0x3d\n\t"
-        ".long 0x53053053\n"
-        "4:\n\t"
-        "jmp 5b\n"
-        "6:\n\t"
-        "movq $0, %[field]\n\t"
-        : [counter] "+m"(counter), [seen] "=&r"(seen), [field] "=m"(area()->rseq_cs)
-        :
-        : "rax", "memory", "cc");
+    __asm__ volatile(".pushsection .data.rel, \"aw\"\n\t"
+                     ".balign 32\n"
+                     "1:\n\t"
+                     ".long 0, 0\n\t"
+                     ".quad 2f, 3f - 2f, 4f\n\t"
+                     ".popsection\n"
+                     "5:\n\t"
+                     "leaq 1b(%%rip), %%rax\n\t"
+                     "movq %%rax, %[field]\n"
+                     "2:\n\t"
+                     "movq %[counter], %[seen]\n\t"
+                     "incq %[seen]\n\t"
+                     "movq %[seen], %[counter]\n"
+                     "3:\n\t"
+                     "jmp 6f\n\t"
+                     ".byte 0x0f, 0xb9, 0x3d\n\t"
+                     ".long 0x53053053\n"
+                     "4:\n\t"
+                     "jmp 5b\n"
+                     "6:\n\t"
+                     "movq $0, %[field]\n\t"
+                     : [counter] "+m"(counter), [seen] "=&r"(seen), [field] "=m"(area()->rseq_cs)
+                     :
+                     : "rax", "memory", "cc");
 }
 
 #define COUNTERS 3

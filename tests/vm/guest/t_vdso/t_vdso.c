@@ -1,6 +1,6 @@
 /*
- * t_vdso.c: the shared object that the kernel maps into every program: that it is one, and that what
- * it says fits what the calls say.
+ * t_vdso.c: the shared object that the kernel maps into every program: that it is one, and that
+ * what it says fits what the calls say.
  */
 #include <elf.h>
 #include <pthread.h>
@@ -235,8 +235,8 @@ static void test_threads(void)
     CHECK(!went_back);
 }
 
-/* The pages are the kernel's: neither can a program change the facts of others, nor is any page both
- * writable and executable. */
+/* The pages are the kernel's: neither can a program change the facts of others, nor is any page
+ * both writable and executable. */
 static void test_protection(void)
 {
     char line[256];
@@ -269,11 +269,16 @@ static void test_fork(void)
 int main(int argc, char **argv)
 {
     const struct test tests[] = {
-        {"object", test_object},         {"version", test_version},
-        {"clocks", test_clocks},         {"other_clocks", test_other_clocks},
-        {"resolution", test_resolution}, {"day", test_day},
-        {"cpus", test_cpus},             {"threads", test_threads},
-        {"protection", test_protection}, {"fork", test_fork},
+        {"object", test_object},
+        {"version", test_version},
+        {"clocks", test_clocks},
+        {"other_clocks", test_other_clocks},
+        {"resolution", test_resolution},
+        {"day", test_day},
+        {"cpus", test_cpus},
+        {"threads", test_threads},
+        {"protection", test_protection},
+        {"fork", test_fork},
     };
 
     return RUN_TESTS(tests, argc, argv);
