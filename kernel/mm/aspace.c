@@ -491,8 +491,10 @@ int aspace_fork(struct aspace *as, struct aspace **out)
         r = mapping_copy(as, *out, m);
     tlb_shootdown(as->cpus, 0, USER_ADDRESS_END);
     mutex_unlock(&as->lock);
-    if (r != OK)
+    if (r != OK) {
         aspace_unref(*out);
+        *out = NULL;
+    }
     return r;
 }
 

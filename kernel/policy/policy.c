@@ -17,13 +17,15 @@ COUNTER(policy_faults);
 
 static struct policy_class *classes[8];
 static unsigned class_count;
-static struct mutex registry_lock = MUTEX_INIT(registry_lock); /* guards lists and switching */
+static struct mutex registry_lock = MUTEX_INIT(registry_lock); /* guards lists, numbers and switching */
+static uint64_t last_number;
 
 void policy_class_add(struct policy_class *class, struct policy *builtin)
 {
     ASSERT(class_count < ARRAY_SIZE(classes));
     list_init(&class->policies);
     list_push_back(&class->policies, &builtin->link);
+    builtin->number = ++last_number;
     class->builtin = builtin;
     class->active = builtin;
     classes[class_count++] = class;
@@ -56,7 +58,7 @@ static void policy_switch(struct policy_class *class, struct policy *p)
     if (old == p)
         return;
     __atomic_store_n(&class->active, p, __ATOMIC_RELEASE);
-    __atomic_fetch_add(&class->switches, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&class->switches, 1, __ATOMIC_RELEASE);
     COUNT(policy_switches, 1);
     TRACE(policy_switch, TRACE_TEXT(p->name, 0), TRACE_TEXT(p->name, 1), TRACE_TEXT(p->name, 2));
     class->activate(p);
@@ -79,6 +81,7 @@ int policy_register(const char *class_name, struct policy *p)
         p->owner = module_of_address(p->ops);
         p->calls = 0;
         p->retired = false;
+        p->number = ++last_number;
         memset(p->faults, 0, sizeof(p->faults));
         list_push_back(&class->policies, &p->link);
     }
@@ -132,7 +135,7 @@ void policy_misbehaved(struct policy_class *class, struct policy *p, enum policy
     p->retired = true;
     if (__atomic_compare_exchange_n(&class->active, &expected, class->builtin, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {
-        __atomic_fetch_add(&class->switches, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&class->switches, 1, __ATOMIC_RELEASE);
         log_warn("policy: %s %s: %s takes over %s", p->name, kinds[kind], class->builtin->name,
                  class->name);
     }

@@ -11,8 +11,8 @@ struct policy_class {
     void (*activate)(struct policy *p);   /* p is active now: on return nobody is inside another */
     struct list policies;                 /* guarded by the registry's lock */
     struct policy *active;                /* atomic */
+    uint64_t switches; /* atomic; changes right after `active` does */
     struct policy *builtin;
-    uint64_t switches;
 };
 
 /* Adds a class with its built-in default, which becomes active. Start-up only. */

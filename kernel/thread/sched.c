@@ -89,11 +89,11 @@ struct decision {
 /* A thread that slept, or ran, through a change of policy must not show the new one old data. */
 static void entity_own(const struct cpu *c, struct sched_entity *e)
 {
-    if (e->owner == c->policy)
+    if (e->owner == c->policy->number)
         return;
     memset(e->data, 0, sizeof(e->data));
     list_init(&e->link);
-    e->owner = c->policy;
+    e->owner = c->policy->number;
 }
 
 static void decision_enqueue(struct cpu *c, struct decision *d)
@@ -118,10 +118,15 @@ static void decision_enqueue(struct cpu *c, struct decision *d)
     }
 }
 
-/* A real entity that waits on this CPU. Reading nonsense may fault: inside the guard only. */
+/*
+ * A real entity that waits on this CPU, and that the policy has let go of: what stays linked in its
+ * lists would be written to when the thread is long gone. Reading nonsense may fault: inside the guard
+ * only.
+ */
 static bool entity_is_ready(const struct cpu *c, const struct sched_entity *e)
 {
-    return e && e->seal == (ENTITY_SEAL ^ (uint64_t)e) && e->queued_cpu == (int)c->id;
+    return e && e->seal == (ENTITY_SEAL ^ (uint64_t)e) && e->queued_cpu == (int)c->id &&
+           list_empty(&e->link);
 }
 
 static void policy_decide(struct cpu *c, struct decision *d)
@@ -154,9 +159,25 @@ static void queue_reset(struct cpu *c, struct policy *p)
     list_for_each (it, &c->ready) {
         struct sched_entity *e = list_entry(it, struct sched_entity, ready_link);
 
-        e->owner = NULL;
+        e->owner = 0;
         e->flags = SCHED_ADOPTED;
     }
+}
+
+/*
+ * Takes over what is active. The number is read first and published last: were the policy alone compared,
+ * a CPU that stands still between reading and storing it could take up one that everybody else has left,
+ * and that is gone.
+ */
+static bool policy_adopt(struct cpu *c)
+{
+    uint64_t switches = __atomic_load_n(&sched_class.switches, __ATOMIC_ACQUIRE);
+
+    if (likely(switches == c->adopted))
+        return false;
+    queue_reset(c, __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE));
+    __atomic_store_n(&c->adopted, switches, __ATOMIC_RELEASE);
+    return true;
 }
 
 /* The default takes all ready threads over and decides again. */
@@ -202,8 +223,11 @@ static bool policy_dequeue(struct cpu *c, struct sched_entity *e)
     if (!trip) {
         queue_ops(c)->dequeue(&c->queue, e);
         guard_end(&c->guard);
-        c->queue.ready--;
-        return true;
+        if (list_empty(&e->link)) {
+            c->queue.ready--;
+            return true;
+        }
+        trip = 1 + POLICY_NONSENSE; /* it still holds on to it */
     }
     policy_misbehaved(&sched_class, p, (enum policy_fault_kind)(trip - 1));
     c->need_resched = true; /* schedule() finds the new policy and adopts */
@@ -471,7 +495,7 @@ static void charge_prepare(struct cpu *c, struct thread *prev, struct decision *
 {
     d->ran = prev->sched.uncharged;
     prev->sched.uncharged = 0;
-    if (prev != c->idle && prev->sched.owner == c->policy)
+    if (prev != c->idle && prev->sched.owner == c->policy->number)
         d->charge = &prev->sched;
 }
 
@@ -491,16 +515,14 @@ static void schedule(bool yielding)
         c->switched_away = true;
         runs = false;
     }
-    d.adopting = c->policy != __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE);
-    if (d.adopting) {
-        queue_reset(c, __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE));
+    d.adopting = policy_adopt(c);
+    if (d.adopting)
         d.charge = NULL; /* the new policy does not know it yet */
-    }
     d.fresh = posts_take(c);
     if (d.adopting)
         d.fresh = list_first(&c->ready);
     if (runs) {
-        d.keep = !yielding && !c->slice_expired && !d.adopting && prev->sched.owner == c->policy;
+        d.keep = !yielding && !c->slice_expired && !d.adopting && prev->sched.owner == c->policy->number;
         prev->sched.flags = d.adopting ? SCHED_ADOPTED : yielding ? SCHED_YIELDED : SCHED_PREEMPTED;
         if (c->handed_over)
             prev->sched.flags |= SCHED_MOVED;
@@ -588,8 +610,8 @@ void sched_cpu_init(struct cpu *c)
 
 static bool has_adopted(unsigned cpu)
 {
-    return __atomic_load_n(&cpus[cpu]->policy, __ATOMIC_ACQUIRE) ==
-           __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&cpus[cpu]->adopted, __ATOMIC_ACQUIRE) ==
+           __atomic_load_n(&sched_class.switches, __ATOMIC_ACQUIRE);
 }
 
 void sched_policy_activate(struct policy *p)

@@ -93,6 +93,14 @@ static struct sched_entity *pick_stranger(struct sched_queue *q, struct sched_en
     return &thread_current()->sched; /* it runs, it does not wait */
 }
 
+/* A right answer, but the list still has it: the next change of the list would write to a thread that may
+ * be gone by then. */
+static struct sched_entity *pick_kept(struct sched_queue *q, struct sched_entity *e)
+{
+    list_push_back(&q->list, &e->link);
+    return e;
+}
+
 static struct sched_entity *pick_garbage(struct sched_queue *q, struct sched_entity *e)
 {
     (void)q;
@@ -191,6 +199,11 @@ static void contains_stranger(void)
     contain(pick_stranger, POLICY_NONSENSE);
 }
 
+static void contains_kept_entity(void)
+{
+    contain(pick_kept, POLICY_NONSENSE);
+}
+
 static void contains_garbage(void)
 {
     contain(pick_garbage, POLICY_NONSENSE);
@@ -205,7 +218,8 @@ static void contains_wild_pointer(void)
 void ktest_policy_misbehave(unsigned nth)
 {
     static struct sched_entity *(*const picks[])(struct sched_queue *, struct sched_entity *) = {
-        pick_divide, pick_null_read, pick_loop, pick_nothing, pick_stranger, pick_garbage, pick_wild};
+        pick_divide, pick_null_read, pick_loop, pick_nothing, pick_stranger, pick_kept, pick_garbage,
+        pick_wild};
     struct policy bad = {.name = "bad", .ops = &ops};
     uint64_t due = time_now() + 20 * NS_PER_SEC;
     int r;
@@ -249,6 +263,7 @@ static const struct ktest_case cases[] = {
     {"contains_loop", contains_loop},
     {"contains_null_answer", contains_null_answer},
     {"contains_stranger", contains_stranger},
+    {"contains_kept_entity", contains_kept_entity},
     {"contains_garbage", contains_garbage},
     {"contains_wild_pointer", contains_wild_pointer},
     {"switches_under_load", switches_under_load},

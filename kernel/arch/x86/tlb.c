@@ -19,17 +19,26 @@ static struct {
     cpu_mask_t pending;  /* CPUs that have not served it yet */
 } request;
 
+/* Interrupts off in between: one may take the address space away (drop_local) whose root was read. */
+static void flush_all(bool global)
+{
+    uint64_t irq = interrupts_disable();
+
+    if (global) { /* the kernel's mappings */
+        uint64_t cr4 = cr4_read();
+
+        cr4_write(cr4 & ~CR4_PGE);
+        cr4_write(cr4);
+    } else {
+        cr3_write(cr3_read());
+    }
+    interrupts_restore(irq);
+}
+
 static void flush_local(uint64_t start, uint64_t end)
 {
     if ((end - start) / PAGE_SIZE > FLUSH_ALL_PAGES) {
-        if (start >= DIRECT_MAP_BASE) { /* kernel mappings are global */
-            uint64_t cr4 = cr4_read();
-
-            cr4_write(cr4 & ~CR4_PGE);
-            cr4_write(cr4);
-        } else {
-            cr3_write(cr3_read());
-        }
+        flush_all(start >= DIRECT_MAP_BASE);
         return;
     }
     for (uint64_t va = start; va < end; va += PAGE_SIZE)

@@ -31,6 +31,7 @@ struct policy {
     uint64_t calls;             /* decisions taken; approximate across CPUs */
     uint64_t faults[POLICY_FAULT_KINDS];
     bool retired;               /* it misbehaved: it must be registered again to be used again */
+    uint64_t number;            /* tells one registration from every other */
 };
 
 struct policy_class;
@@ -65,13 +66,13 @@ struct sched_entity {
     uint64_t thread_id;
     uint64_t ran;          /* ns on a CPU, in all */
     uint64_t data[8];      /* the policy's; zeroed when a policy takes the thread over */
-    struct list link;      /* the policy's */
+    struct list link;      /* the policy's; linked to itself when the policy does not hold the entity */
 
     /* the kernel's own, not for policies */
     struct list ready_link; /* in the CPU's list of ready threads; touched by the owning CPU */
     uint64_t seal;          /* tells a real entity from nonsense */
     int queued_cpu;         /* CPU whose queue holds it, or -1 */
-    const struct policy *owner; /* whose `data` it carries */
+    uint64_t owner;         /* number of the policy whose `data` it carries; 0: nobody's */
     uint64_t uncharged;     /* ns it ran that `charge` has not been told yet */
 };
 
@@ -101,7 +102,8 @@ struct sched_ops {
     void (*start)(struct sched_queue *q); /* the policy becomes active on this CPU; may be NULL */
     void (*enqueue)(struct sched_queue *q, struct sched_entity *e, uint64_t now);
     void (*dequeue)(struct sched_queue *q, struct sched_entity *e); /* it moves to another CPU */
-    struct sched_entity *(*pick)(struct sched_queue *q, uint64_t now); /* takes out and returns */
+    /* Takes out and returns: an entity that waits in q, its `link` in no list any more. */
+    struct sched_entity *(*pick)(struct sched_queue *q, uint64_t now);
     void (*charge)(struct sched_queue *q, struct sched_entity *e, uint64_t ran); /* ns; it ran */
     uint64_t (*slice)(struct sched_queue *q, struct sched_entity *e); /* ns until others may run */
     bool (*preempts)(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running);

@@ -54,6 +54,7 @@ enum subject_fault {
     SUBJECT_ELSEWHERE, /* one that waits in another CPU's queue */
     SUBJECT_BLOCKED,
     SUBJECT_FORGED, /* no thread at all */
+    SUBJECT_KEPT,   /* the right one, without letting go of it; for dequeue() too */
 };
 
 extern struct policy subject;

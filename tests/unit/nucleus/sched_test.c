@@ -252,9 +252,11 @@ static void test_faults(void **state)
 static void test_nonsense(void **state)
 {
     (void)state;
-    for (enum subject_fault fault = SUBJECT_NOBODY; fault <= SUBJECT_FORGED; fault++)
+    for (enum subject_fault fault = SUBJECT_NOBODY; fault <= SUBJECT_KEPT; fault++)
         for (unsigned nth = 1; nth <= 30; nth++)
             go_wrong(ON_PICK, nth, fault, POLICY_NONSENSE);
+    for (unsigned nth = 1; nth <= 10; nth++)
+        go_wrong(ON_DEQUEUE, nth, SUBJECT_KEPT, POLICY_NONSENSE);
 }
 
 /* ---- the table of policies --------------------------------------------------------------------

@@ -57,7 +57,8 @@ struct cpu {
     struct thread *idle;
     struct sched_queue queue;
     struct list ready;            /* sched_entity.ready_link, oldest first */
-    struct policy *policy;        /* the policy this CPU's queue obeys; others read it */
+    struct policy *policy;        /* the policy this CPU's queue obeys */
+    uint64_t adopted;             /* the class's switches as of then; others read it */
     struct thread *posted;        /* threads woken for this CPU; any CPU pushes */
     cpu_mask_t steal_requests;    /* idle CPUs that want a thread; any CPU sets */
     uint64_t run_started;         /* time_now() when current got the CPU */
