@@ -567,7 +567,7 @@ static bool nobody_waits(const struct cpu *c)
 {
     return !c->queue.ready && !__atomic_load_n(&c->posted, __ATOMIC_RELAXED) &&
            !__atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) &&
-           c->policy == __atomic_load_n(&sched_class.active, __ATOMIC_ACQUIRE);
+           c->adopted == __atomic_load_n(&sched_class.switches, __ATOMIC_ACQUIRE);
 }
 
 void thread_yield(void)
