@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "lib/erofs/erofs.h"
 #include "message.h"
 
 struct mapping {
@@ -173,4 +174,22 @@ bool image_check_initrd(const char *path)
                 "builds it",
                 path, (unsigned long long)at);
     return last;
+}
+
+bool image_check_root(const char *path)
+{
+    uint8_t magic[4] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count = fd < 0 ? -1 : pread(fd, magic, sizeof(magic), EROFS_MAGIC_AT);
+    if (count < 0)
+        message("--root %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (count < 0)
+        return false;
+    uint32_t value = magic[0] | magic[1] << 8 | magic[2] << 16 | (uint32_t)magic[3] << 24;
+    if (value != EROFS_MAGIC)
+        message("--root %s: this file is no EROFS image; `mkfs.erofs IMAGE FOLDER` makes one",
+                path);
+    return value == EROFS_MAGIC;
 }

@@ -13,3 +13,6 @@ bool image_check_kernel(const char *path);
 /* A newc cpio archive, whole up to its trailer. False: a line on standard error said what is wrong.
  */
 bool image_check_initrd(const char *path);
+
+/* An EROFS image, by its first bytes. False: a line on standard error said what is wrong. */
+bool image_check_root(const char *path);

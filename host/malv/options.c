@@ -131,11 +131,12 @@ static bool parse_root(const char *text, struct run_options *out)
         message("--root %s: %s", text, strerror(errno));
         return false;
     }
-    if (!S_ISDIR(status.st_mode)) {
-        message("--root takes a folder that holds a Linux system; %s is none", text);
+    if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
+        message("--root takes a folder or an image that holds a Linux system; %s is neither", text);
         return false;
     }
     out->root = path;
+    out->root_is_image = S_ISREG(status.st_mode);
     return true;
 }
 

@@ -18,8 +18,9 @@ struct run_options {
     const char *machine;     /* QEMU's machine type: "microvm" or "q35" */
     const char *accel;       /* "auto", "kvm" or "tcg" */
     const char *kernel_test; /* the suite or case of the kernel's own tests to run, or NULL */
-    const char *root;        /* a folder of the host's that is the root, absolute; NULL: the boot
-                                archive is */
+    const char *root;        /* a folder or an image of the host's that is the root, absolute;
+                                NULL: the boot archive is */
+    bool root_is_image;
     const char *workdir;     /* where the command starts, or NULL: "/" */
     const char *env[ENV_MAX + 1]; /* "NAME=VALUE" each; NULL-terminated */
     const char *gdb;              /* where gdb may connect: a TCP port or a path; NULL: nowhere */

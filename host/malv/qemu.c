@@ -133,7 +133,25 @@ static const char *virtio_bus(const struct run_options *options)
     return is_q35(options) ? "pci,disable-legacy=on" : "device";
 }
 
+/* Nothing writes to an image: several machines may have it at once. */
+static void add_root_image(struct word_list *list, const char *escaped, const char *bus)
+{
+    word_add(list, "-blockdev");
+    word_add(list, "driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=%s",
+             escaped);
+    word_add(list, "-device");
+    word_add(list, "virtio-blk-%s,drive=root,serial=" ROOT_TAG, bus);
+}
+
 /* Files keep the modes and links that they have; what the machine makes belongs to who runs it. */
+static void add_root_folder(struct word_list *list, const char *escaped, const char *bus)
+{
+    word_add(list, "-fsdev");
+    word_add(list, "local,id=root,path=%s,security_model=none,multidevs=remap", escaped);
+    word_add(list, "-device");
+    word_add(list, "virtio-9p-%s,fsdev=root,mount_tag=" ROOT_TAG, bus);
+}
+
 static void add_root(struct word_list *list, const struct run_options *options)
 {
     const char *path = options->root;
@@ -145,10 +163,10 @@ static void add_root(struct word_list *list, const struct run_options *options)
         escaped[used++] = *path;
     }
     escaped[used] = '\0';
-    word_add(list, "-fsdev");
-    word_add(list, "local,id=root,path=%s,security_model=none,multidevs=remap", escaped);
-    word_add(list, "-device");
-    word_add(list, "virtio-9p-%s,fsdev=root,mount_tag=" ROOT_TAG, virtio_bus(options));
+    if (options->root_is_image)
+        add_root_image(list, escaped, virtio_bus(options));
+    else
+        add_root_folder(list, escaped, virtio_bus(options));
 }
 
 /* Random bytes of the host's: where start-up is not a matter of single milliseconds. */
@@ -224,7 +242,9 @@ static bool devices_write(char *out, size_t size, const struct machine *machine)
 static bool command_options_write(char *out, size_t size, const struct run_options *options)
 {
     bool room = true;
-    if (options->root)
+    if (options->root && options->root_is_image)
+        room &= option_add(out, size, " root=erofs:" ROOT_TAG " modules=virtio_blk,erofs");
+    else if (options->root)
         room &= option_add(out, size, " root=9p:" ROOT_TAG " modules=virtio_9p,p9");
     if (has_rng(options))
         room &= option_add(out, size, " modules=virtio_rng");

@@ -336,6 +336,8 @@ int machine_run(const struct run_options *options)
                 initrd);
         return MALV_FAILED;
     }
+    if (options->root_is_image && !image_check_root(options->root))
+        return MALV_FAILED;
     if (!image_check_kernel(kernel) || !image_check_initrd(initrd) || !signals_take(&run))
         return MALV_FAILED;
     run.options = options;

@@ -111,6 +111,7 @@ static const char *super_take(struct erofs *fs, const uint8_t *super)
     inodes_offset = (uint64_t)get32(super + 40) << fs->block_bits;
     fs->inodes_offset = inodes_offset;
     fs->root = get16(super + 14);
+    fs->inodes = get64(super + 16);
     fs->build_time = get64(super + 24);
     fs->build_time_ns = get32(super + 32);
     if (inodes_offset >= fs->size || fs->build_time_ns >= NS_PER_S ||

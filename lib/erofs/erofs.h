@@ -37,7 +37,8 @@ struct erofs {
     struct erofs_source *source;
     uint64_t size; /* bytes that the image says it has, at most the source's */
     uint64_t inodes_offset;
-    uint64_t root; /* number of the root folder's inode */
+    uint64_t root;   /* number of the root folder's inode */
+    uint64_t inodes; /* how many there are, as the image says */
     uint64_t build_time;
     uint32_t build_time_ns;
     uint32_t block_size; /* 512 to 4096 */

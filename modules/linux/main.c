@@ -385,8 +385,8 @@ static int linux_main(void)
     if (strings.arguments == 0) {
         complain("no command", "give one behind \"--\" on the machine's command line");
         status = STATUS_NOT_FOUND;
-    } else if (!root_ready()) {
-        complain("the root folder", "it can't be mounted; --verbose shows why");
+    } else if (root_missing()) {
+        complain("the root", root_missing());
         status = STATUS_NOT_EXECUTABLE;
     } else {
         status = run_strings(&strings);

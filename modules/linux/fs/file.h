@@ -137,8 +137,8 @@ int stream_open(unsigned stream, struct file **out);
 /* Moves file bytes to user memory: from contiguous kernel memory of `limit` bytes. */
 long file_read_memory(const void *data, uint64_t limit, vaddr_t at, size_t size, uint64_t *offset);
 
-/* False: the option root= names another root than the boot archive, and it is not there. */
-bool root_ready(void);
+/* Why the machine has no root to run its command in; NULL: it has one. */
+const char *root_missing(void);
 
 /* A file in memory that no folder lists. *out is a reference. ERR_NO_MEMORY. */
 int tmpfs_make_nameless(const char *name, struct node **out);

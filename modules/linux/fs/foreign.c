@@ -15,6 +15,7 @@
 #define FORGET_AT_ONCE 8u
 
 static struct foreign_mount *root_mount; /* set once, before programs run */
+static const char *root_trouble = "it can't be mounted; --verbose shows why";
 static struct spinlock seen_lock = SPINLOCK_INIT;
 static struct list seen = LIST_INIT(seen); /* struct foreign, oldest first; guarded by seen_lock */
 static uint32_t lost_names;                /* nodes whose name went while their file has others */
@@ -541,8 +542,10 @@ static int mount_create(const struct linux_fs_ops *ops, void *fs, struct foreign
         return ERR_NO_MEMORY;
     mount->ops = ops;
     mount->fs = fs;
-    mount->file_system = (struct file_system){
-        .name = ops->name, .magic = ops->magic, .id = file_system_new_id()};
+    mount->file_system = (struct file_system){.name = ops->name,
+                                              .magic = ops->magic,
+                                              .id = file_system_new_id(),
+                                              .read_only = !ops->write};
     *out = mount;
     return OK;
 }
@@ -587,7 +590,12 @@ int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root)
     return OK;
 }
 
-bool root_ready(void)
+void linux_fs_root_refused(const char *why)
 {
-    return root_mount || !boot_option("root", 0);
+    root_trouble = why;
+}
+
+const char *root_missing(void)
+{
+    return root_mount || !boot_option("root", 0) ? NULL : root_trouble;
 }

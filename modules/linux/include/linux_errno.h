@@ -67,4 +67,5 @@ enum linux_errno {
     ETOOMANYREFS = 109,
     ETIMEDOUT = 110,
     ECONNREFUSED = 111,
+    EUCLEAN = 117,
 };

@@ -52,8 +52,10 @@ struct linux_fs_ops {
     int (*attr)(void *fs, void *object, struct linux_fs_attr *out);
     /* Before the first read or write of a file; access: enum linux_fs_access. */
     int (*open)(void *fs, void *object, unsigned access);
-    /* Bytes moved, 0 at the end of the file. */
+    /* Bytes moved, 0 at the end of the file. `to` is heap memory or a page of the direct map, so
+     * that a device may write there. */
     long (*read)(void *fs, void *object, uint64_t offset, void *to, size_t size);
+    /* NULL: nothing can be changed here, EROFS. */
     long (*write)(void *fs, void *object, uint64_t offset, const void *from, size_t size);
     int (*sync)(void *fs, void *object);
     /* A link's text, without NUL; its length. */
@@ -83,3 +85,7 @@ struct linux_fs_ops {
  * is one already. ERR_NO_MEMORY.
  */
 int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root);
+
+/* Says why the root that was asked for can't be mounted, in one phrase that lives for ever; who
+ * started the machine reads it. */
+void linux_fs_root_refused(const char *why);
