@@ -55,6 +55,18 @@ expect_output() {
     fi
 }
 
+# prints CASE TEXT COMMAND...: the command succeeds and its output is this text.
+prints() {
+    local case=$1 text=$2
+    shift 2
+    run_captured timeout 120 "$@"
+    if [ "$status" = 0 ] && [ "$stdout" = "$text" ]; then
+        ok "$case"
+    else
+        fail "$case" "status $status; it said: $(head -c 300 <<<"$stdout$stderr")"
+    fi
+}
+
 cases_end() {
     exit $((cases_failed > 0))
 }
