@@ -28,6 +28,9 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_fdatasync] = sys_fdatasync,
     [NR_fadvise64] = sys_fadvise64,
 
+    [NR_mount] = sys_mount,
+    [NR_umount2] = sys_umount2,
+    [NR_chroot] = sys_chroot,
     [NR_mknod] = sys_mknod,
     [NR_mknodat] = sys_mknodat,
     [NR_link] = sys_link,

@@ -275,6 +275,8 @@ int fs_context_create(struct fs_context **out)
     mutex_init(&fs->lock);
     node_ref(node_root);
     fs->folder = node_root;
+    node_ref(node_root);
+    fs->root = node_root;
     *out = fs;
     return OK;
 }
@@ -287,9 +289,12 @@ int fs_context_copy(struct fs_context *from, struct fs_context **out)
     if (r != OK)
         return r;
     node_unref(fs->folder);
+    node_unref(fs->root);
     mutex_lock(&from->lock);
     fs->folder = from->folder;
     node_ref(fs->folder);
+    fs->root = from->root;
+    node_ref(fs->root);
     fs->mask = from->mask;
     mutex_unlock(&from->lock);
     *out = fs;
@@ -306,6 +311,7 @@ void fs_context_unref(struct fs_context *fs)
     if (__atomic_sub_fetch(&fs->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     node_unref(fs->folder);
+    node_unref(fs->root);
     kfree(fs);
 }
 

@@ -113,6 +113,7 @@ struct fs_context {
     uint32_t refs;
     struct mutex lock;
     struct node *folder; /* a reference; guarded by lock */
+    struct node *root;   /* where absolute paths start; a reference; guarded by lock */
     uint32_t mask;       /* umask; guarded by lock */
 };
 

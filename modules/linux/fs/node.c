@@ -171,7 +171,7 @@ static struct node *resolve(struct node *name)
     struct node *n = name->same;
 
     node_ref(n);
-    if (!__atomic_load_n(&n->linked, __ATOMIC_RELAXED))
+    if (!name->mounted && !__atomic_load_n(&n->linked, __ATOMIC_RELAXED))
         node_take_place(name);
     node_unref(name);
     return n;
@@ -188,7 +188,7 @@ int node_lookup(struct node *folder, const char *name, struct node **out)
     if (child)
         node_ref(child);
     mutex_unlock(&folder->lock);
-    if (child && child->ops->valid && !child->ops->valid(child)) {
+    if (child && child->ops->valid && !child->ops->valid(child) && !child->mounted) {
         node_detach(child);
         node_unref(child);
         child = NULL;
@@ -313,26 +313,36 @@ void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
     }
 }
 
-long node_path(struct node *n, char *out, size_t size)
+/* Writes the path backwards to the end of out, from which it leaves `at` bytes. */
+static int path_backwards(const struct node *root, const struct node *n, char *out, size_t *at)
+{
+    for (; n != root; n = n->parent) {
+        size_t part = strlen(n->name);
+
+        if (n == n->parent)
+            return ERR_NOT_FOUND;
+        if (part + 1 >= *at)
+            return ERR_RANGE;
+        *at -= part;
+        memcpy(out + *at, n->name, part);
+        out[--*at] = '/';
+    }
+    return OK;
+}
+
+long node_path_from(const struct node *root, struct node *n, char *out, size_t size)
 {
     size_t at = size;
     long length;
+    int r;
 
     if (size < 2)
         return ERR_RANGE;
     spin_lock(&node_place_lock);
-    for (; n != n->parent; n = n->parent) {
-        size_t part = strlen(n->name);
-
-        if (part + 1 >= at) {
-            spin_unlock(&node_place_lock);
-            return ERR_RANGE;
-        }
-        at -= part;
-        memcpy(out + at, n->name, part);
-        out[--at] = '/';
-    }
+    r = path_backwards(root, n, out, &at);
     spin_unlock(&node_place_lock);
+    if (r != OK)
+        return r;
     if (at == size)
         out[--at] = '/';
     length = (long)(size - at);
@@ -341,6 +351,11 @@ long node_path(struct node *n, char *out, size_t size)
         return ERR_RANGE;
     out[length] = '\0';
     return length;
+}
+
+long node_path(struct node *n, char *out, size_t size)
+{
+    return node_path_from(node_root, n, out, size);
 }
 
 uint64_t node_size(struct node *n)

@@ -112,6 +112,7 @@ struct node {
     uint64_t accessed, modified, changed;
 
     struct node *same; /* this is one more name for that node, a reference; else NULL */
+    bool mounted;      /* it is the entry of a mount; changed by mount.c */
 
     struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
     char *name;          /* guarded by node_place_lock */
@@ -210,8 +211,10 @@ int node_exchange(struct node *from, const char *from_name, struct node *to, con
 /* Removes a name; folder: it must be an empty folder, else it must not be a folder. */
 int node_remove(struct node *folder, const char *name, bool remove_folder);
 
-/* The absolute path, as "/a/b". Its length without NUL, or ERR_RANGE. */
+/* The absolute path, as "/a/b". Its length without NUL, or ERR_RANGE. The second form: as seen from
+ * a root; ERR_NOT_FOUND: it is not below that. */
 long node_path(struct node *n, char *out, size_t size);
+long node_path_from(const struct node *root, struct node *n, char *out, size_t size);
 
 uint64_t node_size(struct node *n);
 void node_touch(struct node *n);         /* its content changed now */
@@ -229,6 +232,9 @@ uint32_t file_system_new_id(void);
 
 /* ---- Paths
  * ---------------------------------------------------------------------------------------- */
+
+/* The root of the running program, a reference; before there is one the tree's. */
+struct node *path_root(void);
 
 enum path_flags {
     PATH_NOFOLLOW = 1u << 0, /* a link at the end is what is wanted */

@@ -5,17 +5,36 @@
 
 #include <microlake/memory.h>
 
+#include "modules/linux/fs/file.h"
 #include "modules/linux/fs/permission.h"
+#include "modules/linux/process/process.h"
 
 #define LINKS_MAX 40 /* as Linux: more on one path is ELOOP */
 
 /* A walk along a path. */
 struct walk {
-    struct node *at;  /* folder reached; a reference */
-    const char *rest; /* what is left of the path, no leading slash */
-    char *buffer;     /* what `rest` points into after a link was followed; NULL before */
+    struct node *root; /* where absolute paths start; a reference */
+    struct node *at;   /* folder reached; a reference */
+    const char *rest;  /* what is left of the path, no leading slash */
+    char *buffer;      /* what `rest` points into after a link was followed; NULL before */
     unsigned links;
 };
+
+struct node *path_root(void)
+{
+    struct task *t = task_current();
+    struct node *root = node_root;
+
+    if (!t) {
+        node_ref(root);
+        return root;
+    }
+    mutex_lock(&t->process->fs->lock);
+    root = t->process->fs->root;
+    node_ref(root);
+    mutex_unlock(&t->process->fs->lock);
+    return root;
+}
 
 static void skip_slashes(struct walk *w)
 {
@@ -29,7 +48,8 @@ static int walk_start(struct walk *w, struct node *start, const char *path)
         return ERR_NOT_FOUND;
     if (strlen(path) >= LINUX_PATH_MAX)
         return LINUX_ERRNO(ENAMETOOLONG);
-    *w = (struct walk){.at = *path == '/' ? node_root : start, .rest = path};
+    *w = (struct walk){.root = path_root(), .rest = path};
+    w->at = *path == '/' ? w->root : start;
     node_ref(w->at);
     skip_slashes(w);
     return OK;
@@ -38,6 +58,7 @@ static int walk_start(struct walk *w, struct node *start, const char *path)
 static void walk_end(struct walk *w)
 {
     node_unref(w->at);
+    node_unref(w->root);
     kfree(w->buffer);
 }
 
@@ -82,9 +103,9 @@ static int follow_link(struct walk *w, struct node *link, bool trailing)
     w->buffer = text;
     w->rest = text;
     if (*text == '/') {
-        node_ref(node_root);
+        node_ref(w->root);
         node_unref(w->at);
-        w->at = node_root;
+        w->at = w->root;
         skip_slashes(w);
     }
     return OK;
@@ -100,7 +121,8 @@ static int step_up(struct walk *w)
 {
     if (!node_is_folder(w->at))
         return LINUX_ERRNO(ENOTDIR);
-    walk_to(w, node_parent(w->at));
+    if (w->at != w->root)
+        walk_to(w, node_parent(w->at));
     return OK;
 }
 

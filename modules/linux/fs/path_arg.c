@@ -35,8 +35,7 @@ static int find_start(struct task *t, int folder, const char *text, struct node 
     int r = OK;
 
     if (text[0] == '/') {
-        *out = node_root;
-        node_ref(*out);
+        *out = path_root();
         return OK;
     }
     if (folder == LINUX_AT_FDCWD) {

@@ -9,6 +9,7 @@
 #include <microlake/memory.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/mount.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/include/linux_text.h"
 #include "modules/linux/mm/mm.h"
@@ -250,6 +251,26 @@ static long show_environ(void *context, char *out, size_t size)
     return r;
 }
 
+static long show_mounts(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+
+    (void)context;
+    mounts_show(&t);
+    return text_length(&t);
+}
+
+static long show_mountinfo(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+
+    (void)context;
+    mounts_show_info(&t);
+    return text_length(&t);
+}
+
+static const struct linux_pseudo_ops mount_table = {.show = show_mounts};
+static const struct linux_pseudo_ops mountinfo = {.show = show_mountinfo};
 static const struct linux_pseudo_ops maps = {.show = show_maps};
 static const struct linux_pseudo_ops status = {.show = show_status};
 static const struct linux_pseudo_ops stat = {.show = show_stat};
@@ -301,11 +322,21 @@ static long cwd_text(struct node *n, char *out, size_t size)
 
 static long root_text(struct node *n, char *out, size_t size)
 {
-    (void)n;
-    if (size == 0)
-        return ERR_RANGE;
-    out[0] = '/';
-    return 1;
+    const struct proc_entry *e = n->data;
+    struct fs_context *fs = process_fs(e->process);
+    struct node *root;
+    long r;
+
+    if (!fs)
+        return ERR_NOT_FOUND;
+    mutex_lock(&fs->lock);
+    root = fs->root;
+    node_ref(root);
+    mutex_unlock(&fs->lock);
+    r = node_path(root, out, size);
+    node_unref(root);
+    fs_context_unref(fs);
+    return r;
 }
 
 static struct file *file_of(const struct proc_entry *e)
@@ -415,6 +446,8 @@ static const struct {
     {"comm", LINUX_S_IFREG | 0444, &text_ops, &comm},
     {"cmdline", LINUX_S_IFREG | 0444, &text_ops, &cmdline},
     {"environ", LINUX_S_IFREG | 0400, &text_ops, &environ},
+    {"mounts", LINUX_S_IFREG | 0444, &text_ops, &mount_table},
+    {"mountinfo", LINUX_S_IFREG | 0444, &text_ops, &mountinfo},
     {"exe", LINUX_S_IFLNK | 0777, &exe_ops, NULL},
     {"cwd", LINUX_S_IFLNK | 0777, &cwd_ops, NULL},
     {"root", LINUX_S_IFLNK | 0777, &root_ops, NULL},
@@ -457,6 +490,15 @@ static long self_text(struct node *n, char *out, size_t size)
 
 static const struct node_ops self_ops = {.text = self_text};
 
+static long mounts_text(struct node *n, char *out, size_t size)
+{
+    (void)n;
+    memcpy(out, "self/mounts", MIN(size, 11u));
+    return (long)MIN(size, 11u);
+}
+
+static const struct node_ops mounts_ops = {.text = mounts_text};
+
 static int proc_lookup(struct node *folder, const char *name, struct node **out)
 {
     int pid = number_of_name(name), r;
@@ -464,6 +506,8 @@ static int proc_lookup(struct node *folder, const char *name, struct node **out)
 
     if (strcmp(name, "self") == 0)
         return node_create(folder, name, LINUX_S_IFLNK | 0777, &procfs, &self_ops, NULL, out);
+    if (strcmp(name, "mounts") == 0)
+        return node_create(folder, name, LINUX_S_IFLNK | 0777, &procfs, &mounts_ops, NULL, out);
     p = pid > 0 ? process_find(pid) : NULL;
     if (!p)
         return ERR_NOT_FOUND;

@@ -350,9 +350,11 @@ long sys_getcwd(struct call *c)
 {
     struct node *folder = fs_context_folder(c->task->process->fs);
     char *path = kmalloc(LINUX_PATH_MAX);
-    long n = path ? node_path(folder, path, LINUX_PATH_MAX) : ERR_NO_MEMORY;
+    struct node *root = path_root();
+    long n = path ? node_path_from(root, folder, path, LINUX_PATH_MAX) : ERR_NO_MEMORY;
 
     node_unref(folder);
+    node_unref(root);
     if (n == ERR_RANGE)
         n = LINUX_ERRNO(ENAMETOOLONG);
     if (n > 0 && (uint64_t)n + 1 > c->arg[1])

@@ -6,12 +6,14 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/mount.h"
 #include "modules/linux/fs/node.h"
 
 #define FILE_SIZE_MAX (1ull << 40)
+#define TMPFS_MAGIC   0x01021994
 #define LINKS_MAX     65000u
 
-static const struct file_system tmpfs = {.name = "tmpfs", .id = 2, .magic = 0x01021994};
+static const struct file_system tmpfs = {.name = "tmpfs", .id = 2, .magic = TMPFS_MAGIC};
 
 /* A file's data is its memory object; the object's size is the file's. Both guarded by node->lock.
  */
@@ -274,15 +276,44 @@ static int tmp_make(struct node *folder, const char *name, const struct node_kin
     return r;
 }
 
+static void tmp_root_release(struct node *node)
+{
+    kfree(node->fs->data);
+}
+
+static const struct node_ops tmp_root_ops = {.make = tmp_make,
+                                             .link = tmp_link,
+                                             .exchange = tmp_exchange,
+                                             .release = tmp_root_release};
+
+/* The root holds its file system, and outlives all nodes in it: they lead to it. */
+int tmpfs_create(struct node *folder, const char *name, uint32_t mode, bool read_only,
+                 struct node **out)
+{
+    struct file_system *fs = kmalloc(sizeof(*fs));
+    int r = ERR_NO_MEMORY;
+
+    if (!fs)
+        return r;
+    *fs = tmpfs;
+    fs->id = file_system_new_id();
+    fs->read_only = read_only;
+    fs->data = fs; /* it may be changed */
+    r = node_create(folder, name, LINUX_S_IFDIR | mode, fs, &tmp_root_ops, NULL, out);
+    if (r != OK)
+        kfree(fs);
+    return r;
+}
+
 /* A folder of the root, or one of the archive, becomes a place for files in memory. */
-static int mount_at(const char *path)
+static int mount_at(const char *path, const struct file_system *fs)
 {
     struct node *folder;
-    int r = node_make_folders(node_root, path, strlen(path), &tmpfs, &tmp_folder_ops, &folder);
+    int r = node_make_folders(node_root, path, strlen(path), fs, &tmp_folder_ops, &folder);
 
     if (r != OK)
         return r;
-    folder->fs = &tmpfs;
+    folder->fs = fs;
     folder->ops = &tmp_folder_ops;
     folder->mode = LINUX_S_IFDIR | 01777;
     node_unref(folder);
@@ -291,7 +322,8 @@ static int mount_at(const char *path)
 
 int tmpfs_init(void)
 {
-    int r = mount_at("tmp");
+    static const struct file_system shared = {.name = "tmpfs", .id = 7, .magic = TMPFS_MAGIC};
+    int r = mount_at("tmp", &tmpfs);
 
-    return r == OK ? mount_at("dev/shm") : r;
+    return r == OK ? mount_at("dev/shm", &shared) : r;
 }

@@ -1,0 +1,434 @@
+/*
+ * mount.c: the table of mounts. See mount.h.
+ *
+ * It holds what was mounted; the file systems that are always there are found in the tree when
+ * somebody asks, so that a machine in which nobody does has no work with them.
+ */
+#include "modules/linux/fs/mount.h"
+
+#include <microlake/memory.h>
+
+#define FIRST_ID  100u /* in mountinfo; below are those that are always there */
+#define ALWAYS_ID 21u
+
+struct mount {
+    struct list link;
+    struct node *entry;   /* what stands in the folder's list; a reference */
+    struct node *covered; /* what it hides; a reference */
+    char *source;
+    unsigned flags;
+    uint32_t id;
+};
+
+static struct mutex mounts_lock = MUTEX_INIT(mounts_lock);
+static struct list mounts = LIST_INIT(mounts); /* oldest first; guarded by mounts_lock */
+static uint32_t last_id = FIRST_ID;            /* guarded by mounts_lock */
+
+static const char *const always[] = {"/", "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/tmp"};
+
+/* The mount whose entry this is, or NULL. */
+static struct mount *find_locked(const struct node *entry)
+{
+    list_for_each (it, &mounts) {
+        struct mount *m = list_entry(it, struct mount, link);
+
+        if (m->entry == entry)
+            return m;
+    }
+    return NULL;
+}
+
+/* ---- Covering
+ * -------------------------------------------------------------------------------------- */
+
+static void mount_free(struct mount *m)
+{
+    node_unref(m->covered);
+    kfree(m->source);
+    kfree(m);
+}
+
+static struct mount *mount_create(struct node *covered, const char *source, unsigned flags)
+{
+    struct mount *m = kzalloc(sizeof(*m));
+
+    if (!m)
+        return NULL;
+    node_ref(covered);
+    m->covered = covered;
+    m->flags = flags;
+    m->source = kstrdup(source);
+    if (m->source)
+        return m;
+    mount_free(m);
+    return NULL;
+}
+
+/* Puts `fresh` where `old` is, which need not be in the list. */
+static int replace(struct node *old, struct node *fresh)
+{
+    struct node *folder = fresh->parent, *there;
+    int r = OK;
+
+    mutex_lock(&folder->lock);
+    there = node_child_locked(folder, fresh->name);
+    if (folder->dead)
+        r = ERR_NOT_FOUND;
+    else if (there && node_body(there) != old)
+        r = ERR_BUSY; /* somebody else was faster */
+    if (r == OK && there)
+        node_detach_locked(there);
+    if (r == OK)
+        node_attach_locked(fresh);
+    mutex_unlock(&folder->lock);
+    return r;
+}
+
+int mount_cover(struct node *covered, struct node *root, const char *source, unsigned flags)
+{
+    struct mount *m;
+    int r;
+
+    if (covered->parent == covered)
+        return ERR_BUSY;
+    if (node_is_folder(covered) != node_is_folder(node_body(root)))
+        return LINUX_ERRNO(ENOTDIR);
+    m = mount_create(covered, source, flags);
+    if (!m)
+        return ERR_NO_MEMORY;
+    mutex_lock(&mounts_lock);
+    root->mounted = true;
+    r = replace(covered, root);
+    if (r == OK) {
+        m->entry = root;
+        m->id = last_id++;
+        list_push_back(&mounts, &m->link);
+    }
+    mutex_unlock(&mounts_lock);
+    if (r != OK)
+        mount_free(m);
+    return r;
+}
+
+/* ---- Taking away
+ * ----------------------------------------------------------------------------------- */
+
+/* A node in a list has that reference and one of each of its children; the looker has `extra`. More:
+ * somebody uses it. *first: its first child, a reference; NULL: it has none. */
+static bool has_users(struct node *n, uint32_t extra, struct node **first)
+{
+    uint32_t own = 1 + extra;
+    bool used;
+
+    *first = NULL;
+    mutex_lock(&n->lock);
+    list_for_each (it, &n->children)
+        own++;
+    used = __atomic_load_n(&n->refs, __ATOMIC_ACQUIRE) > own;
+    if (!used && !list_empty(&n->children)) {
+        *first = list_entry(list_first(&n->children), struct node, sibling);
+        node_ref(*first);
+    }
+    mutex_unlock(&n->lock);
+    return used;
+}
+
+/* The entry behind one in its folder, a reference; the one of n is given up. NULL: it is the last, and
+ * *n its folder then, a reference. */
+static struct node *step_on(struct node **n)
+{
+    struct node *folder = (*n)->parent, *next = NULL;
+
+    node_ref(folder);
+    mutex_lock(&folder->lock);
+    if ((*n)->linked && (*n)->sibling.next != &folder->children) {
+        next = list_entry((*n)->sibling.next, struct node, sibling);
+        node_ref(next);
+    }
+    mutex_unlock(&folder->lock);
+    node_unref(*n);
+    *n = folder;
+    if (next)
+        node_unref(folder);
+    return next;
+}
+
+/* Somebody uses this node or one below it. However deep the tree is, the stack is not. */
+static bool in_use(struct node *top)
+{
+    struct node *n, *next;
+
+    if (has_users(top, 1, &next)) /* the table's */
+        return true;
+    for (n = next; n; n = next) {
+        if (n->mounted || has_users(n, 1, &next)) {
+            node_unref(n);
+            return true;
+        }
+        if (next) {
+            node_unref(n);
+            continue;
+        }
+        while (!(next = step_on(&n)) && n != top)
+            ;
+        if (!next)
+            node_unref(n);
+    }
+    return false;
+}
+
+/* Lets all nodes of a tree go that nobody uses. */
+static void drop_children(struct node *top)
+{
+    struct node *n = top;
+
+    node_ref(n);
+    for (;;) {
+        struct node *folder = n->parent, *child = NULL;
+
+        mutex_lock(&n->lock);
+        if (!list_empty(&n->children)) {
+            child = list_entry(list_first(&n->children), struct node, sibling);
+            node_ref(child);
+        }
+        mutex_unlock(&n->lock);
+        if (!child && n == top)
+            break;
+        if (!child) {
+            node_detach(n);
+            node_ref(folder);
+        }
+        node_unref(n);
+        n = child ? child : folder;
+    }
+    node_unref(n);
+}
+
+/* What a path's last name is in its folder's list, without a reference. */
+static struct node *entry_at(struct node *start, const char *path)
+{
+    char name[LINUX_NAME_MAX + 1];
+    struct node *folder, *entry;
+
+    if (path_parent(start, path, &folder, name, NULL) != OK)
+        return NULL;
+    mutex_lock(&folder->lock);
+    entry = node_child_locked(folder, name);
+    mutex_unlock(&folder->lock);
+    node_unref(folder);
+    return entry;
+}
+
+static void uncover(struct mount *m)
+{
+    struct node *folder = m->entry->parent, *covered = m->covered;
+
+    mutex_lock(&folder->lock);
+    list_remove(&m->link);
+    node_detach_locked(m->entry);
+    m->entry->mounted = false;
+    if (!covered->linked && covered->parent == folder && !covered->ops->valid)
+        node_attach_locked(covered); /* others are looked up again */
+    mutex_unlock(&folder->lock);
+}
+
+int mount_remove(struct node *start, const char *path, bool lazy)
+{
+    struct node *entry;
+    struct mount *m;
+    bool alias;
+    int r = OK;
+
+    mutex_lock(&mounts_lock);
+    entry = entry_at(start, path);
+    m = entry ? find_locked(entry) : NULL;
+    alias = m && (m->flags & MOUNT_ALIAS);
+    if (!m)
+        r = ERR_INVALID;
+    else if (!lazy && !alias && in_use(entry))
+        r = ERR_BUSY;
+    else
+        uncover(m);
+    mutex_unlock(&mounts_lock);
+    if (r != OK)
+        return r;
+    if (!alias && !lazy && !entry->ops->valid)
+        drop_children(entry);
+    node_unref(entry);
+    mount_free(m);
+    return OK;
+}
+
+int mount_set_read_only(struct node *root, bool read_only)
+{
+    struct file_system *fs;
+    struct mount *m;
+    int r = ERR_INVALID;
+
+    mutex_lock(&mounts_lock);
+    m = find_locked(root);
+    fs = m && !(m->flags & MOUNT_ALIAS) ? m->entry->fs->data : NULL;
+    if (fs && !(m->flags & MOUNT_READ_ONLY)) { /* one that was bound so stays so */
+        fs->read_only = read_only;
+        r = OK;
+    }
+    mutex_unlock(&mounts_lock);
+    return r;
+}
+
+/* ---- Telling
+ * --------------------------------------------------------------------------------------- */
+
+/* Blanks in paths stand as octal numbers. */
+static void add_escaped(struct text *t, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\\')
+            text_add(t, "\\%u%u%u", *s >> 6 & 3, *s >> 3 & 7, *s & 7);
+        else
+            text_add(t, "%c", *s);
+    }
+}
+
+struct mount_line {
+    struct node *entry;
+    const char *source;
+    uint32_t id, parent;
+};
+
+static void add_mount(struct text *t, const struct mount_line *l, char *path)
+{
+    const char *flags = node_body(l->entry)->fs->read_only ? "ro" : "rw";
+
+    if (node_path(l->entry, path, LINUX_PATH_MAX) < 0)
+        return;
+    add_escaped(t, l->source);
+    text_add(t, " ");
+    add_escaped(t, path);
+    text_add(t, " %s %s,relatime 0 0\n", node_body(l->entry)->fs->name, flags);
+}
+
+static void add_info(struct text *t, const struct mount_line *l, char *path)
+{
+    const struct node *body = node_body(l->entry);
+    const char *flags = body->fs->read_only ? "ro" : "rw";
+
+    if (node_path(l->entry, path, LINUX_PATH_MAX) < 0)
+        return;
+    text_add(t, "%u %u 0:%u / ", l->id, l->parent, body->fs->id);
+    add_escaped(t, path);
+    text_add(t, " %s,relatime - %s ", flags, body->fs->name);
+    add_escaped(t, l->source);
+    text_add(t, " %s\n", flags);
+}
+
+/* The number of the mount in which an entry's folder lies. */
+static uint32_t id_above_locked(const struct node *entry)
+{
+    const struct node *n = entry;
+
+    while (n != n->parent) {
+        struct mount *m = find_locked(n->parent);
+        char path[16];
+
+        if (m)
+            return m->id;
+        n = n->parent;
+        if (n == n->parent)
+            return ALWAYS_ID;
+        for (unsigned i = 1; i < ARRAY_SIZE(always); i++)
+            if (n->fs != n->parent->fs && node_path((struct node *)n, path, sizeof(path)) > 0 &&
+                strcmp(path, always[i]) == 0)
+                return ALWAYS_ID + i;
+    }
+    return 1;
+}
+
+/* What was at a path before anything was mounted there; a reference, or NULL: no mount. */
+static struct node *always_at_locked(const char *path)
+{
+    struct mount *m;
+    struct node *n;
+
+    if (path_lookup(node_root, path, 0, &n) != OK)
+        return NULL;
+    while ((m = find_locked(n))) {
+        node_ref(m->covered);
+        node_unref(n);
+        n = m->covered;
+    }
+    if (n == n->parent || n->fs != n->parent->fs)
+        return n;
+    node_unref(n);
+    return NULL;
+}
+
+static void show_all(struct text *t,
+                     void (*add)(struct text *t, const struct mount_line *l, char *path))
+{
+    char *path = kmalloc(LINUX_PATH_MAX);
+
+    if (!path)
+        return;
+    mutex_lock(&mounts_lock);
+    for (unsigned i = 0; i < ARRAY_SIZE(always); i++) {
+        struct node *n = always_at_locked(always[i]);
+
+        if (!n)
+            continue;
+        add(t, &(struct mount_line){n, n->fs->name, ALWAYS_ID + i, id_above_locked(n)}, path);
+        node_unref(n);
+    }
+    list_for_each (it, &mounts) {
+        struct mount *m = list_entry(it, struct mount, link);
+
+        add(t, &(struct mount_line){m->entry, m->source, m->id, id_above_locked(m->entry)}, path);
+    }
+    mutex_unlock(&mounts_lock);
+    kfree(path);
+}
+
+void mounts_show(struct text *t)
+{
+    show_all(t, add_mount);
+}
+
+void mounts_show_info(struct text *t)
+{
+    show_all(t, add_info);
+}
+
+/* ---- Places for mounts
+ * ----------------------------------------------------------------------------- */
+
+static const struct file_system places = {.name = "mounts", .id = 8, .read_only = true};
+static const struct node_ops place_ops = {0};
+
+int mount_place(const char *path, struct node **out)
+{
+    char *start;
+    size_t length = strlen(path);
+    int r = path_lookup(node_root, path, 0, out);
+
+    if (r != ERR_NOT_FOUND)
+        return r;
+    start = kstrdup(path);
+    if (!start)
+        return ERR_NO_MEMORY;
+    do { /* the deepest folder that is there */
+        while (length > 0 && start[length - 1] != '/')
+            length--;
+        while (length > 1 && start[length - 1] == '/')
+            length--;
+        start[length] = '\0';
+        r = path_lookup(node_root, start, PATH_FOLDER, out);
+    } while (r == ERR_NOT_FOUND && length > 1);
+    if (r == OK) {
+        struct node *from = *out;
+
+        r = node_make_folders(from, path + length, strlen(path + length), &places, &place_ops, out);
+        node_unref(from);
+    }
+    kfree(start);
+    return r;
+}

@@ -1,0 +1,147 @@
+/*
+ * t_mounts.c: file systems in memory at other places, places that lead to others, what tells of
+ * them, and another root. It needs the right to mount; a namespace of its own keeps Linux as it was.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#include "tests/vm/guest/check.h"
+
+#define BASE "/tmp/t_mounts.d"
+
+static bool file_has(const char *path, const char *text)
+{
+    static char all[65536];
+    int fd = open(path, O_RDONLY);
+    size_t n = 0;
+    ssize_t r;
+
+    while (fd >= 0 && (r = read(fd, all + n, sizeof(all) - 1 - n)) > 0)
+        n += (size_t)r;
+    close(fd);
+    all[n] = '\0';
+    return strstr(all, text) != NULL;
+}
+
+static int make(const char *path)
+{
+    return close(open(path, O_WRONLY | O_CREAT, 0644));
+}
+
+static void test_tmpfs(void)
+{
+    struct stat above, in;
+    struct statfs space;
+
+    CHECK(mkdir(BASE "/m", 0755) == 0 && make(BASE "/m/hidden") == 0);
+    CHECK(mount("my source", BASE "/m", "tmpfs", 0, "size=1m,mode=750") == 0);
+    CHECK(stat(BASE, &above) == 0 && stat(BASE "/m", &in) == 0 && above.st_dev != in.st_dev);
+    CHECK((in.st_mode & 07777) == 0750 && access(BASE "/m/hidden", F_OK) == -1);
+    CHECK(statfs(BASE "/m", &space) == 0 && space.f_type == 0x01021994);
+    CHECK(file_has("/proc/mounts", "my\\040source " BASE "/m tmpfs rw"));
+    CHECK(file_has("/proc/self/mountinfo", " / " BASE "/m rw"));
+    CHECK(make(BASE "/m/f") == 0 && mkdir(BASE "/m/d", 0755) == 0 && make(BASE "/m/d/g") == 0);
+    CHECK_ERRNO(rmdir(BASE "/m"), EBUSY);
+    CHECK_ERRNO(rename(BASE "/m", BASE "/n"), EBUSY);
+    CHECK_ERRNO(link(BASE "/m/f", BASE "/f"), EXDEV);
+    CHECK(umount(BASE "/m") == 0 && access(BASE "/m/hidden", F_OK) == 0);
+    CHECK(access(BASE "/m/f", F_OK) == -1 && !file_has("/proc/mounts", BASE "/m"));
+    CHECK(unlink(BASE "/m/hidden") == 0 && rmdir(BASE "/m") == 0);
+}
+
+static void test_busy(void)
+{
+    int fd;
+
+    CHECK(mkdir(BASE "/m", 0755) == 0 && mount("none", BASE "/m", "tmpfs", 0, NULL) == 0);
+    CHECK(mkdir(BASE "/m/d", 0755) == 0 && make(BASE "/m/d/f") == 0);
+    fd = open(BASE "/m/d/f", O_RDWR);
+    CHECK_ERRNO(umount(BASE "/m"), EBUSY);
+    CHECK(umount2(BASE "/m", MNT_DETACH) == 0 && access(BASE "/m/d", F_OK) == -1);
+    CHECK(write(fd, "still", 5) == 5 && close(fd) == 0);
+    CHECK_ERRNO(umount(BASE "/m"), EINVAL);
+    CHECK_ERRNO(umount(BASE "/none"), ENOENT);
+    CHECK_ERRNO(umount2(BASE "/m", 64), EINVAL);
+    CHECK_ERRNO(mount("none", BASE "/m", "nosuchfs", 0, NULL), ENODEV);
+    CHECK_ERRNO(mount("none", BASE "/none", "tmpfs", 0, NULL), ENOENT);
+    CHECK(rmdir(BASE "/m") == 0);
+}
+
+static void test_read_only(void)
+{
+    CHECK(mkdir(BASE "/m", 0755) == 0 && mount("none", BASE "/m", "tmpfs", MS_RDONLY, NULL) == 0);
+    CHECK_ERRNO(open(BASE "/m/f", O_WRONLY | O_CREAT, 0644), EROFS);
+    CHECK(file_has("/proc/mounts", BASE "/m tmpfs ro"));
+    CHECK(mount("none", BASE "/m", "", MS_REMOUNT, NULL) == 0 && make(BASE "/m/f") == 0);
+    CHECK(mount("none", BASE "/m", "", MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    CHECK_ERRNO(open(BASE "/m/f", O_WRONLY), EROFS);
+    CHECK_ERRNO(unlink(BASE "/m/f"), EROFS);
+    CHECK(umount(BASE "/m") == 0 && rmdir(BASE "/m") == 0);
+}
+
+static void test_bind(void)
+{
+    CHECK(mkdir(BASE "/a", 0755) == 0 && mkdir(BASE "/b", 0755) == 0 && make(BASE "/a/f") == 0);
+    CHECK(mount(BASE "/a", BASE "/b", NULL, MS_BIND, NULL) == 0);
+    CHECK(access(BASE "/b/f", F_OK) == 0 && make(BASE "/b/g") == 0);
+    CHECK(access(BASE "/a/g", F_OK) == 0 && umount(BASE "/b") == 0);
+    CHECK(access(BASE "/b/f", F_OK) == -1 && access(BASE "/a/f", F_OK) == 0);
+    CHECK_ERRNO(mount(BASE "/a/f", BASE "/b", NULL, MS_BIND, NULL), ENOTDIR);
+    CHECK(unlink(BASE "/a/f") == 0 && unlink(BASE "/a/g") == 0);
+    CHECK(rmdir(BASE "/a") == 0 && rmdir(BASE "/b") == 0);
+}
+
+static int in_other_root(void)
+{
+    char text[64];
+
+    if (chroot(BASE "/r") != 0 || access("/in", F_OK) != 0 || access("/tmp", F_OK) == 0)
+        return 1;
+    if (chdir("/d") != 0 || !getcwd(text, sizeof(text)) || strcmp(text, "/d") != 0)
+        return 2;
+    if (access("../../../in", F_OK) != 0 || access("/link", F_OK) != 0)
+        return 3;
+    return 0;
+}
+
+static void test_root(void)
+{
+    int status;
+    pid_t child;
+
+    CHECK(mkdir(BASE "/r", 0755) == 0 && make(BASE "/r/in") == 0 && mkdir(BASE "/r/d", 0755) == 0);
+    CHECK(symlink("/in", BASE "/r/link") == 0);
+    CHECK_ERRNO(chroot(BASE "/r/in"), ENOTDIR);
+    child = fork();
+    if (child == 0)
+        _exit(in_other_root());
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(unlink(BASE "/r/in") == 0 && unlink(BASE "/r/link") == 0);
+    CHECK(rmdir(BASE "/r/d") == 0 && rmdir(BASE "/r") == 0);
+}
+
+static void test_table(void)
+{
+    CHECK(file_has("/proc/self/mounts", " / ") && file_has("/proc/self/mounts", " /proc proc "));
+    CHECK(file_has("/proc/self/mountinfo", " / / ") && file_has("/proc/mounts", " /dev "));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"tmpfs", test_tmpfs}, {"busy", test_busy}, {"read_only", test_read_only},
+        {"bind", test_bind},   {"root", test_root}, {"table", test_table},
+    };
+    int status;
+
+    if (unshare(CLONE_NEWNS) == 0)
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    if (mkdir(BASE, 0755) != 0)
+        return 1;
+    status = RUN_TESTS(tests, argc, argv);
+    return rmdir(BASE) == 0 ? status : 1;
+}
