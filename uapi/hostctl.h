@@ -25,4 +25,12 @@ enum hostctl_type {
     HOSTCTL_STAT = 's',   /* text: "name=value", one figure of the machine's summary */
     /* host to guest */
     HOSTCTL_STDIN = 'i', /* bytes for the command's standard input; length 0: end of file */
+    HOSTCTL_SIZE = 'w',  /* struct hostctl_size: the host's terminal has another size */
 };
+
+/* The terminal that a command runs on. Little-endian. */
+struct hostctl_size {
+    uint16_t rows;
+    uint16_t columns;
+};
+_Static_assert(sizeof(struct hostctl_size) == 4, "hostctl_size layout");

@@ -16,6 +16,7 @@
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/process/vector.h"
 #include "modules/linux/process/wait.h"
+#include "modules/linux/tty/tty.h"
 #include "uapi/kmod.h"
 
 /* What shells use for a command that is not there, and one that can't be run. */
@@ -193,6 +194,31 @@ static int open_streams(struct fd_table *files)
     return OK;
 }
 
+/* /dev/console, three times over: the host's terminal. */
+static int open_terminal(struct process *p)
+{
+    struct node *node;
+    struct file *f;
+    int r = path_lookup(node_root, "/dev/console", 0, &node);
+
+    if (r != OK)
+        return r;
+    r = file_open(node, LINUX_O_RDWR | LINUX_O_NOCTTY, &f);
+    node_unref(node);
+    if (r != OK)
+        return r;
+    console_give(f, p);
+    for (unsigned fd = 0; fd < 3 && r == OK; fd++) {
+        file_ref(f);
+        if (fd_install(p->files, f, false, 0, 3) < 0) {
+            file_unref(f);
+            r = ERR_NO_MEMORY;
+        }
+    }
+    file_unref(f);
+    return r;
+}
+
 static int fill_first(struct process *p, struct exec_program *program)
 {
     int r;
@@ -201,7 +227,7 @@ static int fill_first(struct process *p, struct exec_program *program)
     memcpy(p->name, program->name, sizeof(p->name));
     r = fd_table_create(&p->files);
     if (r == OK)
-        r = open_streams(p->files);
+        r = console_is_tty() ? open_terminal(p) : open_streams(p->files);
     if (r == OK)
         r = fs_context_create(&p->fs);
     if (r != OK)
@@ -317,6 +343,7 @@ static int run_first(const char *name, struct exec_program *program)
     thread_unref(thread);
     status = first_process->exit_status;
     end_others();
+    console_drain();
     reap_first();
     report_leaks();
     return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;

@@ -49,7 +49,10 @@ struct host_channel {
     void (*stat)(const char *name_value);
     void (*exit)(unsigned status);                  /* just before the machine ends */
     long (*write)(unsigned stream, const void *p, size_t n); /* 1 stdout, 2 stderr; thread context */
-    long (*read)(void *p, size_t n, bool wait);              /* stdin; 0 at the end; thread context */
+    /* stdin; 0 at the end; thread context. ERR_AGAIN with wait: size() has news. */
+    long (*read)(void *p, size_t n, bool wait);
+    /* The host's terminal: true when it has another size than at the last call. Any context. */
+    bool (*size)(uint16_t *rows, uint16_t *columns);
 };
 void host_channel_set(const struct host_channel *channel);
 const struct host_channel *host_channel(void); /* never NULL; members may be */

@@ -76,6 +76,7 @@ static const struct host_channel channel = {
     .exit = channel_exit,
     .write = channel_write,
     .read = receive_stdin,
+    .size = receive_size,
 };
 
 static const struct host_channel no_channel;

@@ -65,7 +65,8 @@ void transmit_last(enum hostctl_type type, const void *payload, size_t size);
 /* Takes what the port has received. Interrupt context. */
 void receive_interrupt(void);
 
-/* struct host_channel's read. */
+/* struct host_channel's read and size. */
 long receive_stdin(void *out, size_t size, bool wait);
+bool receive_size(uint16_t *rows, uint16_t *columns);
 
 void receive_stop(void); /* the module goes: readers see the end */

@@ -21,7 +21,22 @@ static struct {
     enum { AT_TYPE, AT_LENGTH, AT_PAYLOAD } state;
     uint8_t type;
     uint8_t left; /* bytes of payload to come */
+    uint8_t used; /* bytes of a size so far */
+    uint8_t size[sizeof(struct hostctl_size)];
 } parser;
+
+static struct hostctl_size terminal; /* the last one that came; guarded by lock */
+static bool resized;                 /* nobody has been told yet; guarded by lock */
+
+static void size_take_locked(uint8_t byte)
+{
+    if (parser.used < sizeof(parser.size))
+        parser.size[parser.used++] = byte;
+    if (parser.left > 1 || parser.used < sizeof(parser.size))
+        return;
+    memcpy(&terminal, parser.size, sizeof(terminal));
+    resized = true;
+}
 
 static void byte_take_locked(uint8_t byte)
 {
@@ -32,12 +47,15 @@ static void byte_take_locked(uint8_t byte)
         break;
     case AT_LENGTH:
         parser.left = byte;
+        parser.used = 0;
         parser.state = byte ? AT_PAYLOAD : AT_TYPE;
         ended |= parser.type == HOSTCTL_STDIN && byte == 0;
         break;
     case AT_PAYLOAD:
         if (parser.type == HOSTCTL_STDIN)
             ring[head++ % RING_BYTES] = byte;
+        else if (parser.type == HOSTCTL_SIZE)
+            size_take_locked(byte);
         if (--parser.left == 0)
             parser.state = AT_TYPE;
         break;
@@ -57,6 +75,18 @@ void receive_interrupt(void)
         port_interrupts_set(0, PORT_IE_RECEIVE);
     spin_unlock_irqrestore(&lock, flags);
     wait_wake_all(&readers);
+}
+
+bool receive_size(uint16_t *rows, uint16_t *columns)
+{
+    uint64_t flags = spin_lock_irqsave(&lock);
+    bool news = resized;
+
+    resized = false;
+    *rows = terminal.rows;
+    *columns = terminal.columns;
+    spin_unlock_irqrestore(&lock, flags);
+    return news;
 }
 
 static long ring_take(uint8_t *out, size_t size)
@@ -85,9 +115,9 @@ long receive_stdin(void *out, size_t size, bool wait)
         count = ring_take(out, size);
         if (count || over)
             return count;
-        if (!wait)
+        if (!wait || resized)
             return ERR_AGAIN;
-        r = WAIT_UNTIL(&readers, head != tail || ended, TIME_NEVER, WAIT_INTERRUPTIBLE);
+        r = WAIT_UNTIL(&readers, head != tail || ended || resized, TIME_NEVER, WAIT_INTERRUPTIBLE);
         if (r != OK)
             return r;
     }

@@ -142,21 +142,19 @@ static int dev_folder(struct node **out)
     return node_make_folders(node_root, "dev", 3, &devfs, &devfs_folder_ops, out);
 }
 
-/* Makes the node; d is its own then. */
-static int device_attach(const char *name, unsigned mode, struct device *d)
+/* Makes a node of that number; data is its own then. */
+static int attach(const char *name, unsigned mode, uint32_t number, const struct node_ops *ops,
+                  void *data)
 {
     struct node *folder, *node;
     int r = dev_folder(&folder);
 
     if (r != OK)
         return r;
-    r = node_create(folder, name, LINUX_S_IFCHR | (mode & 0777), &devfs, &device_node_ops, NULL,
-                    &node);
+    r = node_create(folder, name, LINUX_S_IFCHR | (mode & 0777), &devfs, ops, NULL, &node);
     if (r == OK) {
-        mutex_lock(&device_lock);
-        node->device = (DEVICE_MAJOR << 8) | (++last_minor & 0xff);
-        mutex_unlock(&device_lock);
-        node->data = d;
+        node->device = number;
+        node->data = data;
         r = node_attach(node);
         if (r != OK)
             node->data = NULL;
@@ -164,6 +162,21 @@ static int device_attach(const char *name, unsigned mode, struct device *d)
     }
     node_unref(folder);
     return r;
+}
+
+int devfs_add(const char *name, unsigned mode, uint32_t number, const struct node_ops *ops)
+{
+    return attach(name, mode, number, ops, NULL);
+}
+
+static uint32_t next_number(void)
+{
+    uint32_t minor;
+
+    mutex_lock(&device_lock);
+    minor = ++last_minor;
+    mutex_unlock(&device_lock);
+    return DEVICE_MAJOR << 8 | (minor & 0xff);
 }
 
 int linux_device_register(const char *name, unsigned mode, const struct linux_device_ops *ops,
@@ -179,7 +192,7 @@ int linux_device_register(const char *name, unsigned mode, const struct linux_de
         return ERR_NO_MEMORY;
     d->ops = ops;
     d->context = context;
-    r = device_attach(name, mode, d);
+    r = attach(name, mode, next_number(), &device_node_ops, d);
     if (r != OK)
         kfree(d);
     return r;

@@ -1,13 +1,14 @@
 /*
- * devices.c: the devices every Linux program expects: null, zero, full, random, urandom, console,
- * tty.
+ * devices.c: the devices every Linux program expects: null, zero, full, random, urandom, and the names
+ * of terminals, which are tty/'s.
  */
 #include <microlake/aspace.h>
 #include <microlake/random.h>
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
-#include "modules/linux/fs/stream.h"
+#include "modules/linux/fs/node.h"
+#include "modules/linux/tty/tty.h"
 
 static long null_read(void *file, vaddr_t at, size_t size, bool nonblock)
 {
@@ -71,35 +72,11 @@ static long random_read(void *file, vaddr_t at, size_t size, bool nonblock)
     return (long)done;
 }
 
-static long console_read(void *file, vaddr_t at, size_t size, bool nonblock)
-{
-    (void)file;
-    return stream_read(at, size, nonblock);
-}
-
-static long console_write(void *file, vaddr_t at, size_t size, bool nonblock)
-{
-    (void)file;
-    (void)nonblock;
-    return stream_write(1, at, size);
-}
-
-/* No process has a controlling terminal yet. */
-static int tty_open(void *context, unsigned flags, void **file)
-{
-    (void)context;
-    (void)flags;
-    (void)file;
-    return LINUX_ERRNO(ENXIO);
-}
-
 static const struct linux_device_ops null_ops = {.read = null_read, .write = sink_write};
 static const struct linux_device_ops zero_ops = {
     .read = zero_read, .write = sink_write, .mmap = zero_map};
 static const struct linux_device_ops full_ops = {.read = zero_read, .write = full_write};
 static const struct linux_device_ops random_ops = {.read = random_read, .write = sink_write};
-static const struct linux_device_ops console_ops = {.read = console_read, .write = console_write};
-static const struct linux_device_ops tty_ops = {.open = tty_open};
 
 int devfs_files_init(void)
 {
@@ -110,8 +87,16 @@ int devfs_files_init(void)
     } devices[] = {
         {"null", 0666, &null_ops},      {"zero", 0666, &zero_ops},
         {"full", 0666, &full_ops},      {"random", 0666, &random_ops},
-        {"urandom", 0666, &random_ops}, {"console", 0600, &console_ops},
-        {"tty", 0666, &tty_ops},
+        {"urandom", 0666, &random_ops},
+    };
+    static const struct {
+        const char *name;
+        unsigned mode, device;
+        const struct node_ops *ops;
+    } terminals[] = {
+        {"console", 0600, LINUX_DEVICE_CONSOLE, &console_node_ops},
+        {"tty", 0666, LINUX_DEVICE_TTY, &control_node_ops},
+        {"ptmx", 0666, LINUX_DEVICE_PTMX, &ptmx_node_ops},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
@@ -120,5 +105,12 @@ int devfs_files_init(void)
         if (r != OK)
             return r;
     }
-    return OK;
+    for (size_t i = 0; i < ARRAY_SIZE(terminals); i++) {
+        int r = devfs_add(terminals[i].name, terminals[i].mode, terminals[i].device,
+                          terminals[i].ops);
+
+        if (r != OK)
+            return r;
+    }
+    return pty_init();
 }

@@ -46,6 +46,7 @@ int file_open(struct node *node, uint32_t flags, struct file **out)
         kfree(f);
         return r;
     }
+    f->flags &= ~(uint32_t)LINUX_O_NOCTTY; /* it was about opening only */
     node_ref(node);
     f->node = node;
     *out = f;

@@ -225,6 +225,9 @@ int node_set_mode(struct node *n, uint32_t mode);              /* permissions. E
 int node_set_owner(struct node *n, uint32_t uid, uint32_t gid); /* EROFS */
 int node_set_times(struct node *n, const struct node_times *times);
 
+/* Makes /dev/NAME, a character device of that number (st_rdev) whose files ops->open makes. */
+int devfs_add(const char *name, unsigned mode, uint32_t number, const struct node_ops *ops);
+
 extern struct node *node_root;
 
 /* A number for st_dev that no file system has yet. */

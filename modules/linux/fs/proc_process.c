@@ -14,6 +14,7 @@
 #include "modules/linux/include/linux_text.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
+#include "modules/linux/tty/tty.h"
 
 static const struct file_system procfs = {.name = "proc", .id = 5, .magic = 0x9fa0};
 
@@ -175,10 +176,13 @@ static long show_stat(void *context, char *out, size_t size)
     struct process *p = context;
     struct text t = {out, size, 0};
     struct aspace_stats memory;
+    uint32_t terminal;
+    int foreground;
 
     memory_of(p, &memory);
-    text_add(&t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 ", p->pid, p->name, *state_name(p),
-             parent_number(p), p->group, p->session);
+    control_describe(p, &terminal, &foreground);
+    text_add(&t, "%d (%s) %c %d %d %d %u %d 0 0 0 0 0 ", p->pid, p->name, *state_name(p),
+             parent_number(p), p->group, p->session, terminal, foreground);
     text_add(&t, "%llu 0 0 0 20 0 %u 0 %llu %llu %llu", /* times, threads, start, sizes */
              (unsigned long long)(process_cpu_time(p) / tick), p->task_count,
              (unsigned long long)(p->start_time / tick), (unsigned long long)memory.mapped,

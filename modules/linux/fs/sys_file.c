@@ -13,8 +13,8 @@
 
 /* Flags of open() that stay with the file. */
 #define KEPT_FLAGS                                                                                 \
-    (LINUX_O_ACCMODE | LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT | LINUX_O_LARGEFILE |    \
-     LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_NOATIME | LINUX_O_PATH)
+    (LINUX_O_ACCMODE | LINUX_O_NOCTTY | LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT |       \
+     LINUX_O_LARGEFILE | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_NOATIME | LINUX_O_PATH)
 
 static uint64_t descriptor_limit(const struct task *t)
 {

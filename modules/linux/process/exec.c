@@ -348,6 +348,7 @@ static int own_files(struct process *p)
 
     if (r != OK)
         return r;
+    __atomic_store_n(&p->executed, true, __ATOMIC_RELAXED); /* before its files tell of it */
     fd_table_close_on_exec(own);
     flags = spin_lock_irqsave(&p->lock);
     p->files = own;

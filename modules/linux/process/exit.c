@@ -6,6 +6,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/process/job.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/process/wait.h"
@@ -118,9 +119,11 @@ static struct process *leave_children_locked(struct process *p, struct list *orp
             child->exit_signal = LINUX_SIGCHLD; /* the heir knows of no other agreement */
             list_push_back(&heir->children, &child->sibling);
             zombies |= child->state == PROCESS_ZOMBIE;
+            job_note_child_locked(p, child);
             continue;
         }
         child->parent = NULL;
+        job_note_child_locked(p, child);
         if (child->state == PROCESS_ZOMBIE) {
             process_leave_table_locked(child);
             list_push_back(orphans, &child->sibling);
@@ -203,6 +206,7 @@ static void process_finish(struct process *p)
     process_fill_child_info(p, status & 0x7f ? LINUX_CLD_KILLED : LINUX_CLD_EXITED,
                             status & 0x7f ? status & 0x7f : status >> 8, &info);
     flags = spin_lock_irqsave(&process_table_lock);
+    job_note_exit_locked(p);
     heir = leave_children_locked(p, &orphans);
     parent = p->parent;
     info.signo = p->exit_signal;
@@ -214,6 +218,7 @@ static void process_finish(struct process *p)
         process_leave_table_locked(p);
     spin_unlock_irqrestore(&process_table_lock, flags);
     drop_orphans(&orphans);
+    job_settle_exit(p);
     if (parent)
         tell_parent(parent, &info);
     if (heir) {

@@ -84,15 +84,20 @@ struct task *task_find(int tid)
     return t;
 }
 
-void process_for_each(void (*fn)(struct process *p, void *context), void *context)
+void process_for_each_locked(void (*fn)(struct process *p, void *context), void *context)
 {
-    uint64_t flags = spin_lock_irqsave(&process_table_lock);
-
     for (unsigned i = 0; i < ID_BUCKETS; i++) {
         list_for_each (it, &processes[i]) {
             fn(list_entry(it, struct process, id_link), context);
         }
     }
+}
+
+void process_for_each(void (*fn)(struct process *p, void *context), void *context)
+{
+    uint64_t flags = spin_lock_irqsave(&process_table_lock);
+
+    process_for_each_locked(fn, context);
     spin_unlock_irqrestore(&process_table_lock, flags);
 }
 
@@ -128,6 +133,7 @@ static void enter_table(struct process *p, struct process *maker, bool sibling)
     p->parent = parent;
     p->group = maker ? maker->group : p->pid;
     p->session = maker ? maker->session : p->pid;
+    p->detached = maker && maker->detached;
     list_push_back(&processes[(unsigned)p->pid % ID_BUCKETS], &p->id_link);
     if (parent)
         list_push_back(&parent->children, &p->sibling);

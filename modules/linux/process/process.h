@@ -42,6 +42,10 @@ struct process {
     struct list sibling;
     struct list id_link;
     int group, session;
+    bool executed;  /* it has done an exec: its parent can't move it to another group any more */
+    bool detached;  /* it has given up its session's terminal */
+    bool stranded;  /* its group is orphaned and stands still; see job.c */
+    int hung_group; /* a leader's: the foreground of the terminal it has lost; 0: none */
 
     struct spinlock lock;
     /* guarded by lock */
@@ -147,6 +151,7 @@ void task_unref(struct task *t);
 
 /* Calls fn for every process in the table, under process_table_lock: fn must not sleep. */
 void process_for_each(void (*fn)(struct process *p, void *context), void *context);
+void process_for_each_locked(void (*fn)(struct process *p, void *context), void *context);
 
 /* Takes a process's mm / files / fs with a reference of the caller's own; NULL when it is ending.
  */

@@ -1,5 +1,6 @@
 /*
- * sys_process.c: calls about who a process is: numbers, groups, limits, prctl.
+ * sys_process.c: calls about who a process is: numbers, limits, prctl. Groups and sessions are
+ * job.c's, users credentials.c's.
  */
 #include <microlake/memory.h>
 #include <microlake/user.h>
@@ -25,101 +26,6 @@ long sys_getppid(struct call *c)
 
     spin_unlock_irqrestore(&process_table_lock, flags);
     return pid;
-}
-
-/* Reads, or sets when `set` is not 0, a process's group or session. */
-static long group_of(struct call *c, int pid, bool session)
-{
-    struct process *p = pid == 0 ? c->task->process : process_find(pid);
-    long r;
-
-    if (!p)
-        return LINUX_ERRNO(ESRCH);
-    r = session ? p->session : p->group;
-    if (pid != 0)
-        process_unref(p);
-    return r;
-}
-
-long sys_getpgid(struct call *c)
-{
-    return group_of(c, (int)c->arg[0], false);
-}
-
-long sys_getpgrp(struct call *c)
-{
-    return c->task->process->group;
-}
-
-long sys_getsid(struct call *c)
-{
-    return group_of(c, (int)c->arg[0], true);
-}
-
-static void set_group(struct process *p, int group, int session)
-{
-    uint64_t flags = spin_lock_irqsave(&process_table_lock);
-
-    p->group = group;
-    p->session = session;
-    spin_unlock_irqrestore(&process_table_lock, flags);
-}
-
-struct group_search {
-    int group, session;
-    bool found;
-};
-
-static void match_group(struct process *p, void *context)
-{
-    struct group_search *s = context;
-
-    if (p->group == s->group && p->session == s->session)
-        s->found = true;
-}
-
-/* May p, a process of the caller's or one of its children, go to that group? */
-static int check_group(const struct process *self, const struct process *p, int group)
-{
-    struct group_search s = {group, self->session, false};
-
-    if (p != self && p->parent != self)
-        return LINUX_ERRNO(ESRCH);
-    if (p->session != self->session || p->session == p->pid)
-        return LINUX_ERRNO(EPERM);
-    if (group == p->pid)
-        return OK;
-    process_for_each(match_group, &s);
-    return s.found ? OK : LINUX_ERRNO(EPERM);
-}
-
-long sys_setpgid(struct call *c)
-{
-    struct process *self = c->task->process, *p;
-    int pid = (int)c->arg[0], group = (int)c->arg[1];
-    int r;
-
-    if (group < 0)
-        return ERR_INVALID;
-    p = process_find(pid == 0 ? self->pid : pid);
-    if (!p)
-        return LINUX_ERRNO(ESRCH);
-    group = group == 0 ? p->pid : group;
-    r = check_group(self, p, group);
-    if (r == OK)
-        set_group(p, group, p->session);
-    process_unref(p);
-    return r;
-}
-
-long sys_setsid(struct call *c)
-{
-    struct process *p = c->task->process;
-
-    if (p->group == p->pid)
-        return LINUX_ERRNO(EPERM);
-    set_group(p, p->pid, p->pid);
-    return p->pid;
 }
 
 /* Programs are Linux programs, and nothing else. */

@@ -6,6 +6,7 @@
 #include <microlake/log.h>
 
 #include "modules/linux/event/event.h"
+#include "modules/linux/process/job.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/wait.h"
 #include "modules/linux/syscall.h"
@@ -234,8 +235,11 @@ void signal_reset_handlers(struct process *p)
 static void stop_process(struct task *t, int signal)
 {
     struct process *p = t->process;
-    uint64_t flags = spin_lock_irqsave(&p->lock);
+    uint64_t flags;
 
+    if (signal != LINUX_SIGSTOP && group_is_orphaned(p->group))
+        return; /* nobody would continue it */
+    flags = spin_lock_irqsave(&p->lock);
     if (p->exiting || (p->pending.set & signal_bit(LINUX_SIGCONT))) {
         spin_unlock_irqrestore(&p->lock, flags);
         return;

@@ -215,7 +215,7 @@ static void collect(struct process *p, void *context)
     struct kill_scope *s = context;
     bool wanted = s->group != 0 ? p->group == s->group : p->pid != 1 && p != s->self;
 
-    if (!wanted || p->state != PROCESS_ALIVE)
+    if (!wanted || p->state == PROCESS_REAPED)
         return;
     if (!credentials_may_signal(s->self, p, s->signal)) {
         s->refused = true;
