@@ -24,7 +24,7 @@ static void note(int number)
 
 static void catch(int number)
 {
-    struct sigaction action = {.sa_handler = note};
+    struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
 
     seen[number] = 0;
     sigaction(number, &action, NULL);
