@@ -140,6 +140,15 @@ static bool parse_root(const char *text, struct run_options *out)
     return true;
 }
 
+static bool parse_bind(const char *text, struct run_options *out)
+{
+    if (out->bind_count == BIND_MAX) {
+        message("--bind can be given %u times at most", BIND_MAX);
+        return false;
+    }
+    return bind_parse(text, &out->binds[out->bind_count++]);
+}
+
 static bool parse_workdir(const char *text, struct run_options *out)
 {
     if (*text != '/') {
@@ -201,6 +210,7 @@ static const struct {
     {"--accel", parse_accel},
     {"--kernel-test", parse_kernel_test},
     {"--root", parse_root},
+    {"--bind", parse_bind},
     {"--workdir", parse_workdir},
     {"--env", parse_env},
 };

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bind.h"
+
 #define ENV_MAX 64u
 
 struct run_options {
@@ -21,6 +23,8 @@ struct run_options {
     const char *root;        /* a folder or an image of the host's that is the root, absolute;
                                 NULL: the boot archive is */
     bool root_is_image;
+    struct bind binds[BIND_MAX];
+    unsigned bind_count;
     const char *workdir;     /* where the command starts, or NULL: "/" */
     const char *env[ENV_MAX + 1]; /* "NAME=VALUE" each; NULL-terminated */
     const char *gdb;              /* where gdb may connect: a TCP port or a path; NULL: nowhere */

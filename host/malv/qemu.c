@@ -8,6 +8,7 @@
  */
 #include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +31,8 @@
 #define TRANSPORT_FIRST_LINE 5u
 #define ROOT_TAG             "root"
 
-#define WORDS_MAX 64
-#define TEXT_MAX  (16 * 1024)
+#define WORDS_MAX 160
+#define TEXT_MAX  (192 * 1024) /* bound paths are up to 8 KiB each, escaped */
 
 /* QEMU's words; their text lies in `text`. */
 struct word_list {
@@ -133,40 +134,59 @@ static const char *virtio_bus(const struct run_options *options)
     return is_q35(options) ? "pci,disable-legacy=on" : "device";
 }
 
-/* Nothing writes to an image: several machines may have it at once. */
-static void add_root_image(struct word_list *list, const char *escaped, const char *bus)
+/* QEMU reads two commas as one. */
+static void escape_commas(const char *path, char *out, size_t size)
 {
+    size_t used = 0;
+    for (; *path && used + 2 < size; path++) {
+        if (*path == ',')
+            out[used++] = ',';
+        out[used++] = *path;
+    }
+    out[used] = '\0';
+}
+
+/* A folder over 9p. Files keep the modes and links that they have; what the machine makes belongs to
+ * who runs it. */
+static void add_folder(struct word_list *list, const struct run_options *options, const char *tag,
+                       const char *path, bool read_only)
+{
+    char escaped[2 * PATH_MAX];
+    escape_commas(path, escaped, sizeof(escaped));
+    word_add(list, "-fsdev");
+    word_add(list, "local,id=%s,path=%s,security_model=none,multidevs=remap%s", tag, escaped,
+             read_only ? ",readonly=on" : "");
+    word_add(list, "-device");
+    word_add(list, "virtio-9p-%s,fsdev=%s,mount_tag=%s", virtio_bus(options), tag, tag);
+}
+
+/* Nothing writes to an image: several machines may have it at once. */
+static void add_image(struct word_list *list, const struct run_options *options, const char *path)
+{
+    char escaped[2 * PATH_MAX];
+    escape_commas(path, escaped, sizeof(escaped));
     word_add(list, "-blockdev");
     word_add(list, "driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=%s",
              escaped);
     word_add(list, "-device");
-    word_add(list, "virtio-blk-%s,drive=root,serial=" ROOT_TAG, bus);
-}
-
-/* Files keep the modes and links that they have; what the machine makes belongs to who runs it. */
-static void add_root_folder(struct word_list *list, const char *escaped, const char *bus)
-{
-    word_add(list, "-fsdev");
-    word_add(list, "local,id=root,path=%s,security_model=none,multidevs=remap", escaped);
-    word_add(list, "-device");
-    word_add(list, "virtio-9p-%s,fsdev=root,mount_tag=" ROOT_TAG, bus);
+    word_add(list, "virtio-blk-%s,drive=root,serial=" ROOT_TAG, virtio_bus(options));
 }
 
 static void add_root(struct word_list *list, const struct run_options *options)
 {
-    const char *path = options->root;
-    char escaped[2 * PATH_MAX]; /* QEMU reads two commas as one */
-    size_t used = 0;
-    for (; *path && used + 2 < sizeof(escaped); path++) {
-        if (*path == ',')
-            escaped[used++] = ',';
-        escaped[used++] = *path;
-    }
-    escaped[used] = '\0';
     if (options->root_is_image)
-        add_root_image(list, escaped, virtio_bus(options));
+        add_image(list, options, options->root);
     else
-        add_root_folder(list, escaped, virtio_bus(options));
+        add_folder(list, options, ROOT_TAG, options->root, false);
+}
+
+static void add_binds(struct word_list *list, const struct run_options *options)
+{
+    for (unsigned i = 0; i < options->bind_count; i++) {
+        char tag[16];
+        snprintf(tag, sizeof(tag), "bind%u", i);
+        add_folder(list, options, tag, options->binds[i].host, options->binds[i].read_only);
+    }
 }
 
 /* Random bytes of the host's: where start-up is not a matter of single milliseconds. */
@@ -184,7 +204,8 @@ static void add_rng(struct word_list *list, const struct run_options *options)
 /* How many virtio devices the machine has. */
 static unsigned devices_count(const struct machine *machine)
 {
-    return !!machine->gpu_socket + !!machine->options->root + has_rng(machine->options);
+    return !!machine->gpu_socket + !!machine->options->root + has_rng(machine->options) +
+           machine->options->bind_count;
 }
 
 static void add_devices(struct word_list *list, const struct machine *machine)
@@ -209,6 +230,7 @@ static void add_devices(struct word_list *list, const struct machine *machine)
         add_root(list, machine->options);
     if (has_rng(machine->options))
         add_rng(list, machine->options);
+    add_binds(list, machine->options);
 }
 
 /* Appends to the options. False: no room. */
@@ -238,6 +260,14 @@ static bool devices_write(char *out, size_t size, const struct machine *machine)
     return room;
 }
 
+static bool bind_write(char *out, size_t size, const struct bind *bind, unsigned number)
+{
+    char value[PATH_MAX + 32];
+    int length = snprintf(value, sizeof(value), "9p:bind%u:%s:%s", number,
+                          bind->read_only ? "ro" : "rw", bind->guest);
+    return (size_t)length < sizeof(value) && bootline_add_option(out, size, "bind", value);
+}
+
 /* What the command of a root folder starts with. */
 static bool command_options_write(char *out, size_t size, const struct run_options *options)
 {
@@ -246,6 +276,10 @@ static bool command_options_write(char *out, size_t size, const struct run_optio
         room &= option_add(out, size, " root=erofs:" ROOT_TAG " modules=virtio_blk,erofs");
     else if (options->root)
         room &= option_add(out, size, " root=9p:" ROOT_TAG " modules=virtio_9p,p9");
+    if (options->bind_count && (!options->root || options->root_is_image))
+        room &= option_add(out, size, " modules=virtio_9p,p9");
+    for (unsigned i = 0; i < options->bind_count; i++)
+        room &= bind_write(out, size, &options->binds[i], i);
     if (has_rng(options))
         room &= option_add(out, size, " modules=virtio_rng");
     if (options->workdir)
@@ -293,6 +327,12 @@ static bool add_boot(struct word_list *list, const struct machine *machine)
 bool qemu_start(struct child *child, const struct qemu_program *qemu, const struct machine *machine)
 {
     static struct word_list list;
+    if (!is_q35(machine->options) && devices_count(machine) > TRANSPORTS) {
+        message("this machine has room for %u devices, not %u: bind fewer folders, or give "
+                "--machine q35",
+                TRANSPORTS, devices_count(machine));
+        return false;
+    }
     const int keep[] = {machine->console_fd, machine->control_fd};
     list = (struct word_list){0};
     for (char *const *word = qemu->words; *word; word++)

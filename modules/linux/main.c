@@ -415,6 +415,9 @@ static int linux_main(void)
     } else if (root_missing()) {
         complain("the root", root_missing());
         status = STATUS_NOT_EXECUTABLE;
+    } else if (!bound_ready()) {
+        complain("a bound folder", "it can't be mounted; --verbose shows why");
+        status = STATUS_NOT_EXECUTABLE;
     } else {
         status = run_strings(&strings);
     }

@@ -190,3 +190,12 @@ void client_clunk(struct client *client, uint32_t fid)
     call_run(&call);
     call_end(&call);
 }
+
+void client_free(struct client *client)
+{
+    for (unsigned i = 0; i < CLIENT_SLOTS; i++) {
+        kfree(client->slots[i].out);
+        kfree(client->slots[i].in);
+    }
+    kfree(client);
+}

@@ -51,6 +51,9 @@ int call_finish(struct client_call *call);
 
 /* Agrees on version and message size. ERR_UNSUPPORTED: the server speaks no 9P2000.L. */
 int client_start(struct client *client, struct virtio_9p *channel);
+
+/* Of one that did not start, or has no fids: nobody uses it. */
+void client_free(struct client *client);
 uint32_t client_new_fid(struct client *client);
 
 /* New fid for what `name` below fid is; name NULL: for fid itself. */

@@ -1,5 +1,7 @@
 /*
- * main.c: the option root=9p:TAG: the tree of the 9P server with this mount tag becomes the root.
+ * main.c: what the kernel's options say of 9P servers. root=9p:TAG: the tree of the one with this
+ * mount tag becomes the root. bind=9p:TAG:rw:PATH, or ro, as often as wanted: a tree becomes a folder
+ * of the machine; in PATH, %XX is the character of that number.
  */
 #include <microlake/boot.h>
 #include <microlake/log.h>
@@ -11,34 +13,103 @@
 
 #define PREFIX "9p:"
 
-static struct client client;
+/* A client for the server with a mount tag, and the root of its tree. Clients stay. */
+static int connect(const char *tag, struct client **out, void **root)
+{
+    struct virtio_9p *channel;
+    struct client *client = kzalloc(sizeof(*client));
+    int r = client ? virtio_9p_find(tag, &channel) : ERR_NO_MEMORY;
+
+    if (r == OK)
+        r = client_start(client, channel);
+    if (r == OK)
+        r = p9_attach(client, root);
+    if (r == OK)
+        *out = client;
+    else if (client)
+        client_free(client);
+    return r;
+}
 
 static int mount_root(const char *tag)
 {
-    struct virtio_9p *channel;
+    struct client *client;
     void *root;
-    int r = virtio_9p_find(tag, &channel);
+    int r = connect(tag, &client, &root);
 
-    if (r == OK)
-        r = client_start(&client, channel);
-    if (r == OK)
-        r = p9_attach(&client, &root);
+    return r == OK ? linux_fs_mount_root(&p9_fs_ops, client, root) : r;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* In place. */
+static void decode(char *text)
+{
+    char *to = text;
+
+    while (*text) {
+        if (text[0] == '%' && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0) {
+            *to++ = (char)(hex_value(text[1]) * 16 + hex_value(text[2]));
+            text += 3;
+        } else {
+            *to++ = *text++;
+        }
+    }
+    *to = '\0';
+}
+
+/* TAG:rw:PATH; the text is taken apart. */
+static int mount_bound(char *text)
+{
+    char *mode = strchr(text, ':'), *path = mode ? strchr(mode + 1, ':') : NULL;
+    struct client *client;
+    void *root;
+    int r;
+
+    if (!path || path[1] != '/')
+        return ERR_INVALID;
+    *mode++ = '\0';
+    *path++ = '\0';
+    decode(path);
+    r = connect(text, &client, &root);
     if (r != OK)
         return r;
-    return linux_fs_mount_root(&p9_fs_ops, &client, root);
+    return linux_fs_mount(&p9_fs_ops, client, root, path, text, strcmp(mode, "ro") == 0);
+}
+
+static void mount_all_bound(void)
+{
+    const char *option;
+
+    for (unsigned nth = 0; (option = boot_option("bind", nth)); nth++) {
+        char *text = strncmp(option, PREFIX, strlen(PREFIX)) == 0
+                         ? kstrdup(option + strlen(PREFIX))
+                         : NULL;
+        int r = text ? mount_bound(text) : ERR_INVALID;
+
+        kfree(text);
+        if (r != OK)
+            log_error("p9: bind=%s can't be mounted: %s", option, status_name(r));
+    }
 }
 
 /* The personality says it to the user where the command has no root. */
 static int p9_init(void)
 {
     const char *root = boot_option("root", 0);
-    int r;
+    int r = OK;
 
-    if (!root || strncmp(root, PREFIX, strlen(PREFIX)) != 0)
-        return OK;
-    r = mount_root(root + strlen(PREFIX));
+    if (root && strncmp(root, PREFIX, strlen(PREFIX)) == 0)
+        r = mount_root(root + strlen(PREFIX));
     if (r != OK)
         log_error("p9: %s can't become the root: %s", root, status_name(r));
+    else
+        mount_all_bound();
     return r;
 }
 

@@ -141,6 +141,9 @@ long file_read_memory(const void *data, uint64_t limit, vaddr_t at, size_t size,
 /* Why the machine has no root to run its command in; NULL: it has one. */
 const char *root_missing(void);
 
+/* False: an option bind= names what could not be mounted. */
+bool bound_ready(void);
+
 /* A file in memory that no folder lists. *out is a reference. ERR_NO_MEMORY. */
 int tmpfs_make_nameless(const char *name, struct node **out);
 

@@ -7,6 +7,8 @@
  */
 #include "modules/linux/fs/foreign.h"
 
+#include "modules/linux/fs/mount.h"
+
 #include <microlake/boot.h>
 #include <microlake/memory.h>
 #include <microlake/time.h>
@@ -16,6 +18,7 @@
 
 static struct foreign_mount *root_mount; /* set once, before programs run */
 static const char *root_trouble = "it can't be mounted; --verbose shows why";
+static unsigned mounted_count;           /* of linux_fs_mount(); written before programs run */
 static struct spinlock seen_lock = SPINLOCK_INIT;
 static struct list seen = LIST_INIT(seen); /* struct foreign, oldest first; guarded by seen_lock */
 static uint32_t lost_names;                /* nodes whose name went while their file has others */
@@ -394,8 +397,6 @@ static int node_of_object(const struct foreign_mount *mount, struct node *folder
     d->object = object;
     (*out)->number = attr->number;
     take_facts(*out, attr);
-    if (folder)
-        remember(*out);
     return OK;
 }
 
@@ -427,6 +428,7 @@ static int foreign_lookup(struct node *folder, const char *name, struct node **o
         r = node_of_object(d->mount, folder, name, object, &attr, out);
     if (r != OK)
         return r;
+    remember(*out);
     r = node_attach(*out);
     if (r == ERR_EXISTS)
         return use_other(folder, name, out);
@@ -475,9 +477,11 @@ static int foreign_make(struct node *folder, const char *name, const struct node
                             kind->device, &object, &attr);
     if (r == OK)
         r = node_of_object(d->mount, folder, name, object, &attr, out);
-    if (r == OK)
-        node_attach_locked(*out);
-    return r;
+    if (r != OK)
+        return r;
+    remember(*out);
+    node_attach_locked(*out);
+    return OK;
 }
 
 static int foreign_link(struct node *folder, const char *name, struct node *node)
@@ -588,6 +592,44 @@ int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root)
         move_own_folder(old, node, own[i]);
     node_root = node;
     return OK;
+}
+
+int linux_fs_mount(const struct linux_fs_ops *ops, void *fs, void *root, const char *path,
+                   const char *source, bool read_only)
+{
+    struct node *covered = NULL, *folder = NULL, *node;
+    struct foreign_mount *mount = NULL;
+    char name[LINUX_NAME_MAX + 1];
+    int r = mount_place(path, &covered);
+
+    if (r == OK)
+        r = mount_create(ops, fs, &mount);
+    if (r != OK) {
+        ops->release(fs, root);
+    } else {
+        mount->file_system.read_only = read_only;
+        mount->file_system.data = &mount->file_system;
+        folder = node_place(covered, name);
+        r = root_of(mount, folder, name, root, &node);
+        node_unref(folder);
+    }
+    if (r == OK) {
+        r = mount_cover(covered, node, source, read_only ? MOUNT_READ_ONLY : 0);
+        if (r != OK)
+            node_unref(node);
+    }
+    if (r != OK)
+        kfree(mount);
+    else
+        mounted_count++;
+    if (covered)
+        node_unref(covered);
+    return r;
+}
+
+bool bound_ready(void)
+{
+    return !boot_option("bind", mounted_count);
 }
 
 void linux_fs_root_refused(const char *why)

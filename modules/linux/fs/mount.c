@@ -137,11 +137,10 @@ static bool has_users(struct node *n, uint32_t extra, struct node **first)
  * *n its folder then, a reference. */
 static struct node *step_on(struct node **n)
 {
-    struct node *folder = (*n)->parent, *next = NULL;
+    struct node *folder = node_parent(*n), *next = NULL;
 
-    node_ref(folder);
     mutex_lock(&folder->lock);
-    if ((*n)->linked && (*n)->sibling.next != &folder->children) {
+    if ((*n)->linked && (*n)->parent == folder && (*n)->sibling.next != &folder->children) {
         next = list_entry((*n)->sibling.next, struct node, sibling);
         node_ref(next);
     }
@@ -184,7 +183,7 @@ static void drop_children(struct node *top)
 
     node_ref(n);
     for (;;) {
-        struct node *folder = n->parent, *child = NULL;
+        struct node *folder, *child = NULL;
 
         mutex_lock(&n->lock);
         if (!list_empty(&n->children)) {
@@ -194,10 +193,9 @@ static void drop_children(struct node *top)
         mutex_unlock(&n->lock);
         if (!child && n == top)
             break;
-        if (!child) {
+        folder = child ? NULL : node_parent(n);
+        if (!child)
             node_detach(n);
-            node_ref(folder);
-        }
         node_unref(n);
         n = child ? child : folder;
     }

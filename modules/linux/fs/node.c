@@ -138,6 +138,18 @@ struct node *node_parent(struct node *n)
     return parent;
 }
 
+struct node *node_place(struct node *n, char *name)
+{
+    struct node *parent;
+
+    spin_lock(&node_place_lock);
+    parent = n->parent;
+    node_ref(parent);
+    strlcpy(name, n->name, LINUX_NAME_MAX + 1);
+    spin_unlock(&node_place_lock);
+    return parent;
+}
+
 void node_detach(struct node *n)
 {
     struct node *folder = node_parent(n);

@@ -160,6 +160,9 @@ bool node_ref_live(struct node *n);
 /* The folder a node lies in, with a reference: renames may move it away at any time. */
 struct node *node_parent(struct node *n);
 
+/* The same, and its name: LINUX_NAME_MAX + 1 bytes. */
+struct node *node_place(struct node *n, char *name);
+
 /* Takes a node, of which the caller has a reference, out of its folder's list when nobody else uses
  * it. No lock is held. */
 void node_forget(struct node *n);

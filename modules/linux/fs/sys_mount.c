@@ -79,10 +79,11 @@ static int cover(struct node *covered, struct node *root, vaddr_t source_at, uns
 
 static int mount_memory(struct call *c, struct node *covered)
 {
-    struct node *root;
-    int r = tmpfs_create(covered->parent, covered->name, mode_of_options(c->arg[4]),
-                         c->arg[3] & MS_RDONLY, &root);
+    char name[LINUX_NAME_MAX + 1];
+    struct node *folder = node_place(covered, name), *root;
+    int r = tmpfs_create(folder, name, mode_of_options(c->arg[4]), c->arg[3] & MS_RDONLY, &root);
 
+    node_unref(folder);
     return r == OK ? cover(covered, root, c->arg[0], 0) : r;
 }
 
@@ -91,12 +92,15 @@ static const struct node_ops alias_ops = {0};
 /* The same tree at one more place: an entry that leads there. */
 static int mount_alias(struct call *c, struct node *covered)
 {
-    struct node *from, *entry;
+    char name[LINUX_NAME_MAX + 1];
+    struct node *from, *folder, *entry;
     int r = lookup(c, c->arg[0], &from);
 
     if (r != OK)
         return r;
-    r = node_create(covered->parent, covered->name, from->mode, from->fs, &alias_ops, NULL, &entry);
+    folder = node_place(covered, name);
+    r = node_create(folder, name, from->mode, from->fs, &alias_ops, NULL, &entry);
+    node_unref(folder);
     if (r != OK) {
         node_unref(from);
         return r;
@@ -115,7 +119,7 @@ static int mount_type(struct call *c, struct node *covered)
     if (strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0)
         return mount_memory(c, covered);
     /* These are there once, at their place. */
-    if (strcmp(type, covered->fs->name) == 0 && covered->fs != covered->parent->fs)
+    if (strcmp(type, covered->fs->name) == 0)
         return ERR_BUSY;
     return LINUX_ERRNO(ENODEV);
 }

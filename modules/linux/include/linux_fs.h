@@ -89,3 +89,11 @@ int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root);
 /* Says why the root that was asked for can't be mounted, in one phrase that lives for ever; who
  * started the machine reads it. */
 void linux_fs_root_refused(const char *why);
+
+/*
+ * Puts a file system, or part of one, at an absolute path of the machine; folders that are not there
+ * are made, in this machine alone. read_only: programs may change nothing below. source: as in
+ * /proc/mounts. Otherwise as linux_fs_mount_root().
+ */
+int linux_fs_mount(const struct linux_fs_ops *ops, void *fs, void *root, const char *path,
+                   const char *source, bool read_only);
