@@ -7,6 +7,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/mount.h"
 #include "modules/linux/fs/path_arg.h"
+#include "modules/linux/fs/permission.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -132,6 +133,10 @@ long sys_mount(struct call *c)
 
     if (r != OK)
         return r;
+    if (!capable(CAP_SYS_ADMIN)) {
+        node_unref(covered);
+        return LINUX_ERRNO(EPERM);
+    }
     if (flags & MS_REMOUNT)
         r = mount_set_read_only(covered, flags & MS_RDONLY);
     else if (flags & MS_BIND)
@@ -155,6 +160,8 @@ long sys_umount2(struct call *c)
     if (flags & ~(unsigned)(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) ||
         ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH))))
         return ERR_INVALID;
+    if (!capable(CAP_SYS_ADMIN))
+        return LINUX_ERRNO(EPERM);
     r = path_arg_get(c->task, LINUX_AT_FDCWD, c->arg[0], false, &arg);
     if (r != OK)
         return r;
@@ -185,6 +192,13 @@ long sys_chroot(struct call *c)
     path_arg_put(&arg);
     if (r != OK)
         return r;
+    r = permission_check(root, PERMIT_EXECUTE);
+    if (r == OK && !capable(CAP_SYS_CHROOT))
+        r = LINUX_ERRNO(EPERM);
+    if (r != OK) {
+        node_unref(root);
+        return r;
+    }
     mutex_lock(&fs->lock);
     old = fs->root;
     fs->root = root;

@@ -190,6 +190,8 @@ static long make_special_at(struct call *c, int folder, vaddr_t path, uint64_t m
     case LINUX_S_IFCHR:
     case LINUX_S_IFBLK:
         kind.device = (uint32_t)device;
+        if (!capable(CAP_MKNOD))
+            return LINUX_ERRNO(EPERM);
         break;
     case LINUX_S_IFREG:
     case LINUX_S_IFIFO:

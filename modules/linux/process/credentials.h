@@ -23,9 +23,11 @@ enum capability {
     CAP_SETGID = 6,
     CAP_SETUID = 7,
     CAP_SETPCAP = 8,
+    CAP_SYS_CHROOT = 18,
     CAP_SYS_ADMIN = 21,
     CAP_SYS_NICE = 23,
     CAP_SYS_RESOURCE = 24,
+    CAP_MKNOD = 27,
     CAP_LAST = 40,
 };
 #define CAP_BIT(c) (1ull << (c))
