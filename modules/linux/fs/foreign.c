@@ -607,7 +607,7 @@ int linux_fs_mount(const struct linux_fs_ops *ops, void *fs, void *root, const c
     if (r != OK) {
         ops->release(fs, root);
     } else {
-        mount->file_system.read_only = read_only;
+        mount->file_system.read_only |= read_only;
         mount->file_system.data = &mount->file_system;
         folder = node_place(covered, name);
         r = root_of(mount, folder, name, root, &node);
