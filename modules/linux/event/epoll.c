@@ -21,7 +21,7 @@
 #include "modules/linux/time/clock.h"
 
 #define BUCKETS   32u
-#define BATCH_MAX 128u
+#define ROOM_MIN  128u /* events that a wait has room for, however few items there are */
 #define ALWAYS    (uint32_t)(LINUX_POLLERR | LINUX_POLLHUP)
 #define BEHAVIOUR (LINUX_EPOLLEXCLUSIVE | LINUX_EPOLLWAKEUP | LINUX_EPOLLONESHOT | LINUX_EPOLLET)
 #define EXCLUSIVE_OK                                                                               \
@@ -31,6 +31,7 @@
 struct epoll {
     struct mutex lock;
     struct list items[BUCKETS]; /* by descriptor; guarded by lock */
+    size_t count;               /* of items; guarded by lock; looked at without */
     struct spinlock ready_lock;
     struct list ready; /* guarded by ready_lock */
     struct wait_queue queue;
@@ -97,6 +98,7 @@ static void item_free(struct epoll_item *item)
     list_remove(&item->ready);
     spin_unlock_irqrestore(&e->ready_lock, flags);
     list_remove(&item->link);
+    e->count--;
     list_remove(&item->file_link);
     kfree(item);
 }
@@ -275,6 +277,7 @@ static int item_add(struct epoll *e, int fd, struct file *f, const struct linux_
     item->fd = fd;
     list_init(&item->ready);
     list_push_back(bucket_of(e, fd), &item->link);
+    e->count++;
     list_push_back(&f->epoll_items, &item->file_link);
     poll_watch(f, &item->watcher);
     item_set(item, event);
@@ -405,6 +408,7 @@ static long epoll_wait(struct call *c, uint64_t due)
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
     int32_t room = (int32_t)c->arg[2];
     struct linux_epoll_event *events;
+    struct epoll *e;
     long n;
 
     if (!f)
@@ -413,9 +417,10 @@ static long epoll_wait(struct call *c, uint64_t due)
         file_unref(f);
         return ERR_INVALID;
     }
-    room = MIN(room, (int32_t)BATCH_MAX);
+    e = f->data;
+    room = (int32_t)MIN((size_t)room, MAX(__atomic_load_n(&e->count, __ATOMIC_RELAXED), ROOM_MIN));
     events = kmalloc((size_t)room * sizeof(*events));
-    n = events ? wait_events(f->data, events, (size_t)room, due) : ERR_NO_MEMORY;
+    n = events ? wait_events(e, events, (size_t)room, due) : ERR_NO_MEMORY;
     if (n > 0 && user_write(c->arg[1], events, (size_t)n * sizeof(*events)) != OK)
         n = ERR_FAULT;
     kfree(events);

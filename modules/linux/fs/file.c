@@ -32,6 +32,13 @@ int file_create(const struct file_ops *ops, void *data, uint32_t flags, struct f
 /* What a folder or an O_PATH descriptor can do by itself: nothing. */
 static const struct file_ops inert_ops = {.seekable = true};
 
+static int open_content(struct node *node, struct file *f)
+{
+    if ((node->mode & LINUX_S_IFMT) == LINUX_S_IFIFO)
+        return fifo_open(node, f);
+    return node->ops->open ? node->ops->open(node, f) : LINUX_ERRNO(ENXIO);
+}
+
 int file_open(struct node *node, uint32_t flags, struct file **out)
 {
     struct file *f;
@@ -40,7 +47,7 @@ int file_open(struct node *node, uint32_t flags, struct file **out)
     if (r != OK)
         return r;
     if (!node_is_folder(node) && !(flags & LINUX_O_PATH))
-        r = node->ops->open ? node->ops->open(node, f) : LINUX_ERRNO(ENXIO);
+        r = open_content(node, f);
     if (r != OK) {
         __atomic_sub_fetch(&file_count, 1, __ATOMIC_RELAXED);
         kfree(f);

@@ -132,6 +132,15 @@ int iovec_read(vaddr_t at, size_t count, struct linux_iovec **out);
 /* A new pipe: two files, references of the caller's. */
 int pipe_create(uint32_t flags, struct file **reader, struct file **writer);
 
+/* A pipe with a name: makes f one of its files, and waits for the other end unless the flags say
+ * otherwise. ERR_INTERRUPTED, ENXIO: nobody reads, ERR_NO_MEMORY. */
+int fifo_open(struct node *node, struct file *f);
+
+/* F_GETPIPE_SZ and F_SETPIPE_SZ: the bytes a pipe has room for. EBADF: no pipe; ERR_BUSY: more bytes
+ * than that are in it. */
+long pipe_get_size(const struct file *f);
+long pipe_set_size(struct file *f, uint64_t wanted);
+
 /* Standard streams: 0 reads from the host, 1 and 2 write to it. */
 int stream_open(unsigned stream, struct file **out);
 

@@ -23,6 +23,7 @@
 struct file;
 struct memobj;
 struct node;
+struct pipe;
 
 struct file_system {
     const char *name;
@@ -121,6 +122,7 @@ struct node {
     uint64_t cookie;     /* its position in the parent's list; guarded by the parent's lock */
 
     struct mutex lock;
+    struct pipe *pipe;    /* of a FIFO that is in use; guarded by lock */
     struct list children; /* folders; guarded by lock */
     bool dead;            /* a folder that was removed: it stays empty; guarded by lock */
     uint64_t next_cookie; /* guarded by lock */

@@ -1,23 +1,28 @@
 /*
- * pipe.c: pipes: a ring of bytes between a reading and a writing file.
+ * pipe.c: pipes: a ring of bytes between files that read and files that write. One without a name has
+ * two files; one with a name (a FIFO) is made when the first file opens it and goes with the last.
  */
 #include <microlake/memory.h>
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
 #include "modules/linux/fs/poll.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
-#define PIPE_SIZE   65536u
-#define PIPE_ATOMIC 4096u /* PIPE_BUF: writes up to this are not mixed with others */
+#define PIPE_SIZE     65536u
+#define PIPE_SIZE_MIN 4096u
+#define PIPE_SIZE_MAX 1048576u
+#define PIPE_ATOMIC   4096u /* PIPE_BUF: writes up to this are not mixed with others */
 
 struct pipe {
-    uint32_t refs; /* the two files */
+    uint32_t refs; /* files, and who is opening one */
     struct mutex lock;
-    uint8_t *ring;
-    size_t head, count;  /* guarded by lock; count is looked at without */
-    bool reader, writer; /* that end is open; guarded by lock */
+    uint8_t *ring;                       /* guarded by lock */
+    size_t size, head, count;            /* guarded by lock; size and count are looked at without */
+    uint32_t readers, writers;           /* files of that end; guarded by lock, looked at without */
+    uint32_t readers_ever, writers_ever; /* counts of those that were opened; likewise */
     struct wait_queue readable, writable;
     struct linux_poll_source source;
 };
@@ -35,9 +40,15 @@ static size_t pipe_count(const struct pipe *p)
     return __atomic_load_n(&p->count, __ATOMIC_RELAXED);
 }
 
-static bool end_open(const bool *end)
+static size_t pipe_size(const struct pipe *p)
 {
-    return __atomic_load_n(end, __ATOMIC_RELAXED);
+    return __atomic_load_n(&p->size, __ATOMIC_RELAXED);
+}
+
+/* One of the counts of files. */
+static uint32_t ends(const uint32_t *count)
+{
+    return __atomic_load_n(count, __ATOMIC_RELAXED);
 }
 
 /* Takes out up to size bytes; the lock is held. */
@@ -47,11 +58,11 @@ static long take_locked(struct pipe *p, vaddr_t at, size_t size)
 
     size = MIN(size, p->count);
     while (done < size) {
-        size_t n = MIN(size - done, PIPE_SIZE - p->head);
+        size_t n = MIN(size - done, p->size - p->head);
 
         if (user_write(at + done, p->ring + p->head, n) != OK)
             return done > 0 ? (long)done : ERR_FAULT;
-        p->head = (p->head + n) % PIPE_SIZE;
+        p->head = (p->head + n) % p->size;
         p->count -= n;
         done += n;
     }
@@ -63,10 +74,10 @@ static long put_locked(struct pipe *p, vaddr_t at, size_t size)
 {
     size_t done = 0;
 
-    size = MIN(size, PIPE_SIZE - p->count);
+    size = MIN(size, p->size - p->count);
     while (done < size) {
-        size_t tail = (p->head + p->count) % PIPE_SIZE;
-        size_t n = MIN(size - done, PIPE_SIZE - tail);
+        size_t tail = (p->head + p->count) % p->size;
+        size_t n = MIN(size - done, p->size - tail);
 
         if (user_read(p->ring + tail, at + done, n) != OK)
             return done > 0 ? (long)done : ERR_FAULT;
@@ -92,14 +103,14 @@ static long pipe_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
         return 0;
     mutex_lock(&p->lock);
     while (p->count == 0) {
-        bool ended = !p->writer;
+        bool ended = p->writers == 0;
 
         mutex_unlock(&p->lock);
         if (ended)
             return 0;
         if (f->flags & LINUX_O_NONBLOCK)
             return ERR_AGAIN;
-        r = WAIT_UNTIL(&p->readable, pipe_count(p) > 0 || !end_open(&p->writer), TIME_NEVER,
+        r = WAIT_UNTIL(&p->readable, pipe_count(p) > 0 || ends(&p->writers) == 0, TIME_NEVER,
                        WAIT_INTERRUPTIBLE);
         if (r != OK)
             return r;
@@ -124,7 +135,7 @@ static long broken_pipe(void)
 
 static size_t pipe_room(const struct pipe *p)
 {
-    return PIPE_SIZE - pipe_count(p);
+    return pipe_size(p) - pipe_count(p);
 }
 
 /* Writes what fits, once at least `want` bytes do. */
@@ -134,17 +145,17 @@ static long write_some(struct file *f, vaddr_t at, size_t size, size_t want)
     long r;
 
     mutex_lock(&p->lock);
-    while (p->reader && pipe_room(p) < want) {
+    while (p->readers > 0 && pipe_room(p) < want) {
         mutex_unlock(&p->lock);
         if (f->flags & LINUX_O_NONBLOCK)
             return ERR_AGAIN;
-        r = WAIT_UNTIL(&p->writable, pipe_room(p) >= want || !end_open(&p->reader), TIME_NEVER,
+        r = WAIT_UNTIL(&p->writable, pipe_room(p) >= want || ends(&p->readers) == 0, TIME_NEVER,
                        WAIT_INTERRUPTIBLE);
         if (r != OK)
             return r;
         mutex_lock(&p->lock);
     }
-    r = p->reader ? put_locked(p, at, size) : LINUX_ERRNO(EPIPE);
+    r = p->readers > 0 ? put_locked(p, at, size) : LINUX_ERRNO(EPIPE);
     mutex_unlock(&p->lock);
     if (r > 0)
         pipe_changed(p, &p->readable, LINUX_POLLIN);
@@ -178,51 +189,74 @@ static long pipe_ioctl(struct file *f, unsigned command, uint64_t argument)
     return user_write(argument, &count, sizeof(count));
 }
 
-static unsigned reader_poll(struct file *f, struct linux_poll_source **source)
+/* A FIFO that was never written to has not ended. */
+static unsigned reader_events(const struct pipe *p)
 {
-    struct pipe *p = f->data;
-
-    *source = &p->source;
-    return (pipe_count(p) > 0 ? LINUX_POLLIN : 0u) | (end_open(&p->writer) ? 0u : LINUX_POLLHUP);
+    return (pipe_count(p) > 0 ? LINUX_POLLIN : 0u) |
+           (ends(&p->writers) == 0 && ends(&p->writers_ever) > 0 ? LINUX_POLLHUP : 0u);
 }
 
-static unsigned writer_poll(struct file *f, struct linux_poll_source **source)
+static unsigned writer_events(const struct pipe *p)
 {
-    struct pipe *p = f->data;
-
-    *source = &p->source;
     return (pipe_room(p) >= PIPE_ATOMIC ? LINUX_POLLOUT : 0u) |
-           (end_open(&p->reader) ? 0u : LINUX_POLLERR);
+           (ends(&p->readers) > 0 ? 0u : LINUX_POLLERR);
 }
 
-static void close_end(struct pipe *p, bool *end, struct wait_queue *other)
+static unsigned pipe_poll(struct file *f, struct linux_poll_source **source)
+{
+    struct pipe *p = f->data;
+
+    *source = &p->source;
+    return (file_readable(f) ? reader_events(p) : 0u) | (file_writable(f) ? writer_events(p) : 0u);
+}
+
+/* The file is one more of its ends, or one less. */
+static void count_ends(struct pipe *p, const struct file *f, int change)
 {
     mutex_lock(&p->lock);
-    *end = false;
+    if (file_readable(f)) {
+        p->readers += (uint32_t)change;
+        p->readers_ever += change > 0;
+    }
+    if (file_writable(f)) {
+        p->writers += (uint32_t)change;
+        p->writers_ever += change > 0;
+    }
     mutex_unlock(&p->lock);
-    pipe_changed(p, other, ~0u);
+    wait_wake_all(&p->readable);
+    wait_wake_all(&p->writable);
+    poll_notify(&p->source, ~0u);
+}
+
+/* Ends a use of a FIFO's pipe, which is the node's while somebody uses it. */
+static void fifo_put(struct node *node)
+{
+    struct pipe *p;
+
+    mutex_lock(&node->lock);
+    p = node->pipe;
+    if (p->refs == 1)
+        node->pipe = NULL;
     pipe_unref(p);
+    mutex_unlock(&node->lock);
 }
 
-static void reader_close(struct file *f)
+static void pipe_close(struct file *f)
 {
-    struct pipe *p = f->data;
-
-    close_end(p, &p->reader, &p->writable);
+    count_ends(f->data, f, -1);
+    if (f->node)
+        fifo_put(f->node);
+    else
+        pipe_unref(f->data);
 }
 
-static void writer_close(struct file *f)
-{
-    struct pipe *p = f->data;
+static const struct file_ops pipe_ops = {.read = pipe_read,
+                                         .write = pipe_write,
+                                         .ioctl = pipe_ioctl,
+                                         .poll = pipe_poll,
+                                         .close = pipe_close};
 
-    close_end(p, &p->writer, &p->readable);
-}
-
-static const struct file_ops reader_ops = {
-    .read = pipe_read, .ioctl = pipe_ioctl, .poll = reader_poll, .close = reader_close};
-static const struct file_ops writer_ops = {
-    .write = pipe_write, .ioctl = pipe_ioctl, .poll = writer_poll, .close = writer_close};
-
+/* Without files yet; the reference is the caller's. */
 static struct pipe *pipe_make(void)
 {
     struct pipe *p = kzalloc(sizeof(*p));
@@ -234,8 +268,8 @@ static struct pipe *pipe_make(void)
         kfree(p);
         return NULL;
     }
-    p->refs = 2;
-    p->reader = p->writer = true;
+    p->refs = 1;
+    p->size = PIPE_SIZE;
     mutex_init(&p->lock);
     wait_queue_init(&p->readable);
     wait_queue_init(&p->writable);
@@ -250,16 +284,121 @@ int pipe_create(uint32_t flags, struct file **reader, struct file **writer)
 
     if (!p)
         return ERR_NO_MEMORY;
-    r = file_create(&reader_ops, p, LINUX_O_RDONLY | flags, reader);
+    r = file_create(&pipe_ops, p, LINUX_O_RDONLY | flags, reader);
     if (r != OK) {
-        pipe_unref(p);
         pipe_unref(p);
         return r;
     }
-    r = file_create(&writer_ops, p, LINUX_O_WRONLY | flags, writer);
+    p->readers = p->readers_ever = 1;
+    r = file_create(&pipe_ops, p, LINUX_O_WRONLY | flags, writer);
     if (r != OK) {
         file_unref(*reader);
-        pipe_unref(p);
+        return r;
     }
-    return r;
+    p->refs = 2;
+    p->writers = p->writers_ever = 1;
+    return OK;
+}
+
+long pipe_get_size(const struct file *f)
+{
+    return f->ops == &pipe_ops ? (long)pipe_size(f->data) : LINUX_ERRNO(EBADF);
+}
+
+/* Gives the pipe another ring; the lock is held. */
+static int resize_locked(struct pipe *p, size_t size)
+{
+    size_t first = MIN(p->count, p->size - p->head);
+    uint8_t *ring;
+
+    if (p->count > size)
+        return ERR_BUSY;
+    ring = kmalloc(size);
+    if (!ring)
+        return ERR_NO_MEMORY;
+    memcpy(ring, p->ring + p->head, first);
+    memcpy(ring + first, p->ring, p->count - first);
+    kfree(p->ring);
+    p->ring = ring;
+    p->head = 0;
+    __atomic_store_n(&p->size, size, __ATOMIC_RELAXED);
+    return OK;
+}
+
+long pipe_set_size(struct file *f, uint64_t wanted)
+{
+    struct pipe *p = f->data;
+    size_t size = PIPE_SIZE_MIN;
+    int r;
+
+    if (f->ops != &pipe_ops)
+        return LINUX_ERRNO(EBADF);
+    if ((uint32_t)wanted > PIPE_SIZE_MAX)
+        return (int32_t)wanted < 0 ? ERR_INVALID : LINUX_ERRNO(EPERM);
+    while (size < (uint32_t)wanted)
+        size *= 2;
+    mutex_lock(&p->lock);
+    r = resize_locked(p, size);
+    mutex_unlock(&p->lock);
+    pipe_changed(p, &p->writable, LINUX_POLLOUT);
+    return r == OK ? (long)size : r;
+}
+
+/* ---- Pipes with a name */
+
+/* The node's pipe, made if need be, with a reference; NULL: no memory. */
+static struct pipe *fifo_get(struct node *node)
+{
+    struct pipe *p;
+
+    mutex_lock(&node->lock);
+    p = node->pipe;
+    if (p)
+        p->refs++;
+    else
+        p = node->pipe = pipe_make();
+    mutex_unlock(&node->lock);
+    return p;
+}
+
+/* Waits until the other end is there, or was: a writer that came and went lets a reader go on. */
+static int wait_for_end(struct wait_queue *queue, const uint32_t *now, const uint32_t *ever)
+{
+    uint32_t before = ends(ever);
+
+    if (ends(now) > 0)
+        return OK;
+    return WAIT_UNTIL(queue, ends(ever) != before, TIME_NEVER, WAIT_INTERRUPTIBLE);
+}
+
+static int wait_for_other_end(const struct file *f, struct pipe *p)
+{
+    if ((f->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR || (f->flags & LINUX_O_NONBLOCK))
+        return OK;
+    return file_writable(f) ? wait_for_end(&p->writable, &p->readers, &p->readers_ever)
+                            : wait_for_end(&p->readable, &p->writers, &p->writers_ever);
+}
+
+int fifo_open(struct node *node, struct file *f)
+{
+    struct pipe *p = fifo_get(node);
+    int r;
+
+    if (!p)
+        return ERR_NO_MEMORY;
+    if ((f->flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK)) == (LINUX_O_WRONLY | LINUX_O_NONBLOCK) &&
+        ends(&p->readers) == 0) {
+        fifo_put(node);
+        return LINUX_ERRNO(ENXIO);
+    }
+    count_ends(p, f, 1);
+    r = wait_for_other_end(f, p);
+    if (r != OK) {
+        count_ends(p, f, -1);
+        fifo_put(node);
+        return r;
+    }
+    f->ops = &pipe_ops;
+    f->data = p;
+    return OK;
 }

@@ -15,7 +15,6 @@
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/clock.h"
 
-#define POLL_MAX  4096u
 #define FDSET_MAX 1024u
 
 struct poller {
@@ -183,7 +182,7 @@ static long poll_user(struct task *t, vaddr_t at, uint64_t count, uint64_t due)
     struct linux_pollfd *fds;
     long r;
 
-    if (count > POLL_MAX)
+    if (count > t->process->limits[LINUX_RLIMIT_NOFILE].current)
         return ERR_INVALID;
     fds = kmalloc(MAX(count, 1u) * sizeof(*fds));
     if (!fds)

@@ -212,6 +212,14 @@ static long show_cpu_range(void *context, char *out, size_t size)
     return text_length(&t);
 }
 
+static long show_cpu_number(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+
+    text_add(&t, "%u\n", (unsigned)(uintptr_t)context);
+    return text_length(&t);
+}
+
 static const struct linux_pseudo_ops meminfo = {.show = show_meminfo};
 static const struct linux_pseudo_ops cpuinfo = {.show = show_cpuinfo};
 static const struct linux_pseudo_ops stat = {.show = show_stat};
@@ -221,6 +229,7 @@ static const struct linux_pseudo_ops cmdline = {.show = show_cmdline};
 static const struct linux_pseudo_ops objects = {.show = show_objects};
 static const struct linux_pseudo_ops constant = {.show = show_constant};
 static const struct linux_pseudo_ops cpu_range = {.show = show_cpu_range};
+static const struct linux_pseudo_ops cpu_number = {.show = show_cpu_number};
 
 static const struct {
     const char *path;
@@ -240,7 +249,36 @@ static const struct {
     {"/proc/sys/vm/overcommit_memory", &constant, "1"},
     {"/sys/devices/system/cpu/online", &cpu_range, NULL},
     {"/sys/devices/system/cpu/possible", &cpu_range, NULL},
+    {"/sys/devices/system/cpu/present", &cpu_range, NULL},
 };
+
+/* Each CPU is a core of its own, and all are in one package. */
+static const struct {
+    const char *name;
+    const struct linux_pseudo_ops *ops;
+    bool own; /* it shows the CPU's number, else 0 or all CPUs */
+} topology_files[] = {
+    {"core_id", &cpu_number, true},
+    {"physical_package_id", &cpu_number, false},
+    {"thread_siblings_list", &cpu_number, true},
+    {"core_cpus_list", &cpu_number, true},
+    {"core_siblings_list", &cpu_range, false},
+    {"package_cpus_list", &cpu_range, false},
+};
+
+static int add_topology(unsigned cpu)
+{
+    char path[80];
+    int r = OK;
+
+    for (size_t i = 0; i < ARRAY_SIZE(topology_files) && r == OK; i++) {
+        snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology/%s", cpu,
+                 topology_files[i].name);
+        r = linux_pseudo_register(path, topology_files[i].ops,
+                                  (void *)(uintptr_t)(topology_files[i].own ? cpu : 0));
+    }
+    return r;
+}
 
 int procfs_init(void)
 {
@@ -248,5 +286,7 @@ int procfs_init(void)
 
     for (size_t i = 0; i < ARRAY_SIZE(files) && r == OK; i++)
         r = linux_pseudo_register(files[i].path, files[i].ops, (void *)files[i].context);
+    for (unsigned cpu = 0; cpu < cpu_count() && r == OK; cpu++)
+        r = add_topology(cpu);
     return r;
 }

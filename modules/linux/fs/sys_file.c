@@ -99,7 +99,7 @@ static long open_at(struct task *t, int folder, vaddr_t path, uint32_t flags, ui
     if (r != OK)
         return r;
     r = check_open(node, flags, made);
-    if (r == OK && (flags & LINUX_O_TRUNC) && !made && node->ops->resize)
+    if (r == OK && (flags & LINUX_O_TRUNC) && !made && node_is_file(node) && node->ops->resize)
         r = node->ops->resize(node, 0);
     if (r == OK)
         r = file_open(node, flags & KEPT_FLAGS, &f);
@@ -243,6 +243,12 @@ long sys_fcntl(struct call *c)
     case LINUX_F_SETLK:
     case LINUX_F_SETLKW:
         r = lock_fcntl(c->task, f, command, c->arg[2]);
+        break;
+    case LINUX_F_GETPIPE_SZ:
+        r = pipe_get_size(f);
+        break;
+    case LINUX_F_SETPIPE_SZ:
+        r = pipe_set_size(f, c->arg[2]);
         break;
     default:
         r = ERR_INVALID;

@@ -110,6 +110,7 @@ static int make_task(struct call *c, struct process *p, const struct clone_reque
         return result;
     t->blocked = self->blocked;
     t->nice = self->nice;
+    t->sched_policy = self->sched_policy;
     if (!(r->flags & LINUX_CLONE_VM) || (r->flags & LINUX_CLONE_VFORK))
         t->alternate_stack = self->alternate_stack;
     if (r->flags & LINUX_CLONE_CHILD_CLEARTID)

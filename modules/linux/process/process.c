@@ -196,7 +196,7 @@ void process_unref(struct process *p)
     if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     signal_queue_clear(&p->pending);
-    interval_timer_free(p->alarm);
+    process_stop_timers(p);
     credentials_drop(&p->credentials);
     kfree(p);
     __atomic_sub_fetch(&process_counts.processes, 1, __ATOMIC_RELAXED);

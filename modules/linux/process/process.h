@@ -84,7 +84,7 @@ struct process {
     uint64_t start_time;
     uint64_t dead_cpu_time;       /* of tasks that have ended; guarded by lock */
     uint64_t children_cpu_time;   /* of children reaped; guarded by process_table_lock */
-    struct interval_timer *alarm; /* ITIMER_REAL, made when first used; guarded by lock */
+    struct interval_timer *timers[LINUX_ITIMER_KINDS]; /* made when first used; guarded by lock */
 };
 
 struct task {
@@ -111,6 +111,7 @@ struct task {
     bool announced;     /* the host is told when it starts: the machine's first program */
     uint64_t sleep_due; /* when the sleep that is restarted ends; 0: none */
     int nice;
+    int sched_policy; /* LINUX_SCHED_*: what was asked for */
 };
 
 static inline struct task *task_current(void)

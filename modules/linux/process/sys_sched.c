@@ -7,14 +7,19 @@
 
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
+#include "modules/linux/time/clock.h"
 
 #define NICE_LOWEST   (-20)
 #define NICE_HIGHEST  19
 #define WEIGHT_NORMAL 1024u
 #define WEIGHT_MAX    65536u
 #define SCHED_OTHER   0
+#define SCHED_FIFO    1
+#define SCHED_RR      2
 #define SCHED_BATCH   3
 #define SCHED_IDLE    5
+#define RESET_ON_FORK 0x40000000
+#define RR_INTERVAL   (4 * NS_PER_MS) /* of ordinary threads */
 
 /* One step of niceness is a quarter more or a fifth less, as on Linux. */
 static uint32_t weight_of_nice(int nice)
@@ -137,41 +142,102 @@ long sys_setpriority(struct call *c)
     return 0;
 }
 
-/* All threads are of the ordinary class; the order among them is the active policy's. */
+/*
+ * All threads are of the ordinary class, and the order among them is the active policy's: BATCH and
+ * IDLE are remembered, FIFO and RR are not to be had.
+ */
+static long sched_task(struct call *c, struct task **t)
+{
+    if ((int)c->arg[0] < 0)
+        return ERR_INVALID;
+    *t = task_of(c, (int)c->arg[0]);
+    return *t ? OK : LINUX_ERRNO(ESRCH);
+}
+
 long sys_sched_getscheduler(struct call *c)
 {
-    struct task *t = task_of(c, (int)c->arg[0]);
+    struct task *t;
+    long r = sched_task(c, &t);
 
-    if (!t)
-        return LINUX_ERRNO(ESRCH);
+    if (r != OK)
+        return r;
+    r = t->sched_policy;
     task_unref(t);
-    return SCHED_OTHER;
+    return r;
+}
+
+/* Ordinary classes know one priority only: 0. */
+static long read_priority(vaddr_t at)
+{
+    int32_t priority;
+
+    if (at == 0)
+        return ERR_INVALID;
+    if (user_read(&priority, at, sizeof(priority)) != OK)
+        return ERR_FAULT;
+    return priority == 0 ? OK : ERR_INVALID;
 }
 
 long sys_sched_setscheduler(struct call *c)
 {
-    int32_t priority;
-    int policy = (int)c->arg[1];
+    int policy = (int)c->arg[1] & ~RESET_ON_FORK;
+    struct task *t;
+    long r;
 
-    if (user_read(&priority, c->arg[2], sizeof(priority)) != OK)
-        return ERR_FAULT;
-    if (policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE)
+    if (policy == SCHED_FIFO || policy == SCHED_RR)
         return LINUX_ERRNO(EPERM);
-    return priority == 0 ? OK : ERR_INVALID;
+    if (policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE)
+        return ERR_INVALID;
+    r = read_priority(c->arg[2]);
+    if (r == OK)
+        r = sched_task(c, &t);
+    if (r != OK)
+        return r;
+    t->sched_policy = policy;
+    task_unref(t);
+    return OK;
+}
+
+long sys_sched_setparam(struct call *c)
+{
+    struct task *t;
+    long r = read_priority(c->arg[1]);
+
+    if (r == OK)
+        r = sched_task(c, &t);
+    if (r == OK)
+        task_unref(t);
+    return r;
 }
 
 long sys_sched_getparam(struct call *c)
 {
     int32_t priority = 0;
+    struct task *t;
+    long r = c->arg[1] == 0 ? ERR_INVALID : sched_task(c, &t);
 
+    if (r != OK)
+        return r;
+    task_unref(t);
     return user_write(c->arg[1], &priority, sizeof(priority));
+}
+
+long sys_sched_rr_get_interval(struct call *c)
+{
+    struct task *t;
+    long r = sched_task(c, &t);
+
+    if (r != OK)
+        return r;
+    task_unref(t);
+    return clock_write_timespec(c->arg[1], RR_INTERVAL);
 }
 
 long sys_sched_get_priority_max(struct call *c)
 {
     switch ((int)c->arg[0]) {
-    case 1: /* SCHED_FIFO */
-    case 2: /* SCHED_RR */
+    case SCHED_FIFO:
+    case SCHED_RR:
         return 99;
     case SCHED_OTHER:
     case SCHED_BATCH:

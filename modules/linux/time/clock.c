@@ -57,6 +57,24 @@ uint64_t clock_wall(void)
     return offset + time_now();
 }
 
+/* The CPU time of a process or a thread by number: clocks below 0 are made of those. */
+static int cpu_clock_read(struct task *caller, int clock, uint64_t *ns)
+{
+    bool of_thread = (clock & 4) != 0;
+    int id = ~(clock >> 3), kind = clock & 3;
+    struct task *t = caller;
+
+    if (kind == 3)
+        return ERR_INVALID;
+    t = id == 0 ? caller : task_find(id);
+    if (!t)
+        return ERR_INVALID;
+    *ns = of_thread ? thread_cpu_time(t->thread) : process_cpu_time(t->process);
+    if (t != caller || id != 0)
+        task_unref(t);
+    return OK;
+}
+
 /* The time that a clock shows. ERR_INVALID: no such clock. */
 static int clock_read(struct task *t, int clock, uint64_t *ns)
 {
@@ -79,7 +97,7 @@ static int clock_read(struct task *t, int clock, uint64_t *ns)
         *ns = thread_cpu_time(t->thread);
         return OK;
     default:
-        return ERR_INVALID;
+        return clock < 0 ? cpu_clock_read(t, clock, ns) : ERR_INVALID;
     }
 }
 

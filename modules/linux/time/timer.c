@@ -1,6 +1,10 @@
 /*
- * timer.c: alarm and the real interval timer of a process.
+ * timer.c: alarm and the interval timers of a process: of real time, and of the CPU time it uses.
+ *
+ * A timer of CPU time is a timer of real time that looks, no earlier than the process can have used so
+ * much, how much it has used, and waits on.
  */
+#include <microlake/cpu.h>
 #include <microlake/memory.h>
 #include <microlake/user.h>
 
@@ -9,17 +13,32 @@
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/clock.h"
 
-#define ITIMER_REAL  0
-#define ITIMER_KINDS 3
-
 /* Made when first used, freed with the process. */
 struct interval_timer {
     struct timer timer;      /* armed under lock */
     struct process *process; /* not a reference: the process frees the timer before it goes */
+    unsigned kind;           /* LINUX_ITIMER_* */
     struct spinlock lock;
-    uint64_t due;      /* 0: not running; guarded by lock */
+    uint64_t due;      /* by the timer's clock; 0: not running; guarded by lock */
     uint64_t interval; /* 0: once; guarded by lock */
 };
+
+static const int signal_of_kind[LINUX_ITIMER_KINDS] = {LINUX_SIGALRM, LINUX_SIGVTALRM,
+                                                       LINUX_SIGPROF};
+
+/* The timer's clock. Time in the system counts for all three. Not under the timer's lock. */
+static uint64_t clock_of(const struct interval_timer *i)
+{
+    return i->kind == LINUX_ITIMER_REAL ? time_now() : process_cpu_time(i->process);
+}
+
+/* When the timer is to look, if its clock shows `now`: all CPUs may work for the process. */
+static uint64_t look_time(const struct interval_timer *i, uint64_t due, uint64_t now)
+{
+    uint64_t left = due > now ? due - now : 0;
+
+    return i->kind == LINUX_ITIMER_REAL ? due : clock_due_in(MAX(left / cpu_count(), NS_PER_MS));
+}
 
 /* The shortest time between two expiries, whatever the interval: a machine whose timer goes off
  * faster than it can attend to has no time left for anything else. */
@@ -39,17 +58,16 @@ static uint64_t due_next(const struct interval_timer *i, uint64_t now)
 static void interval_expired(struct timer *timer)
 {
     struct interval_timer *i = container_of(timer, struct interval_timer, timer);
-    uint64_t flags = spin_lock_irqsave(&i->lock), now = time_now();
+    uint64_t now = clock_of(i), flags = spin_lock_irqsave(&i->lock);
     bool due = i->due != 0 && i->due <= now;
 
-    if (due) {
+    if (due)
         i->due = due_next(i, now);
-        if (i->due != 0)
-            timer_arm(&i->timer, i->due);
-    }
+    if (i->due != 0)
+        timer_arm(&i->timer, look_time(i, i->due, now));
     spin_unlock_irqrestore(&i->lock, flags);
     if (due)
-        signal_send_simple(i->process, LINUX_SIGALRM, LINUX_SI_KERNEL, 0);
+        signal_send_simple(i->process, signal_of_kind[i->kind], LINUX_SI_KERNEL, 0);
 }
 
 void interval_timer_free(struct interval_timer *timer)
@@ -67,58 +85,69 @@ void interval_timer_free(struct interval_timer *timer)
 
 void process_stop_timers(struct process *p)
 {
-    uint64_t flags = spin_lock_irqsave(&p->lock);
-    struct interval_timer *timer = p->alarm;
+    for (unsigned kind = 0; kind < LINUX_ITIMER_KINDS; kind++) {
+        uint64_t flags = spin_lock_irqsave(&p->lock);
+        struct interval_timer *timer = p->timers[kind];
 
-    p->alarm = NULL;
-    spin_unlock_irqrestore(&p->lock, flags);
-    interval_timer_free(timer);
+        p->timers[kind] = NULL;
+        spin_unlock_irqrestore(&p->lock, flags);
+        interval_timer_free(timer);
+    }
 }
 
 /* The process's timer, made if need be. NULL: no memory. */
-static struct interval_timer *timer_of(struct process *p)
+static struct interval_timer *timer_of(struct process *p, unsigned kind)
 {
     struct interval_timer *fresh = kzalloc(sizeof(*fresh)), *t;
     uint64_t flags;
 
     if (fresh) {
         fresh->process = p;
+        fresh->kind = kind;
         timer_init(&fresh->timer, interval_expired);
     }
     flags = spin_lock_irqsave(&p->lock);
-    t = p->alarm;
+    t = p->timers[kind];
     if (!t)
-        p->alarm = t = fresh;
+        p->timers[kind] = t = fresh;
     spin_unlock_irqrestore(&p->lock, flags);
     if (t != fresh)
         kfree(fresh);
     return t;
 }
 
-/* Sets first expiry (0: stop) and interval, in ns; gives the old ones. */
-static int set_timer(struct process *p, uint64_t first, uint64_t interval, uint64_t *old_first,
-                     uint64_t *old_interval)
+static uint64_t add_limited(uint64_t now, uint64_t ns)
 {
-    struct interval_timer *t = timer_of(p);
-    uint64_t flags, now = time_now(), due = first == 0 ? 0 : clock_due_in(first);
+    return ns > TIME_NEVER - now ? TIME_NEVER : now + ns;
+}
+
+/* Sets first expiry (0: stop) and interval, in ns; gives the old ones. */
+static int set_timer(struct process *p, unsigned kind, uint64_t first, uint64_t interval,
+                     uint64_t *old_first, uint64_t *old_interval)
+{
+    struct interval_timer *t = timer_of(p, kind);
+    uint64_t flags, now, due;
 
     if (!t)
         return ERR_NO_MEMORY;
+    now = clock_of(t);
+    due = first == 0 ? 0 : add_limited(now, first);
     flags = spin_lock_irqsave(&t->lock);
     *old_first = t->due == 0 ? 0 : t->due > now ? t->due - now : 1;
     *old_interval = t->interval;
     t->due = due;
     t->interval = interval;
     if (due != 0)
-        timer_arm(&t->timer, due);
+        timer_arm(&t->timer, look_time(t, due, now));
     spin_unlock_irqrestore(&t->lock, flags);
     return OK;
 }
 
-static void get_timer(struct process *p, uint64_t *first, uint64_t *interval)
+static void get_timer(struct process *p, unsigned kind, uint64_t *first, uint64_t *interval)
 {
-    uint64_t now = time_now(), flags = spin_lock_irqsave(&p->lock);
-    struct interval_timer *t = p->alarm;
+    uint64_t now = kind == LINUX_ITIMER_REAL ? time_now() : process_cpu_time(p);
+    uint64_t flags = spin_lock_irqsave(&p->lock);
+    struct interval_timer *t = p->timers[kind];
 
     *first = *interval = 0;
     if (t) {
@@ -149,19 +178,11 @@ static long write_timer(vaddr_t at, uint64_t first, uint64_t interval)
     return user_write(at, &t, sizeof(t));
 }
 
-/* Only the timer of real time is there. */
-static int check_kind(uint64_t kind)
-{
-    if (kind >= ITIMER_KINDS)
-        return ERR_INVALID;
-    return kind == ITIMER_REAL ? OK : ERR_UNSUPPORTED;
-}
-
 long sys_setitimer(struct call *c)
 {
     uint64_t first = 0, interval = 0, old_first, old_interval;
     struct linux_itimerval t;
-    int r = check_kind(c->arg[0]);
+    int r = c->arg[0] < LINUX_ITIMER_KINDS ? OK : ERR_INVALID;
 
     if (r == OK && c->arg[1] != 0) {
         r = user_read(&t, c->arg[1], sizeof(t));
@@ -171,7 +192,8 @@ long sys_setitimer(struct call *c)
             r = ns_of_timeval(&t.interval, &interval);
     }
     if (r == OK)
-        r = set_timer(c->task->process, first, interval, &old_first, &old_interval);
+        r = set_timer(c->task->process, (unsigned)c->arg[0], first, interval, &old_first,
+                      &old_interval);
     if (r == OK && c->arg[2] != 0)
         r = (int)write_timer(c->arg[2], old_first, old_interval);
     return r;
@@ -180,11 +202,10 @@ long sys_setitimer(struct call *c)
 long sys_getitimer(struct call *c)
 {
     uint64_t first, interval;
-    int r = check_kind(c->arg[0]);
 
-    if (r != OK)
-        return r;
-    get_timer(c->task->process, &first, &interval);
+    if (c->arg[0] >= LINUX_ITIMER_KINDS)
+        return ERR_INVALID;
+    get_timer(c->task->process, (unsigned)c->arg[0], &first, &interval);
     return write_timer(c->arg[1], first, interval);
 }
 
@@ -192,8 +213,8 @@ long sys_getitimer(struct call *c)
 long sys_alarm(struct call *c)
 {
     uint64_t old_first, old_interval;
-    int r =
-        set_timer(c->task->process, (uint32_t)c->arg[0] * NS_PER_SEC, 0, &old_first, &old_interval);
+    int r = set_timer(c->task->process, LINUX_ITIMER_REAL, (uint32_t)c->arg[0] * NS_PER_SEC, 0,
+                      &old_first, &old_interval);
 
     return r == OK ? (long)((old_first + NS_PER_SEC - 1) / NS_PER_SEC) : r;
 }
