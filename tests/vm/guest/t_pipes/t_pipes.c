@@ -143,7 +143,6 @@ static void test_cpu_timer(int kind, int signal)
     CHECK(getitimer(kind, &left) == 0 && left.it_interval.tv_usec == 10000);
     CHECK(setitimer(kind, &none, &left) == 0 && left.it_interval.tv_usec == 10000);
     CHECK(getitimer(kind, &left) == 0 && left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
-    CHECK(used.tv_sec > 0 ||
 }
 
 static void test_cpu_timers(void)
