@@ -28,7 +28,7 @@ void timer_program(uint64_t due)
         return;
     now = time_now();
     c->timer_programmed = due;
-    apic_timer_arm(due > now ? MIN(due - now, LONGEST_NS) : 1);
+    time_arm(&c->timer_span, due > now ? (uint32_t)MIN(due - now, LONGEST_NS) : 1);
 }
 
 void timer_init(struct timer *t, void (*expired)(struct timer *t))

@@ -19,13 +19,16 @@ uint64_t time_tsc_khz(void);
 uint64_t time_from_tsc(uint64_t tsc);
 
 /* How time_now() is made of the time-stamp counter, for code that runs in user mode:
- * base_ns + ((tsc - base_tsc) * mult >> TIME_RATE_SHIFT), signed and 128 bits wide. It stays as it is
- * from the end of start-up on. Any context. */
+ * base_ns + ((tsc - base_tsc) * mult >> TIME_RATE_SHIFT), signed and 128 bits wide. Any context. */
 #define TIME_RATE_SHIFT 22
 struct time_rate {
     uint64_t base_tsc, base_ns, mult;
 };
 void time_rate(struct time_rate *out);
+
+/* `changed` is called when the rate has become better, with interrupts off: time_rate() tells the new one.
+ * The clock goes on from where it is. NULL: nobody. */
+void time_rate_watch(void (*changed)(void));
 
 /* A one-shot timer. The callback runs in interrupt context on the CPU that armed it. */
 struct timer {

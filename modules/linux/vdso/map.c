@@ -71,6 +71,15 @@ void vdso_publish_wall(uint64_t offset)
     spin_unlock_irqrestore(&facts_lock, flags);
 }
 
+static void rate_changed(void)
+{
+    uint64_t flags = spin_lock_irqsave(&facts_lock);
+
+    if (frames[0] != 0)
+        facts_write_locked(wall_offset);
+    spin_unlock_irqrestore(&facts_lock, flags);
+}
+
 /* Makes page `index`; lock is held. */
 static int page_make_locked(uint64_t index)
 {
@@ -80,7 +89,9 @@ static int page_make_locked(uint64_t index)
 
     if (!pa)
         return ERR_NO_MEMORY;
-    if (index > 0)
+    if (index == 0)
+        time_rate_watch(rate_changed);
+    else
         memcpy(phys_to_virt(pa), vdso_image + from, MIN(image_size() - from, PAGE_SIZE));
     flags = spin_lock_irqsave(&facts_lock);
     frames[index] = pa;

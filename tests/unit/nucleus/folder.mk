@@ -47,6 +47,13 @@ COVERS := kernel/time/timer.c kernel/lib/treap.c
 EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 
+DIR := tests/unit/nucleus
+NAME := clock
+SRCS := clock_test.c stand_ins.c
+COVERS := kernel/time/time.c
+EXTRA := $(STAND_INS)
+include tools/build/unit-test.mk
+
 # A guarded call comes back by longjmp(); in the nucleus all registers that matter are kept.
 DIR := tests/unit/nucleus
 NAME := sched

@@ -31,8 +31,9 @@ uint64_t time_now(void)
     return clock_now;
 }
 
-void apic_timer_arm(uint64_t ns)
+void time_arm(struct timer_span *span, uint32_t ns)
 {
+    assert_ptr_equal(span, &this_cpu()->timer_span);
     assert_true(ns >= 1);
     assert_true(ns <= LONGEST); /* its counter has 32 bits */
     assert_false(interrupts_are_on());

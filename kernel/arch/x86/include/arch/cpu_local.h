@@ -11,6 +11,7 @@
 #include <microlake/time.h>
 #include <microlake/trace.h>
 #include <microlake/treap.h>
+#include "kernel/time/time_internal.h"
 
 /* Registers to come back to when a guarded call goes wrong (kernel/policy/guard). */
 struct guard {
@@ -79,6 +80,7 @@ struct cpu {
     struct spinlock timer_lock;
     struct treap timers;       /* guarded by timer_lock */
     uint64_t timer_programmed; /* what the one-shot timer is set to, or TIME_NEVER */
+    struct timer_span timer_span;
     struct timer *timer_running; /* guarded by timer_lock */
 };
 
