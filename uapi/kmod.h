@@ -1,9 +1,9 @@
 /*
  * kmod.h: the ABI between Micro-LAKE and a loadable module.
  *
- * A module is one ELF relocatable file, NAME.kmod. It carries one struct kmod_manifest in section
- * ".kmod.manifest". The loader reads name, version and needs before it relocates anything. A signature
- * may follow the ELF file.
+ * A module is one file, NAME.kmod (uapi/kmodfile.h), made from an ELF relocatable file that has one
+ * struct kmod_manifest in section ".kmod.manifest". The loader reads name, version and needs before
+ * it links anything. A signature may follow.
  */
 #pragma once
 
@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct kmod_manifest) == 16 + 32 + 16 + 128 + 16, "manifes
         __VA_ARGS__}
 
 /*
- * A signed module ends with this trailer, behind the ELF file. The signature is Ed25519 (RFC 8032)
+ * A signed module ends with this trailer. The signature is Ed25519 (RFC 8032)
  * over all bytes before the trailer. Which key is trusted is built into the kernel.
  */
 #define KMOD_SIGNATURE_MAGIC   0x4749534bu /* "KSIG" */

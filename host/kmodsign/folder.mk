@@ -1,5 +1,5 @@
 DIR := host/kmodsign
 NAME := kmodsign
-SRCS := main.c files.c
-NEEDS := lib/ed25519 lib/ed25519_sign
+SRCS := main.c
+NEEDS := lib/ed25519 lib/ed25519_sign host/files
 include tools/build/host-program.mk

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "files.h"
+#include "host/files/files.h"
 #include "lib/ed25519_sign/ed25519_sign.h"
 #include "uapi/kmod.h"
 

@@ -321,7 +321,7 @@ void *module_space_alloc(size_t pages)
     if (!va)
         return NULL;
     for (size_t i = 0; i < pages; i++) {
-        paddr_t pa = frame_alloc(0, FRAME_ZERO);
+        paddr_t pa = frame_alloc(0, 0);
 
         if (!pa || !page_set(va + i * PAGE_SIZE, pa, PTE_WRITE | PTE_NX)) {
             if (pa)

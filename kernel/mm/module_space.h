@@ -5,7 +5,8 @@
 
 #include <microlake/types.h>
 
-/* Zeroed pages, readable and writable, not executable. NULL: no memory. */
+/* Pages with anything in them, readable and writable, not executable: whoever asked fills them whole.
+ * NULL: no memory. */
 void *module_space_alloc(size_t pages);
 
 /* Changes protection (enum map_prot of aspace.h). Writable and executable at once is refused. */

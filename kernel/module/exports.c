@@ -5,20 +5,13 @@
 
 #include <microlake/memory.h>
 
-const void *export_find(const char *name)
+const void *export_find(const char *name, unsigned *cursor)
 {
-    unsigned low = 0, high = export_count;
+    for (; *cursor < export_count; ++*cursor) {
+        int order = strcmp(name, export_table[*cursor].name);
 
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-        int order = strcmp(name, export_table[middle].name);
-
-        if (order == 0)
-            return export_table[middle].address;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+        if (order <= 0)
+            return order == 0 ? export_table[*cursor].address : NULL;
     }
     return NULL;
 }

@@ -1,9 +1,9 @@
 /*
  * image.c: from a decoded module file to code and data in memory.
  *
- * The areas lie behind each other in one range of module space, each in pages of its own: code
- * (read, execute), read-only data, data (read, write). All is written before any page becomes
- * executable, so that no page is ever both.
+ * The image is one range of module space: code (read, execute), data (read, write), read-only data,
+ * each in pages of its own. All is written before any page becomes executable, so that no page is
+ * ever both.
  */
 #include <microlake/aspace.h>
 #include <microlake/log.h>
@@ -15,154 +15,74 @@
 
 #define MISSING_SHOWN 8 /* lines about missing symbols, before the rest is only counted */
 
+_Static_assert(KMODFILE_PAGE == PAGE_SIZE, "areas begin on pages");
+
 static const unsigned area_prot[KMODFILE_AREAS] = {
     [KMODFILE_TEXT] = PROT_READ | PROT_EXEC,
-    [KMODFILE_RODATA] = PROT_READ,
     [KMODFILE_DATA] = PROT_READ | PROT_WRITE,
+    [KMODFILE_RODATA] = PROT_READ,
 };
 
-static uint8_t *area_base(const struct module *m, enum kmodfile_area area)
+/* Allocates the image and fills all of its pages. */
+static int image_fill(struct module *m, const struct kmodfile *file)
 {
-    uint8_t *base = m->base;
-
-    for (unsigned i = 0; i < area; i++)
-        base += m->area_pages[i] * PAGE_SIZE;
-    return base;
-}
-
-static uint8_t *section_base(const struct module *m, const struct kmodfile *file, unsigned section)
-{
-    const struct kmodfile_section *s = &file->sections[section];
-
-    return area_base(m, s->area) + s->offset;
-}
-
-static int image_alloc(struct module *m, const struct kmodfile *file)
-{
-    for (unsigned i = 0; i < KMODFILE_AREAS; i++) {
-        m->area_pages[i] = ALIGN_UP(file->area_size[i], PAGE_SIZE) / PAGE_SIZE;
-        m->pages += m->area_pages[i];
-    }
+    m->pages = file->pages;
     m->base = module_space_alloc(m->pages);
     if (!m->base) {
         log_error("module %s: no memory for its %zu pages", m->name, m->pages);
         return ERR_NO_MEMORY;
     }
+    for (unsigned i = 0; i < KMODFILE_AREAS; i++) {
+        const struct kmodfile_part *part = &file->areas[i];
+        uint8_t *to = m->base + part->offset;
+
+        memcpy(to, part->bytes, part->size);
+        memset(to + part->size, 0, part->pages * PAGE_SIZE - part->size);
+        m->area_pages[i] = part->pages;
+    }
+    m->symbols = (const struct kmodfile_symbol *)(m->base + file->symbols_offset);
+    m->symbol_count = file->header->symbol_count;
+    m->export_count = file->header->export_count;
+    m->names = (const char *)m->base + file->names_offset;
     return OK;
 }
 
-/* Module space comes zeroed: what the file does not fill stays 0. */
-static void image_copy(struct module *m, const struct kmodfile *file)
-{
-    for (unsigned i = 1; i < file->section_count; i++) {
-        const struct kmodfile_section *s = &file->sections[i];
-
-        if (s->loaded && !s->zero)
-            memcpy(section_base(m, file, i), s->bytes, s->size);
-    }
-}
-
 /* The nucleus's exports come first: a module cannot replace them. */
-static const void *import_find(const struct module *m, const char *name)
+static const void *import_find(const struct module *m, const char *name, unsigned *cursor)
 {
-    const void *address = export_find(name);
+    const void *address = export_find(name, cursor);
 
     for (unsigned i = 0; !address && i < m->need_count; i++)
         address = module_export_find(m->needs[i], name);
     return address;
 }
 
-/* Fills in the address of every symbol that relocations can name. */
-static int symbols_resolve(const struct module *m, const struct kmodfile *file, uint64_t *addresses)
+/* Links everything, or names what is missing. The imports come sorted, and so the cursor only goes
+ * forward; in a file where they are not, some are not found. */
+static int image_link(struct module *m, const struct kmodfile *file)
 {
-    unsigned missing = 0;
+    const struct kmodfile_header *h = file->header;
+    struct kmodfile_linker linker = {file, m->base, (uintptr_t)m->base, file->places};
+    unsigned missing = 0, cursor = 0;
+    int result = kmodfile_link(&linker, &h->own, linker.base);
 
-    for (size_t i = 1; i < file->symbol_count; i++) {
-        struct kmodfile_symbol symbol;
+    for (unsigned i = 0; i < h->import_count && result == KMODFILE_OK; i++) {
+        const char *name = file->names + file->imports[i].name;
+        const void *address = import_find(m, name, &cursor);
 
-        kmodfile_symbol_read(file, i, &symbol);
-        if (symbol.kind == SYMBOL_ABSOLUTE) {
-            addresses[i] = symbol.value;
-        } else if (symbol.kind == SYMBOL_DEFINED) {
-            if (file->sections[symbol.section].loaded)
-                addresses[i] = (uintptr_t)section_base(m, file, symbol.section) + symbol.value;
-        } else {
-            addresses[i] = (uintptr_t)import_find(m, symbol.name);
-            if (!addresses[i] && missing++ < MISSING_SHOWN)
-                log_error("module %s: neither the kernel nor a module it needs exports %s", m->name,
-                          symbol.name);
-        }
+        if (!address && missing++ < MISSING_SHOWN)
+            log_error("module %s: neither the kernel nor a module it needs exports %s", m->name,
+                      name);
+        if (!missing)
+            result = kmodfile_link(&linker, &file->imports[i].places, (uintptr_t)address);
+    }
+    if (result != KMODFILE_OK) {
+        log_error("module %s: it %s", m->name, kmodfile_result_text(result));
+        return ERR_BAD_FORMAT;
     }
     if (missing > MISSING_SHOWN)
         log_error("module %s: %u more symbols are missing", m->name, missing - MISSING_SHOWN);
     return missing ? ERR_NOT_FOUND : OK;
-}
-
-static int relocations_apply(struct module *m, const struct kmodfile *file,
-                             const uint64_t *addresses)
-{
-    for (unsigned i = 1; i < file->section_count; i++) {
-        int result = KMODFILE_OK;
-
-        if (file->sections[i].loaded)
-            result = kmodfile_relocate_section(file, i, section_base(m, file, i), addresses);
-        if (result != KMODFILE_OK) {
-            log_error("module %s: %s", m->name, kmodfile_result_text(result));
-            return ERR_BAD_FORMAT;
-        }
-    }
-    return OK;
-}
-
-static int image_link(struct module *m, const struct kmodfile *file)
-{
-    uint64_t *addresses = kzalloc(MAX(file->symbol_count, 1u) * sizeof(*addresses));
-    int result;
-
-    if (!addresses) {
-        log_error("module %s: no memory for its %zu symbols", m->name, file->symbol_count);
-        return ERR_NO_MEMORY;
-    }
-    result = symbols_resolve(m, file, addresses);
-    if (result == OK)
-        result = relocations_apply(m, file, addresses);
-    kfree(addresses);
-    return result;
-}
-
-/* Symbols worth keeping: functions for backtraces, and exports. */
-static bool symbol_kept(const struct kmodfile *file, const struct kmodfile_symbol *symbol)
-{
-    if (symbol->kind != SYMBOL_DEFINED || !file->sections[symbol->section].loaded)
-        return false;
-    return symbol->function || kmodfile_symbol_exported(file, symbol);
-}
-
-/* Copies the kept symbols, and the file's whole table of names, out of the file, which goes away. */
-static int symbols_keep(struct module *m, const struct kmodfile *file)
-{
-    struct kmodfile_symbol symbol;
-
-    m->symbols = kmalloc(MAX(file->symbol_count, 1ul) * sizeof(*m->symbols));
-    m->names = kmalloc(MAX(file->names_size, 1ul));
-    if (!m->symbols || !m->names) {
-        log_error("module %s: no memory for the names of its %zu symbols", m->name, file->symbol_count);
-        return ERR_NO_MEMORY;
-    }
-    memcpy(m->names, file->names, file->names_size);
-    m->names_size = file->names_size;
-    for (size_t i = 1; i < file->symbol_count; i++) {
-        kmodfile_symbol_read(file, i, &symbol);
-        if (!symbol_kept(file, &symbol))
-            continue;
-        m->symbols[m->symbol_count++] = (struct module_symbol){
-            .offset = (uint32_t)(section_base(m, file, symbol.section) + symbol.value - m->base),
-            .name = (uint32_t)(symbol.name - file->names),
-            .exported = kmodfile_symbol_exported(file, &symbol),
-            .function = symbol.function,
-        };
-    }
-    return OK;
 }
 
 static bool in_text(const struct module *m, uintptr_t address)
@@ -170,11 +90,11 @@ static bool in_text(const struct module *m, uintptr_t address)
     return address - (uintptr_t)m->base < m->area_pages[KMODFILE_TEXT] * PAGE_SIZE;
 }
 
-/* Takes init and exit from the relocated manifest. */
+/* Takes init and exit from the linked manifest. */
 static int entries_take(struct module *m, const struct kmodfile *file)
 {
     const struct kmod_manifest *manifest =
-        (const struct kmod_manifest *)section_base(m, file, file->manifest_section);
+        (const struct kmod_manifest *)(m->base + file->header->manifest);
 
     if (!in_text(m, (uintptr_t)manifest->init) ||
         (manifest->exit && !in_text(m, (uintptr_t)manifest->exit))) {
@@ -187,12 +107,12 @@ static int entries_take(struct module *m, const struct kmodfile *file)
     return OK;
 }
 
-static int image_protect(struct module *m)
+static int image_protect(struct module *m, const struct kmodfile *file)
 {
     for (unsigned i = 0; i < KMODFILE_AREAS; i++) {
-        if (m->area_pages[i] == 0)
-            continue;
-        int result = module_space_protect(area_base(m, i), m->area_pages[i], area_prot[i]);
+        const struct kmodfile_part *part = &file->areas[i];
+        int result = module_space_protect(m->base + part->offset, part->pages, area_prot[i]);
+
         if (result != OK) {
             log_error("module %s: its memory cannot be protected: %s", m->name,
                       status_name(result));
@@ -204,18 +124,14 @@ static int image_protect(struct module *m)
 
 int module_image_build(struct module *m, const struct kmodfile *file)
 {
-    int result = image_alloc(m, file);
+    int result = image_fill(m, file);
 
-    if (result != OK)
-        return result;
-    image_copy(m, file);
-    result = image_link(m, file);
     if (result == OK)
-        result = symbols_keep(m, file);
+        result = image_link(m, file);
     if (result == OK)
         result = entries_take(m, file);
     if (result == OK)
-        result = image_protect(m);
+        result = image_protect(m, file);
     return result;
 }
 
@@ -223,14 +139,12 @@ void module_image_free(struct module *m)
 {
     if (m->base)
         module_space_free(m->base, m->pages);
-    kfree(m->symbols);
-    kfree(m->names);
 }
 
 const void *module_export_find(const struct module *m, const char *name)
 {
-    for (unsigned i = 0; i < m->symbol_count; i++)
-        if (m->symbols[i].exported && strcmp(m->names + m->symbols[i].name, name) == 0)
+    for (unsigned i = 0; i < m->export_count; i++)
+        if (strcmp(m->names + m->symbols[i].name, name) == 0)
             return m->base + m->symbols[i].offset;
     return NULL;
 }

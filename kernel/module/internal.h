@@ -19,14 +19,6 @@ enum module_state {
     MODULE_STOPPING, /* exit runs, or has run: no new references */
 };
 
-/* A symbol kept after loading, for dependents and for backtraces. */
-struct module_symbol {
-    uint32_t offset; /* from the module's base */
-    uint32_t name;   /* position in names */
-    bool exported;
-    bool function;
-};
-
 struct module {
     struct list link;        /* in load order; guarded by the table's lock */
     enum module_state state; /* guarded by the table's lock */
@@ -36,21 +28,21 @@ struct module {
     /* constant once the module is in the table */
     char name[KMOD_NAME_MAX];
     char version[KMOD_VERSION_MAX];
-    uint8_t *base; /* pages of all areas: text, read-only data, data */
+    uint8_t *base; /* the image: pages of all areas, in the order of enum kmodfile_area */
     size_t pages;
     size_t area_pages[KMODFILE_AREAS];
     int (*init)(void);
     void (*exit)(void);
     struct module *needs[MODULE_NEEDS_MAX];
     unsigned need_count;
-    struct module_symbol *symbols;
+    const struct kmodfile_symbol *symbols; /* in the image, which nobody can write there */
     unsigned symbol_count;
-    char *names;
-    size_t names_size;
+    unsigned export_count; /* the first of the symbols */
+    const char *names;     /* in the image */
 };
 
 /*
- * image.c: makes a module's image from a decoded file: memory, symbols, relocations, protection. m
+ * image.c: makes a module's image from a decoded file: memory, links, protection. m
  * has its needs. Nothing of the module runs. On an error, logged, module_image_free() cleans up.
  */
 int module_image_build(struct module *m, const struct kmodfile *file);

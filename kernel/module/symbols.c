@@ -47,7 +47,7 @@ static void module_text(const struct module *m, void *ctx)
     if (at >= m->area_pages[KMODFILE_TEXT] * PAGE_SIZE)
         return;
     for (unsigned i = 0; i < m->symbol_count; i++) {
-        if (!m->symbols[i].function || m->symbols[i].offset > at || m->symbols[i].offset < start)
+        if (m->symbols[i].offset > at || m->symbols[i].offset < start)
             continue;
         name = m->names + m->symbols[i].name;
         start = m->symbols[i].offset;

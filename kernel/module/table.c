@@ -147,8 +147,7 @@ int module_info(unsigned nth, struct module_info *out)
             continue;
         strlcpy(out->name, m->name, sizeof(out->name));
         strlcpy(out->version, m->version, sizeof(out->version));
-        out->size = m->pages * PAGE_SIZE + sizeof(*m) + m->names_size +
-                    m->symbol_count * sizeof(struct module_symbol);
+        out->size = m->pages * PAGE_SIZE + sizeof(*m);
         out->refs = m->refs + m->users;
         result = OK;
         break;

@@ -1,5 +1,5 @@
 DIR := lib/kmodfile
-SRCS := kmodfile.c relocate.c manifest.c
-HOT := $(SRCS)
+SRCS := kmodfile.c link.c manifest.c
+HOT := link.c
 NEEDS :=
 include tools/build/library.mk

@@ -10,23 +10,23 @@
  */
 #include "ktest.h"
 #include <microlake/module.h>
-#include "lib/kmodfile/elf64.h"
 #include "lib/kmodfile/kmodfile.h"
 
-#define FAR_AWAY     (1ll << 40) /* more than module space is large */
+#define FAR_AWAY     (1ull << 40) /* more than module space is large */
 #define SIGNED_FLIPS 60
 
 static const char *const samples[] = {"template", "sched_fair", "virtio_mmio", "mlaas"};
+
+enum part { HEADER, IMPORTS, PLACES, SYMBOLS, NAMES, MANIFEST, PARTS };
 
 /* The file that is being damaged, and where its parts were when it was whole. */
 struct mutant {
     uint8_t *bytes;
     size_t size;
     uint64_t random;
-    size_t table; /* position of the section table */
-    unsigned section_count;
-    struct elf_section sections[KMODFILE_SECTIONS_MAX];
-    unsigned manifest;
+    struct {
+        size_t start, length;
+    } parts[PARTS];
 };
 
 static struct kmodfile file; /* one case runs at a time */
@@ -45,73 +45,76 @@ static bool unsigned_allowed(void)
 
 /* ---- the module that is whole but for its init ----------------------------------------------- */
 
-static void parts_note(struct mutant *m)
+static void part_note(struct mutant *m, enum part part, const void *start, size_t length)
 {
-    const struct elf_header *header = (const struct elf_header *)m->bytes;
-
-    m->table = header->section_headers;
-    m->section_count = header->section_header_count;
-    m->manifest = file.manifest_section;
-    memcpy(m->sections, m->bytes + m->table, m->section_count * sizeof(m->sections[0]));
+    m->parts[part].start = (size_t)((const uint8_t *)start - m->bytes);
+    m->parts[part].length = length;
 }
 
-/* The relocation of the manifest's init, in the file. */
-static struct elf_rela *init_relocation(const struct mutant *m)
+/* The manifest, in the file. */
+static struct kmod_manifest *manifest_of(struct kmodfile *f)
 {
-    for (unsigned i = 1; i < m->section_count; i++) {
-        const struct elf_section *s = &m->sections[i];
-        struct elf_rela *entries = (struct elf_rela *)(m->bytes + s->offset);
+    const struct kmodfile_part *data = &f->areas[KMODFILE_DATA];
 
-        if (s->type != ELF_SECTION_RELA || s->info != m->manifest)
-            continue;
-        for (size_t n = 0; n < s->size / sizeof(*entries); n++)
-            if (entries[n].offset == offsetof(struct kmod_manifest, init))
-                return &entries[n];
-    }
-    return NULL;
+    return (struct kmod_manifest *)(data->bytes + (f->header->manifest - data->offset));
+}
+
+static void parts_note(struct mutant *m)
+{
+    const struct kmodfile_header *h = file.header;
+
+    part_note(m, HEADER, h, sizeof(*h));
+    part_note(m, IMPORTS, file.imports, h->import_count * sizeof(file.imports[0]));
+    part_note(m, PLACES, file.places, h->place_count * sizeof(file.places[0]));
+    part_note(m, SYMBOLS, file.symbols, h->symbol_count * sizeof(file.symbols[0]));
+    part_note(m, NAMES, file.names, file.names_size);
+    part_note(m, MANIFEST, manifest_of(&file), sizeof(struct kmod_manifest));
 }
 
 /* A name of its own, because the real one may be loaded; no signature; init far away. */
 static bool base_make(const struct boot_file *from, struct mutant *m)
 {
-    struct kmod_manifest *manifest;
-    struct elf_rela *init;
+    struct kmod_manifest manifest;
 
     m->size = from->size - sizeof(struct kmod_signature);
     memcpy(m->bytes, from->data, from->size);
     if (kmodfile_decode(m->bytes, m->size, &file) != KMODFILE_OK)
         return false;
     parts_note(m);
-    init = init_relocation(m);
-    if (!init)
-        return false;
-    init->addend += FAR_AWAY;
-    manifest = (struct kmod_manifest *)(m->bytes + m->sections[m->manifest].offset);
-    strlcpy(manifest->name, "mutant", sizeof(manifest->name));
+    memcpy(&manifest, manifest_of(&file), sizeof(manifest));
+    manifest.init = (int (*)(void))((uintptr_t)manifest.init + FAR_AWAY);
+    strlcpy(manifest.name, "mutant", sizeof(manifest.name));
+    memcpy(manifest_of(&file), &manifest, sizeof(manifest));
     return true;
 }
 
-/* Whether the loader must refuse it in the end: the last word on the field init is still ours. */
+/*
+ * Whether the loader must refuse it in the end: the field init is still far away. To what stands
+ * there the base may be added, also more than once, but no part of it may change otherwise.
+ */
 static bool init_is_far(const struct mutant *m, bool *well_formed)
 {
-    struct kmodfile_cursor cursor = {0};
-    struct kmodfile_relocation r;
-    const struct kmod_manifest *manifest;
-    bool far;
+    struct kmod_manifest manifest;
+    uint32_t own_end, own_start;
+    size_t at;
 
     *well_formed = kmodfile_decode(m->bytes, m->size, &file) == KMODFILE_OK;
     if (!*well_formed)
         return true;
-    manifest = (const struct kmod_manifest *)file.sections[file.manifest_section].bytes;
-    far = !manifest->init;
-    while (kmodfile_relocation_next(&file, &cursor, &r))
-        if (r.section == file.manifest_section &&
-            r.offset + 8 > offsetof(struct kmod_manifest, init) &&
-            r.offset < offsetof(struct kmod_manifest, exit))
-            far = r.type == ELF_R_64 && r.offset == offsetof(struct kmod_manifest, init) &&
-                  file.symbols[r.symbol].section != ELF_ABSOLUTE && r.addend >= FAR_AWAY &&
-                  r.addend < 2 * FAR_AWAY;
-    return far;
+    memcpy(&manifest, manifest_of(&file), sizeof(manifest));
+    if ((uintptr_t)manifest.init < FAR_AWAY || (uintptr_t)manifest.init >= 2 * FAR_AWAY)
+        return false;
+    at = file.header->manifest + offsetof(struct kmod_manifest, init);
+    own_start = file.header->own.relative32 + file.header->own.absolute32;
+    own_end = own_start + file.header->own.absolute64;
+    for (uint32_t i = 0; i < file.header->place_count; i++) {
+        size_t place = file.places[i];
+        bool own = i >= own_start && i < own_end;
+
+        if (place + 8 > at && place < at + 8 && !(own && place == at))
+            return false;
+    }
+    return true;
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */
@@ -149,20 +152,6 @@ static void range_damage(struct mutant *m, size_t start, size_t length)
         memcpy(m->bytes + at, &value, width);
 }
 
-static void section_damage(struct mutant *m, uint32_t type)
-{
-    unsigned first = (unsigned)below(m, m->section_count);
-
-    for (unsigned i = 0; i < m->section_count; i++) {
-        const struct elf_section *s = &m->sections[(first + i) % m->section_count];
-
-        if (s->type == type) {
-            range_damage(m, s->offset, s->size);
-            return;
-        }
-    }
-}
-
 /* Copies a block of the file over another. */
 static void block_damage(struct mutant *m)
 {
@@ -173,36 +162,19 @@ static void block_damage(struct mutant *m)
                 length);
 }
 
+/* Three of ten changes go anywhere, the others to the parts that the loader reads. */
 static void damage_once(struct mutant *m)
 {
-    switch (below(m, 10)) {
-    case 0:
+    static const enum part aims[] = {HEADER,  HEADER,  IMPORTS, PLACES,
+                                     SYMBOLS, NAMES,   MANIFEST};
+    uint64_t choice = below(m, 10);
+
+    if (choice < ARRAY_SIZE(aims))
+        range_damage(m, m->parts[aims[choice]].start, m->parts[aims[choice]].length);
+    else if (choice == ARRAY_SIZE(aims))
         m->bytes[below(m, m->size)] ^= (uint8_t)(1u << below(m, 8));
-        break;
-    case 1:
-        range_damage(m, 0, sizeof(struct elf_header));
-        break;
-    case 2:
-    case 3:
-        range_damage(m, m->table, m->section_count * sizeof(struct elf_section));
-        break;
-    case 4:
-    case 5:
-        section_damage(m, ELF_SECTION_RELA);
-        break;
-    case 6:
-        section_damage(m, ELF_SECTION_SYMTAB);
-        break;
-    case 7:
-        section_damage(m, ELF_SECTION_STRTAB);
-        break;
-    case 8:
-        range_damage(m, m->sections[m->manifest].offset, sizeof(struct kmod_manifest));
-        break;
-    default:
+    else
         block_damage(m);
-        break;
-    }
 }
 
 static void mutate(struct mutant *m)

@@ -3,16 +3,19 @@
 # HOT: sources that are compiled for speed; all others for size.
 # INSTALL := none: only the tests' boot archive has it.
 # NEEDS: lib/* folders are linked in; modules/* folders are ones whose exported header is included.
+# NAME.kmod.full is the linked module, for gdb; NAME.kmod, what a machine loads, is made from it.
 # Every module is signed with the build's key, which is made on first use (exports.mk).
+KMODPACK := $(BUILD)/host/kmodpack
 KMODSIGN := $(BUILD)/host/kmodsign
 MODULE_KEY := $(BUILD)/keys/module.key
 SRCS_$(DIR) := $(addprefix $(DIR)/,$(SRCS))
 NEEDS_$(DIR) := $(NEEDS)
 KMOD_OBJS_$(NAME) := $(call objects,k,$(sort $(SRCS_$(DIR)) $(call needs_srcs,$(filter lib/%,$(NEEDS)))))
 KMOD_EXPORTS_$(NAME) := $(wildcard $(DIR)/exports)
-$(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod $(MODULE_KEY) $(DIR)/folder.mk | $(KMODSIGN)
+$(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod $(KMODPACK) $(MODULE_KEY) $(DIR)/folder.mk | $(KMODSIGN)
 	@mkdir -p $(@D)
-	$(Q)tools/build/link-kmod $@ "$(KMOD_EXPORTS_$(basename $(notdir $@)))" $(KMOD_OBJS_$(basename $(notdir $@)))
+	$(Q)tools/build/link-kmod $@.full "$(KMOD_EXPORTS_$(basename $(notdir $@)))" $(KMOD_OBJS_$(basename $(notdir $@)))
+	$(Q)$(KMODPACK) $@.full $@
 	$(Q)$(KMODSIGN) sign $(MODULE_KEY) $@
 ifeq ($(INSTALL),none)
 TEST_KMODS += $(BUILD)/modules/$(NAME).kmod

@@ -207,12 +207,12 @@ class Modules(Malv):
                 self.symbols_load(path, module, base)
 
     def symbols_load(self, path, module, base):
-        """The places of the sections, as lib/kmodfile gives them: three areas, each section aligned."""
+        """The places of the sections, as kmodpack lays them out: three areas, each section aligned."""
         areas, used, places = [base], [0, 0, 0], []
         for i in range(2):
             areas.append(areas[i] + int(module["area_pages"][i]) * PAGE)
         for name, flags, size, alignment in sections(path):
-            area = 0 if flags & SHF_EXECINSTR else 2 if flags & SHF_WRITE else 1
+            area = 0 if flags & SHF_EXECINSTR else 1 if flags & SHF_WRITE else 2
             offset = -(-used[area] // alignment) * alignment
             used[area] = offset + size
             places.append(f"-s {name} {areas[area] + offset:#x}")

@@ -1,6 +1,6 @@
 /*
- * pretend.c: see pretend.h. Each area has memory of its own exact size, so that the sanitizer sees
- * a write that leaves it.
+ * pretend.c: see pretend.h. The image has memory of its own exact size, so that the sanitizer sees a
+ * write that leaves it.
  */
 #include "tests/fuzz/kmodfile/pretend.h"
 
@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/kmodfile/kmodfile.h"
-
 #define SPACE_BASE 0xffffffffc0000000u
-#define SPACE_STEP 0x8000000u /* far enough for any area */
+#define IMPORT_AT  0xffffffff80123456u
 
 static void needs_walk(const struct kmodfile *file)
 {
@@ -23,76 +21,68 @@ static void needs_walk(const struct kmodfile *file)
             abort();
 }
 
-static void symbols_walk(const struct kmodfile *file)
+/* What is kept of the symbols lies in the image, and nothing that was linked changed it. */
+static void symbols_walk(const struct kmodfile *file, const uint8_t *image)
 {
-    for (size_t i = 0; i < file->symbol_count; i++) {
-        struct kmodfile_symbol symbol;
+    uint32_t count = file->header->symbol_count;
+    const struct kmodfile_symbol *symbols =
+        (const struct kmodfile_symbol *)(image + file->symbols_offset);
+    const char *names = (const char *)image + file->names_offset;
 
-        kmodfile_symbol_read(file, i, &symbol);
-        if (strlen(symbol.name) >= KMODFILE_SYMBOL_MAX)
+    if (memcmp(symbols, file->symbols, count * sizeof(*symbols)) != 0 ||
+        memcmp(names, file->names, file->names_size) != 0)
+        abort();
+    for (uint32_t i = 0; i < count; i++)
+        if (symbols[i].name + strlen(names + symbols[i].name) >= file->names_size ||
+            symbols[i].offset > file->pages * KMODFILE_PAGE)
             abort();
-        if (kmodfile_symbol_exported(file, &symbol) &&
-            symbol.value > file->sections[symbol.section].size)
-            abort();
+}
+
+static void image_fill(const struct kmodfile *file, uint8_t *image)
+{
+    memset(image, 0xa5, file->pages * KMODFILE_PAGE);
+    for (int i = 0; i < KMODFILE_AREAS; i++) {
+        const struct kmodfile_part *part = &file->areas[i];
+
+        memcpy(image + part->offset, part->bytes, part->size);
+        memset(image + part->offset + part->size, 0, part->pages * KMODFILE_PAGE - part->size);
     }
 }
 
-static uint64_t section_address(const struct kmodfile *file, unsigned section)
+static int link_all(const struct kmodfile *file, uint8_t *image)
 {
-    const struct kmodfile_section *s = &file->sections[section];
+    struct kmodfile_linker linker = {file, image, SPACE_BASE, file->places};
+    int result = kmodfile_link(&linker, &file->header->own, SPACE_BASE);
 
-    return SPACE_BASE + (uint64_t)s->area * SPACE_STEP + s->offset;
-}
-
-static uint64_t symbol_address(const struct kmodfile *file, size_t index)
-{
-    struct kmodfile_symbol symbol;
-
-    kmodfile_symbol_read(file, index, &symbol);
-    if (symbol.kind == SYMBOL_ABSOLUTE)
-        return symbol.value;
-    if (symbol.kind == SYMBOL_UNDEFINED)
-        return 0xffffffff80123456u;
-    return section_address(file, symbol.section) + symbol.value;
-}
-
-static int relocate_all(const struct kmodfile *file, uint8_t *areas[KMODFILE_AREAS])
-{
-    struct kmodfile_cursor cursor = {0};
-    struct kmodfile_relocation r;
-
-    while (kmodfile_relocation_next(file, &cursor, &r)) {
-        const struct kmodfile_section *s = &file->sections[r.section];
-        int result = kmodfile_relocate(r.type, areas[s->area] + s->offset + r.offset,
-                                       section_address(file, r.section) + r.offset,
-                                       symbol_address(file, r.symbol), r.addend);
-        if (result != KMODFILE_OK)
-            return result;
+    for (uint32_t i = 0; i < file->header->import_count && result == KMODFILE_OK; i++) {
+        if (!memchr(file->names + file->imports[i].name, '\0',
+                    file->names_size - file->imports[i].name))
+            abort();
+        result = kmodfile_link(&linker, &file->imports[i].places, IMPORT_AT);
     }
-    return KMODFILE_OK;
+    if (result == KMODFILE_OK && linker.next != file->places + file->header->place_count)
+        abort();
+    return result;
 }
 
-int kmodfile_pretend_load(const uint8_t *bytes, size_t size)
+int kmodfile_pretend_load(const uint8_t *bytes, size_t size, uint8_t **image)
 {
     struct kmodfile file;
-    uint8_t *areas[KMODFILE_AREAS];
     int result = kmodfile_decode(bytes, size, &file);
 
+    if (image)
+        *image = NULL;
     if (result != KMODFILE_OK)
         return result;
-    for (int i = 0; i < KMODFILE_AREAS; i++)
-        areas[i] = calloc(1, file.area_size[i] ? file.area_size[i] : 1);
-    for (unsigned i = 1; i < file.section_count; i++) {
-        const struct kmodfile_section *s = &file.sections[i];
-
-        if (s->loaded && !s->zero)
-            memcpy(areas[s->area] + s->offset, s->bytes, s->size);
-    }
-    result = relocate_all(&file, areas);
-    symbols_walk(&file);
+    uint8_t *memory = malloc(file.pages * KMODFILE_PAGE);
+    image_fill(&file, memory);
+    result = link_all(&file, memory);
+    symbols_walk(&file, memory);
     needs_walk(&file);
-    for (int i = 0; i < KMODFILE_AREAS; i++)
-        free(areas[i]);
+    if (image)
+        *image = memory;
+    else
+        free(memory);
     return result;
 }
 

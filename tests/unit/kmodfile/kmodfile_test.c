@@ -11,13 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/kmodfile/elf64.h"
 #include <kmod_interface.h>
 
 #include "lib/kmodfile/kmodfile.h"
 #include "tests/fuzz/kmodfile/pretend.h"
 
 #define SAMPLE "build/modules/sched_fair.kmod"
+
+/* A module without its signature. */
+static uint8_t *sample_read(size_t *size)
+{
+    uint8_t *bytes = file_read(SAMPLE, size);
+
+    assert_non_null(bytes);
+    *size -= sizeof(struct kmod_signature);
+    return bytes;
+}
 
 static void test_modules_of_the_build(void **state)
 {
@@ -28,7 +37,7 @@ static void test_modules_of_the_build(void **state)
     for (size_t i = 0; i < found.gl_pathc; i++) {
         size_t size;
         uint8_t *bytes = file_read(found.gl_pathv[i], &size);
-        int result = kmodfile_pretend_load(bytes, size);
+        int result = kmodfile_pretend_load(bytes, size - sizeof(struct kmod_signature), NULL);
 
         if (result != KMODFILE_OK)
             fail_msg("%s %s", found.gl_pathv[i], kmodfile_result_text(result));
@@ -40,43 +49,43 @@ static void test_modules_of_the_build(void **state)
 static void test_decoded_parts(void **state)
 {
     struct kmodfile file;
-    struct kmodfile_symbol symbol;
     size_t size;
-    uint8_t *bytes = file_read(SAMPLE, &size);
-    bool saw_import = false, saw_manifest = false;
+    uint8_t *bytes = sample_read(&size);
+    bool saw_import = false, saw_function = false;
 
     (void)state;
     assert_int_equal(kmodfile_decode(bytes, size, &file), KMODFILE_OK);
     assert_string_equal(file.manifest.name, "sched_fair");
-    assert_true(file.area_size[KMODFILE_TEXT] > 1000);
-    for (size_t i = 0; i < file.symbol_count; i++) {
-        kmodfile_symbol_read(&file, i, &symbol);
-        if (strcmp(symbol.name, "policy_register") == 0)
-            saw_import = symbol.kind == SYMBOL_UNDEFINED;
-        if (strcmp(symbol.name, "kmod_manifest") == 0) {
-            saw_manifest = true;
-            assert_int_equal(symbol.section, file.manifest_section);
-        }
-        assert_false(kmodfile_symbol_exported(&file, &symbol)); /* it exports nothing */
+    assert_true(file.areas[KMODFILE_TEXT].size > 1000);
+    assert_int_equal(file.header->export_count, 0);
+    for (uint32_t i = 0; i < file.header->import_count; i++) {
+        const char *name = file.names + file.imports[i].name;
+
+        saw_import |= strcmp(name, "policy_register") == 0;
+        if (i > 0) /* sorted */
+            assert_true(strcmp(file.names + file.imports[i - 1].name, name) < 0);
     }
-    assert_true(saw_import && saw_manifest);
+    for (uint32_t i = 0; i < file.header->symbol_count; i++)
+        saw_function |= strcmp(file.names + file.symbols[i].name, "fair_init") == 0;
+    assert_true(saw_import && saw_function);
     free(bytes);
 }
 
+/* A signature is not part of the content. */
 static void test_truncations(void **state)
 {
     size_t size;
-    uint8_t *bytes = file_read(SAMPLE, &size);
+    uint8_t *bytes = sample_read(&size);
 
     (void)state;
-    size -= sizeof(struct kmod_signature);
     for (size_t cut = 0; cut < size; cut += cut < 256 ? 1 : 13) {
         uint8_t *copy = malloc(cut ? cut : 1);
 
         memcpy(copy, bytes, cut);
-        assert_int_not_equal(kmodfile_pretend_load(copy, cut), KMODFILE_OK);
+        assert_int_not_equal(kmodfile_pretend_load(copy, cut, NULL), KMODFILE_OK);
         free(copy);
     }
+    assert_int_equal(kmodfile_pretend_load(bytes, size + 1, NULL), KMODFILE_SIZE);
     free(bytes);
 }
 
@@ -84,118 +93,223 @@ static void test_truncations(void **state)
 static void test_unaligned(void **state)
 {
     size_t size;
-    uint8_t *bytes = file_read(SAMPLE, &size);
+    uint8_t *bytes = sample_read(&size);
     uint8_t *moved = malloc(size + 1);
 
     (void)state;
     memcpy(moved + 1, bytes, size);
-    assert_int_equal(kmodfile_pretend_load(moved + 1, size), KMODFILE_OK);
+    assert_int_equal(kmodfile_pretend_load(moved + 1, size, NULL), KMODFILE_OK);
     free(moved);
     free(bytes);
 }
 
-static struct elf_section *section_of_type(uint8_t *bytes, uint32_t type)
-{
-    struct elf_header *h = (struct elf_header *)bytes;
-    struct elf_section *sections = (struct elf_section *)(bytes + h->section_headers);
+/* ---- a module made here, number by number ------------------------------------------------------ */
 
-    for (unsigned i = 1; i < h->section_header_count; i++)
-        if (sections[i].type == type)
-            return &sections[i];
-    fail();
-    return NULL;
+#define BASE   0xffffffffc0000000u
+#define IMPORT 0xffffffff80123456u
+
+enum { TEXT_SIZE = 64, ZERO_SIZE = 5000, IMPORTS = 2, PLACES = 6, SYMBOLS = 2 };
+
+struct tiny {
+    struct kmodfile_header header;
+    struct kmodfile_import imports[IMPORTS];
+    uint32_t places[PLACES];
+    uint8_t text[TEXT_SIZE];
+    struct {
+        struct kmod_manifest manifest;
+        uint64_t pointers[4];
+    } data;
+    struct {
+        uint64_t constant;
+        struct kmodfile_symbol symbols[SYMBOLS];
+        char names[16];
+    } rodata;
+} __attribute__((packed));
+
+enum {
+    DATA_AT = 4096,
+    POINTERS_AT = DATA_AT + sizeof(struct kmod_manifest),
+    RODATA_AT = 3 * 4096, /* the zeroes end in the second page of the data */
+    NAMES_AT = RODATA_AT + offsetof(struct tiny, rodata.names) - offsetof(struct tiny, rodata),
+};
+
+static struct kmod_manifest manifest_good(void);
+
+static void number32_set(struct tiny *t, size_t at, int32_t value)
+{
+    memcpy(t->text + at, &value, sizeof(value));
 }
 
-static struct elf_header *header(uint8_t *b)
+static struct tiny tiny_good(void)
 {
-    return (struct elf_header *)b;
+    struct tiny t = {
+        .header = {.magic = KMODFILE_MAGIC,
+                   .version = KMODFILE_VERSION,
+                   .text_size = TEXT_SIZE,
+                   .data_size = sizeof(t.data),
+                   .zero_size = ZERO_SIZE,
+                   .rodata_size = sizeof(t.rodata),
+                   .manifest = DATA_AT,
+                   .names = NAMES_AT,
+                   .symbol_count = SYMBOLS,
+                   .export_count = 1,
+                   .import_count = IMPORTS,
+                   .place_count = PLACES,
+                   .own = {.absolute32 = 1, .absolute64 = 2}},
+        .imports = {{.name = 1, .places = {.relative32 = 1, .absolute32 = 1}},
+                    {.name = 4, .places = {.absolute64 = 1}}},
+        .places = {8, POINTERS_AT, RODATA_AT, 16, 24, POINTERS_AT + 8},
+        .data = {.pointers = {0x30, 7, 8, 9}},
+        .rodata = {.constant = 5,
+                   .symbols = {{POINTERS_AT, 7}, {0, 12}},
+                   .names = "\0in\0io\0data\0fun"},
+    };
+
+    t.data.manifest = manifest_good();
+    number32_set(&t, 8, POINTERS_AT);
+    number32_set(&t, 16, -4 - 16);
+    number32_set(&t, 24, 2);
+    return t;
 }
 
-static struct elf_symbol *symbol_first(uint8_t *b)
+static uint64_t image_number(const uint8_t *image, size_t at, size_t width)
 {
-    return (struct elf_symbol *)(b + section_of_type(b, ELF_SECTION_SYMTAB)->offset) + 1;
+    uint64_t value = 0;
+
+    memcpy(&value, image + at, width);
+    return value;
 }
 
-static struct elf_rela *rela_first(uint8_t *b)
+static void test_links(void **state)
 {
-    return (struct elf_rela *)(b + section_of_type(b, ELF_SECTION_RELA)->offset);
+    struct tiny t = tiny_good();
+    uint8_t *image;
+
+    (void)state;
+    assert_int_equal(kmodfile_pretend_load((uint8_t *)&t, sizeof(t), &image), KMODFILE_OK);
+    assert_int_equal(image_number(image, 8, 4), (uint32_t)(BASE + POINTERS_AT));
+    assert_int_equal(image_number(image, POINTERS_AT, 8), BASE + 0x30);
+    assert_int_equal(image_number(image, RODATA_AT, 8), BASE + 5);
+    /* A call: what the processor adds to the address behind the four bytes. */
+    assert_int_equal((int32_t)image_number(image, 16, 4), (int32_t)(IMPORT - (BASE + 16 + 4)));
+    assert_int_equal(image_number(image, 24, 4), (uint32_t)(IMPORT + 2));
+    assert_int_equal(image_number(image, POINTERS_AT + 8, 8), IMPORT + 7);
+    /* What no place names stays; behind the content there are zeroes, to the page's end. */
+    assert_int_equal(image_number(image, POINTERS_AT + 16, 8), 8);
+    assert_int_equal(image_number(image, TEXT_SIZE, 8), 0);
+    assert_int_equal(image_number(image, RODATA_AT - 8, 8), 0);
+    assert_string_equal((char *)image + NAMES_AT + 7, "data");
+    free(image);
 }
 
 #define DAMAGE(name, change)                                                                       \
-    static void damage_##name(uint8_t *b)                                                          \
+    static void damage_##name(struct tiny *t)                                                      \
     {                                                                                              \
         change;                                                                                    \
     }
-DAMAGE(class, header(b)->ident[4] = 1)
-DAMAGE(machine, header(b)->machine = 183)
-DAMAGE(type, header(b)->type = 3)
-DAMAGE(table_far, header(b)->section_headers = UINT64_MAX - 10)
-DAMAGE(table_long, header(b)->section_header_count = 0xffff)
-DAMAGE(table_empty, header(b)->section_header_count = 0)
-DAMAGE(section_far, section_of_type(b, ELF_SECTION_PROGBITS)->offset = UINT64_MAX - 3)
-DAMAGE(section_align, section_of_type(b, ELF_SECTION_PROGBITS)->align = 3)
-DAMAGE(section_align_large, section_of_type(b, ELF_SECTION_PROGBITS)->align = 8192)
-DAMAGE(section_tls, section_of_type(b, ELF_SECTION_PROGBITS)->flags |= ELF_FLAG_TLS)
-DAMAGE(section_mixed, section_of_type(b, ELF_SECTION_PROGBITS)->flags |= ELF_FLAG_WRITE)
-DAMAGE(zeroes_large, section_of_type(b, ELF_SECTION_NOBITS)->size = UINT64_MAX)
-DAMAGE(no_symbols, section_of_type(b, ELF_SECTION_SYMTAB)->type = ELF_SECTION_PROGBITS)
-DAMAGE(symbols_odd, section_of_type(b, ELF_SECTION_SYMTAB)->size -= 1)
-DAMAGE(symbols_link, section_of_type(b, ELF_SECTION_SYMTAB)->link = 999)
-DAMAGE(symbol_name, symbol_first(b)->name = 0x7fffffff)
-DAMAGE(symbol_section, symbol_first(b)->section = 40)
-DAMAGE(symbol_common, symbol_first(b)->section = 0xfff2)
-DAMAGE(symbol_value, symbol_first(b)->value = UINT64_MAX - 7)
-DAMAGE(rela_form, section_of_type(b, ELF_SECTION_RELA)->entry_size = 16)
-DAMAGE(rela_implicit, section_of_type(b, ELF_SECTION_RELA)->type = ELF_SECTION_REL)
-DAMAGE(rela_place, rela_first(b)->offset = UINT64_MAX - 2)
-DAMAGE(rela_symbol, rela_first(b)->symbol = 100000)
-DAMAGE(rela_type, rela_first(b)->type = 9)
-DAMAGE(rela_range, (rela_first(b)->addend = 1l << 40))
+DAMAGE(magic, t->header.magic++)
+DAMAGE(elf, memcpy(t, "\177ELF", 4))
+DAMAGE(version, t->header.version++)
+DAMAGE(text_large, t->header.text_size = UINT32_MAX)
+DAMAGE(zero_large, t->header.zero_size = UINT32_MAX)
+DAMAGE(zero_limit, t->header.zero_size = KMODFILE_MEMORY_MAX)
+DAMAGE(data_long, t->header.data_size += 8)
+DAMAGE(rodata_long, t->header.rodata_size++)
+DAMAGE(rodata_short, t->header.rodata_size--)
+DAMAGE(imports_many, t->header.import_count = UINT32_MAX)
+DAMAGE(places_many, t->header.place_count = UINT32_MAX)
+DAMAGE(names_low, t->header.names = RODATA_AT - 1)
+DAMAGE(names_zero, t->header.names = 0)
+DAMAGE(names_high, t->header.names = NAMES_AT + sizeof(t->rodata.names))
+DAMAGE(names_end, t->rodata.names[sizeof(t->rodata.names) - 1] = 'x')
+DAMAGE(symbols_many, t->header.symbol_count = 4)
+DAMAGE(symbols_all, t->header.symbol_count = UINT32_MAX)
+DAMAGE(exports_many, t->header.export_count = SYMBOLS + 1)
+DAMAGE(symbol_far, t->rodata.symbols[1].offset = 4 * 4096 + 1)
+DAMAGE(symbol_name, t->rodata.symbols[1].name = sizeof(t->rodata.names))
+DAMAGE(import_name, t->imports[1].name = sizeof(t->rodata.names))
+DAMAGE(import_unnamed, t->imports[1].name = 0)
+DAMAGE(import_places, t->imports[1].places.relative32++)
+DAMAGE(import_places_all, t->imports[1].places.absolute64 = UINT32_MAX)
+DAMAGE(own_places, t->header.own.relative32++)
+DAMAGE(own_missing, t->header.own.absolute32--)
+DAMAGE(manifest_text, t->header.manifest = 0)
+DAMAGE(manifest_zeroes, t->header.manifest = DATA_AT + sizeof(t->data))
+DAMAGE(manifest_end, t->header.manifest += sizeof(t->data.pointers) + 8)
+DAMAGE(manifest_odd, t->header.manifest += 4)
+DAMAGE(manifest_far, t->header.manifest = UINT32_MAX - 7)
+DAMAGE(manifest_magic, t->data.manifest.magic++)
+DAMAGE(place_far32, t->places[0] = UINT32_MAX)
+DAMAGE(place_far64, t->places[1] = UINT32_MAX)
+DAMAGE(place_symbols, t->places[5] = RODATA_AT + 1)
+DAMAGE(place_symbols32, t->places[3] = RODATA_AT + 5)
+DAMAGE(place_names, t->places[0] = NAMES_AT)
+DAMAGE(own_range, number32_set(t, 8, INT32_MIN))
+DAMAGE(import_range, number32_set(t, 16, INT32_MIN))
+DAMAGE(nothing, (void)t)
+DAMAGE(place_edge, t->places[5] = RODATA_AT)
+DAMAGE(place_edge32, t->places[3] = RODATA_AT + 4)
 
 static void test_damages(void **state)
 {
     static const struct {
-        void (*damage)(uint8_t *bytes);
+        void (*damage)(struct tiny *t);
         int result;
     } cases[] = {
-        {damage_class, KMODFILE_NOT_ELF},
-        {damage_machine, KMODFILE_NOT_ELF},
-        {damage_type, KMODFILE_NOT_RELOCATABLE},
-        {damage_table_far, KMODFILE_SECTION_TABLE},
-        {damage_table_long, KMODFILE_SECTION_TABLE},
-        {damage_table_empty, KMODFILE_SECTION_TABLE},
-        {damage_section_far, KMODFILE_SECTION},
-        {damage_section_align, KMODFILE_SECTION},
-        {damage_section_align_large, KMODFILE_SECTION},
-        {damage_section_tls, KMODFILE_SECTION},
-        {damage_section_mixed, KMODFILE_SECTION},
-        {damage_zeroes_large, KMODFILE_TOO_LARGE},
-        {damage_no_symbols, KMODFILE_SYMBOL_TABLE},
-        {damage_symbols_odd, KMODFILE_SYMBOL_TABLE},
-        {damage_symbols_link, KMODFILE_SYMBOL_TABLE},
-        {damage_symbol_name, KMODFILE_SYMBOL},
-        {damage_symbol_section, KMODFILE_SYMBOL},
-        {damage_symbol_common, KMODFILE_SYMBOL},
-        {damage_symbol_value, KMODFILE_SYMBOL},
-        {damage_rela_form, KMODFILE_RELOCATION_TABLE},
-        {damage_rela_implicit, KMODFILE_RELOCATION_TABLE},
-        {damage_rela_place, KMODFILE_RELOCATION},
-        {damage_rela_symbol, KMODFILE_RELOCATION},
-        {damage_rela_type, KMODFILE_RELOCATION_TYPE},
-        {damage_rela_range, KMODFILE_OVERFLOW},
+        {damage_nothing, KMODFILE_OK},
+        {damage_place_edge, KMODFILE_OK},
+        {damage_place_edge32, KMODFILE_OK},
+        {damage_magic, KMODFILE_NOT_A_MODULE},
+        {damage_elf, KMODFILE_NOT_A_MODULE},
+        {damage_version, KMODFILE_OTHER_VERSION},
+        {damage_text_large, KMODFILE_TOO_LARGE},
+        {damage_zero_large, KMODFILE_TOO_LARGE},
+        {damage_zero_limit, KMODFILE_TOO_LARGE},
+        {damage_data_long, KMODFILE_SIZE},
+        {damage_rodata_long, KMODFILE_SIZE},
+        {damage_rodata_short, KMODFILE_SIZE},
+        {damage_imports_many, KMODFILE_SIZE},
+        {damage_places_many, KMODFILE_SIZE},
+        {damage_names_low, KMODFILE_SYMBOLS},
+        {damage_names_zero, KMODFILE_SYMBOLS},
+        {damage_names_high, KMODFILE_SYMBOLS},
+        {damage_names_end, KMODFILE_SYMBOLS},
+        {damage_symbols_many, KMODFILE_SYMBOLS},
+        {damage_symbols_all, KMODFILE_SYMBOLS},
+        {damage_exports_many, KMODFILE_SYMBOLS},
+        {damage_symbol_far, KMODFILE_SYMBOLS},
+        {damage_symbol_name, KMODFILE_SYMBOLS},
+        {damage_import_name, KMODFILE_IMPORTS},
+        {damage_import_unnamed, KMODFILE_IMPORTS},
+        {damage_import_places, KMODFILE_IMPORTS},
+        {damage_import_places_all, KMODFILE_IMPORTS},
+        {damage_own_places, KMODFILE_IMPORTS},
+        {damage_own_missing, KMODFILE_IMPORTS},
+        {damage_manifest_text, KMODFILE_NO_MANIFEST},
+        {damage_manifest_zeroes, KMODFILE_NO_MANIFEST},
+        {damage_manifest_end, KMODFILE_NO_MANIFEST},
+        {damage_manifest_odd, KMODFILE_NO_MANIFEST},
+        {damage_manifest_far, KMODFILE_NO_MANIFEST},
+        {damage_manifest_magic, KMODFILE_MANIFEST_MAGIC},
+        {damage_place_far32, KMODFILE_PLACE},
+        {damage_place_far64, KMODFILE_PLACE},
+        {damage_place_symbols, KMODFILE_PLACE},
+        {damage_place_symbols32, KMODFILE_PLACE},
+        {damage_place_names, KMODFILE_PLACE},
+        {damage_own_range, KMODFILE_OVERFLOW},
+        {damage_import_range, KMODFILE_OVERFLOW},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        size_t size;
-        uint8_t *bytes = file_read(SAMPLE, &size);
-        int result;
+        struct tiny *t = malloc(sizeof(*t)); /* the sanitizer sees a read behind it */
 
-        cases[i].damage(bytes);
-        result = kmodfile_pretend_load(bytes, size);
+        *t = tiny_good();
+        cases[i].damage(t);
+        int result = kmodfile_pretend_load((uint8_t *)t, sizeof(*t), NULL);
         if (result != cases[i].result)
             fail_msg("case %zu: %s", i, kmodfile_result_text(result));
-        free(bytes);
+        free(t);
     }
 }
 
@@ -272,31 +386,6 @@ static void test_needs_walk(void **state)
     assert_false(kmod_need_next("", &cursor, name));
 }
 
-static void test_relocations(void **state)
-{
-    const uint64_t place = 0xffffffffc0000100, nucleus = 0xffffffff80000000;
-    uint64_t out = 0;
-
-    (void)state;
-    assert_int_equal(kmodfile_relocate(ELF_R_64, &out, place, nucleus, 8), KMODFILE_OK);
-    assert_int_equal(out, nucleus + 8);
-    out = 0;
-    assert_int_equal(kmodfile_relocate(ELF_R_PLT32, &out, place, nucleus, -4), KMODFILE_OK);
-    assert_int_equal((int32_t)out, (int32_t)(nucleus - 4 - place));
-    out = 0;
-    assert_int_equal(kmodfile_relocate(ELF_R_32S, &out, place, nucleus, 1), KMODFILE_OK);
-    assert_int_equal(out, 0x80000001);
-    assert_int_equal(kmodfile_relocate(ELF_R_32, &out, place, nucleus, 1), KMODFILE_OVERFLOW);
-    assert_int_equal(kmodfile_relocate(ELF_R_32, &out, place, 0xffffffff, 0), KMODFILE_OK);
-    assert_int_equal(kmodfile_relocate(ELF_R_32S, &out, place, 0x80000000, 0), KMODFILE_OVERFLOW);
-    assert_int_equal(kmodfile_relocate(ELF_R_PC32, &out, place, place + (1ull << 31), 0),
-                     KMODFILE_OVERFLOW);
-    assert_int_equal(kmodfile_relocate(ELF_R_PC32, &out, place, place + (1ull << 31), -1),
-                     KMODFILE_OK);
-    assert_int_equal(kmodfile_relocate(ELF_R_PC64, &out, place, 0, 0), KMODFILE_OK);
-    assert_int_equal(out, -place);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,10 +393,10 @@ int main(void)
         cmocka_unit_test(test_decoded_parts),
         cmocka_unit_test(test_truncations),
         cmocka_unit_test(test_unaligned),
+        cmocka_unit_test(test_links),
         cmocka_unit_test(test_damages),
         cmocka_unit_test(test_manifests),
         cmocka_unit_test(test_needs_walk),
-        cmocka_unit_test(test_relocations),
     };
 
     return cmocka_run_group_tests_name("kmodfile", tests, NULL, NULL);

@@ -8,6 +8,7 @@
 /* Loads base's file after `damage` changed its manifest. */
 static int load_damaged(void (*damage)(struct kmod_manifest *manifest))
 {
+    struct kmod_manifest manifest;
     struct kmodfile file;
     size_t size;
     uint8_t *data = fixture_read("base", &size);
@@ -15,7 +16,11 @@ static int load_damaged(void (*damage)(struct kmod_manifest *manifest))
 
     assert_non_null(data);
     assert_int_equal(kmodfile_decode(data, size, &file), KMODFILE_OK);
-    damage((struct kmod_manifest *)(data + (file.sections[file.manifest_section].bytes - data)));
+    const struct kmodfile_part *part = &file.areas[KMODFILE_DATA];
+    uint8_t *at = data + (part->bytes - data) + (file.header->manifest - part->offset);
+    memcpy(&manifest, at, sizeof(manifest));
+    damage(&manifest);
+    memcpy(at, &manifest, sizeof(manifest));
     archive_add("lib/modules/base.kmod", data, size);
     result = module_load("base");
     archive_reset();
@@ -61,8 +66,28 @@ static void test_not_a_module(void **state)
 {
     (void)state;
     assert_int_equal(module_load_bytes("#!/bin/sh\n", 10), ERR_BAD_FORMAT);
-    assert_true(logged("module (given as bytes): it is not an ELF file"));
+    assert_true(logged("module (given as bytes): it is not a module file"));
     assert_int_equal(module_load_bytes(NULL, 0), ERR_BAD_FORMAT);
+}
+
+/* What the decoder does not see, the linker does: nothing stays behind. */
+static void test_bad_places(void **state)
+{
+    struct kmodfile_header header;
+    uint32_t far = UINT32_MAX;
+    size_t size;
+    uint8_t *data = fixture_read("base", &size);
+
+    (void)state;
+    assert_non_null(data);
+    memcpy(&header, data, sizeof(header));
+    assert_true(header.place_count > 0);
+    memcpy(data + sizeof(header) + header.import_count * sizeof(struct kmodfile_import), &far, 4);
+    archive_add("lib/modules/base.kmod", data, size);
+    assert_int_equal(module_load("base"), ERR_BAD_FORMAT);
+    assert_true(logged("module base: it has a place for an address that lies outside the module"));
+    archive_reset();
+    free(data);
 }
 
 static void test_names(void **state)
@@ -131,6 +156,7 @@ int errors_run(void)
     const struct CMUnitTest tests[] = {
         CASE(test_manifests),
         CASE(test_not_a_module),
+        CASE(test_bad_places),
         CASE(test_names),
         CASE(test_circle),
         CASE(test_missing_symbols),

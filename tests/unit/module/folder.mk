@@ -2,9 +2,10 @@
 # runs them. The stand-ins take the place of the rest of the kernel.
 FIXTURES := base user circle_a circle_b missing undeclared failing permanent nester leaver
 FIXTURE_KMODS := $(FIXTURES:%=$(BUILD)/tests/fixtures/%.kmod)
-$(BUILD)/tests/fixtures/%.kmod: $(BUILD)/obj/k/tests/unit/module/fixtures/%.c.o tools/build/link-kmod tools/build/kmod.ld
+$(BUILD)/tests/fixtures/%.kmod: $(BUILD)/obj/k/tests/unit/module/fixtures/%.c.o tools/build/link-kmod tools/build/kmod.ld $(BUILD)/host/kmodpack
 	@mkdir -p $(@D)
-	$(Q)tools/build/link-kmod $@ "$(wildcard tests/unit/module/fixtures/$*.exports)" $<
+	$(Q)tools/build/link-kmod $@.full "$(wildcard tests/unit/module/fixtures/$*.exports)" $<
+	$(Q)$(BUILD)/host/kmodpack $@.full $@
 $(BUILD)/tests/module: $(FIXTURE_KMODS)
 DEPS += $(FIXTURES:%=$(BUILD)/obj/k/tests/unit/module/fixtures/%.c.d)
 

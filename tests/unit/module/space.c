@@ -18,6 +18,7 @@ void *module_space_alloc(size_t pages)
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
+    memset(p, 0xa5, pages * PAGE_SIZE); /* what is not filled shows */
     space_pages_live += pages;
     return p;
 }

@@ -1,5 +1,6 @@
 /*
- * files.h: whole files, in and out. Errors are said in one line on standard error.
+ * files.h: whole files, in and out, for programs of the host. Errors are said in one line on
+ * standard error, behind the name of the program.
  */
 #pragma once
 

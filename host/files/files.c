@@ -1,7 +1,7 @@
 /*
  * files.c: see files.h.
  */
-#include "files.h"
+#include "host/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 
 static bool complain(const char *path, const char *what)
 {
-    fprintf(stderr, "kmodsign: %s: %s\n", path, what);
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, what);
     return false;
 }
 

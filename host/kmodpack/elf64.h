@@ -40,7 +40,6 @@ enum elf_relocation_type {
     ELF_R_PLT32 = 4,
     ELF_R_32 = 10,
     ELF_R_32S = 11,
-    ELF_R_PC64 = 24,
 };
 
 struct elf_header {

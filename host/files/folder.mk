@@ -1,0 +1,3 @@
+DIR := host/files
+SRCS := files.c
+include tools/build/library.mk
