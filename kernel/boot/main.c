@@ -7,6 +7,7 @@
 #include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
+#include <microlake/wait.h>
 #include "archive.h"
 #include "boot_internal.h"
 #include "kernel/mm/mm.h"
@@ -43,15 +44,49 @@ static void stats_report(void)
     host_stat("policy.sched.switches=%lu", policy_switches("sched"));
 }
 
+/* ---- what can wait until the command runs ---- */
+
+static struct wait_queue command_queue = WAIT_QUEUE_INIT(command_queue);
+static bool command_runs; /* atomic */
+
+void boot_command_begins(void)
+{
+    host_mark("first-user");
+    __atomic_store_n(&command_runs, true, __ATOMIC_RELEASE);
+    wait_wake_all(&command_queue);
+}
+
+static void load_late(void *arg)
+{
+    (void)arg;
+    WAIT_UNTIL(&command_queue, __atomic_load_n(&command_runs, __ATOMIC_ACQUIRE), TIME_NEVER, 0);
+    module_load_late();
+}
+
+static void late_prepare(void)
+{
+    struct thread *late;
+
+    if (thread_create("late", load_late, NULL, &late) == OK)
+        thread_unref(late);
+    else
+        module_load_late(); /* now, then */
+}
+
+/* ---- start ---- */
+
 /* The rest of the start, in an ordinary thread. */
 static void boot_continue(void *arg)
 {
     unsigned status = STATUS_NO_MAIN;
     struct memory_stats m;
+    bool late;
 
     (void)arg;
     trace_start();
-    module_load_boot();
+    module_load_boot(&late);
+    if (late)
+        late_prepare();
     memory_stats(&m);
     boot_kib = (m.total - m.free) >> 10;
     log_info("boot: %lu us to the end of start-up, %lu KiB in use", time_now() / NS_PER_US,

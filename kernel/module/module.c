@@ -294,24 +294,30 @@ int module_unload(const char *name)
     return result;
 }
 
-/* "name", or "name?option": only in machines that were started with that option. */
-static int load_entry(char *entry)
-{
-    char *option = strchr(entry, '?');
+enum list_pass { PASS_BOOT, PASS_LATE };
 
-    if (option) {
+/* "name", or "name?option": only in machines that were started with that option. A "+" behind it: the
+ * module can wait until the command runs. */
+static int load_entry(char *entry, enum list_pass pass, bool *late)
+{
+    char *option = strchr(entry, '?'), *end = entry + strlen(entry) - 1;
+    bool waits = *end == '+';
+
+    if (waits)
+        *end = '\0';
+    if (option)
         *option++ = '\0';
-        if (!boot_option(option, 0))
-            return OK;
-    }
-    return module_load(entry);
+    if (option && !boot_option(option, 0))
+        return OK;
+    *late |= waits;
+    return waits == (pass == PASS_LATE) ? module_load(entry) : OK;
 }
 
 /*
- * Loads every entry of a text, in which commas, blanks and line ends separate entries. Goes on after
- * an error; returns the first one.
+ * Loads the pass's entries of a text, in which commas, blanks and line ends separate entries. Goes on
+ * after an error; returns the first one.
  */
-static int load_listed(const char *text, size_t size)
+static int load_listed(const char *text, size_t size, enum list_pass pass, bool *late)
 {
     int first_error = OK;
 
@@ -327,28 +333,40 @@ static int load_listed(const char *text, size_t size)
             at++;
             continue;
         }
-        int result = load_entry(entry);
+        int result = load_entry(entry, pass, late);
         if (first_error == OK)
             first_error = result;
     }
     return first_error;
 }
 
-int module_load_boot(void)
+int module_load_boot(bool *late)
 {
     struct boot_file list;
     const char *names;
     int result = OK;
 
+    *late = false;
     if (boot_file_find("etc/modules", &list) == OK)
-        result = load_listed((const char *)list.data, list.size);
+        result = load_listed((const char *)list.data, list.size, PASS_BOOT, late);
     else
         log_warn("modules: the boot archive has no etc/modules: only those of modules= are loaded");
     for (unsigned nth = 0; (names = boot_option("modules", nth)); nth++) {
-        int more = load_listed(names, strlen(names));
+        bool ignored = false;
+        int more = load_listed(names, strlen(names), PASS_BOOT, &ignored);
 
         if (result == OK)
             result = more;
     }
     return result;
+}
+
+int module_load_late(void)
+{
+    struct boot_file list;
+    bool late = false;
+
+    if (boot_file_find("etc/modules", &list) != OK)
+        return OK;
+    return load_listed((const char *)list.data, list.size, PASS_LATE, &late);
 }

@@ -128,7 +128,7 @@ static void attend(struct user_regs *regs)
     signal_attend(t, regs, 0);
     if (t->announced) {
         t->announced = false;
-        host_mark("first-user");
+        boot_command_begins();
     }
 }
 

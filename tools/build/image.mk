@@ -34,7 +34,7 @@ ALL += $(BUILD)/boot.cpio
 
 # A machine made for one program: nothing in it but what that takes. BOOT_ONE chooses another program.
 BOOT_ONE ?= bin/true:$(BUILD)/guest/true
-ONE_MODULES := $(shell sed -e 's/#.*//' modules/boot-order-one)
+ONE_MODULES := $(shell sed -e 's/#.*//' -e 's/[?+].*//' modules/boot-order-one)
 ONE_ENTRIES := $(foreach m,$(ONE_MODULES),m:lib/modules/$(m).kmod:$(BUILD)/modules/$(m).kmod) x:$(BOOT_ONE)
 $(BUILD)/boot-one.cpio: $(ONE_MODULES:%=$(BUILD)/modules/%.kmod) $(lastword $(subst :, ,$(BOOT_ONE))) \
   modules/boot-order-one tools/build/make-archive

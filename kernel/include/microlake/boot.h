@@ -37,6 +37,12 @@ int boot_file_next(size_t *cursor, struct boot_file *out);
  */
 void boot_set_main(int (*run)(void));
 
+/*
+ * The personality says that the command is about to run its first instruction: the host is told, and
+ * what the boot archive has for later is loaded from now on, beside the command. Thread context.
+ */
+void boot_command_begins(void);
+
 /* Ends the machine now; status 0..255 goes to whoever started it. */
 void machine_exit(unsigned status) __noreturn;
 

@@ -18,8 +18,10 @@ int module_load_bytes(const void *data, size_t size);
 /* ERR_BUSY while other modules need it or references are held. */
 int module_unload(const char *name);
 
-/* Loads the modules that the boot archive's etc/modules names, in order. */
-int module_load_boot(void);
+/* Loads the modules that the boot archive's etc/modules names, in order. *late: it names some for later,
+ * which module_load_late() loads. Both return the first error, and go on after it. */
+int module_load_boot(bool *late);
+int module_load_late(void);
 
 struct module *module_find(const char *name);
 struct module *module_of_address(const void *address); /* any context; NULL: not in a module */

@@ -98,12 +98,16 @@ static void test_bytes(void **state)
 
 static void test_boot_list(void **state)
 {
-    static const char list[] = "base\n\nno_such\nuser\n";
+    static const char list[] = "base\n\nno_such\nuser+\n";
+    bool late = false;
 
     (void)state;
     archive_add("etc/modules", list, sizeof(list) - 1);
     option_modules = "leaver,,permanent_not";
-    assert_int_equal(module_load_boot(), ERR_NOT_FOUND);
+    assert_int_equal(module_load_boot(&late), ERR_NOT_FOUND);
+    assert_true(late);
+    assert_null(module_find("user"));
+    assert_int_equal(module_load_late(), OK);
     assert_true(logged("module no_such: lib/modules/no_such.kmod is not in the boot archive"));
     assert_non_null(module_find("user"));
     assert_non_null(module_find("leaver"));
