@@ -7,8 +7,10 @@
 
 void console_take(struct console *console, const char *bytes, size_t count)
 {
-    if (console->show)
+    if (console->show && !console->raw)
         fwrite(bytes, 1, count, stderr);
+    for (size_t i = 0; i < count && console->show && console->raw; i++)
+        fprintf(stderr, bytes[i] == '\n' ? "\r%c" : "%c", bytes[i]);
     for (size_t i = 0; i < count; i++)
         console->kept[console->total++ % CONSOLE_KEPT] = bytes[i];
 }

@@ -11,6 +11,7 @@
 
 struct console {
     bool show;               /* write everything to standard error at once */
+    bool raw;                /* standard error is a raw terminal: a new line needs a return too */
     size_t total;            /* bytes ever taken */
     char kept[CONSOLE_KEPT]; /* ring: byte i of the log is at i % CONSOLE_KEPT */
 };

@@ -33,6 +33,7 @@ static const char usage[] =
     "  --bind HOST:GUEST[:ro]  a folder of the host is one of the machine; may be repeated\n"
     "  --env NAME=VALUE    a variable of the command's environment; may be repeated\n"
     "  --workdir DIR       the folder in the machine in which the command starts\n"
+    "  --tty               the command runs on this terminal\n"
     "  --append OPTIONS    more options for the machine's kernel\n"
     "  --gdb PORT|PATH     let gdb connect to the machine there\n"
     "  --machine TYPE      microvm or q35, a PC with PCI (microvm)\n"

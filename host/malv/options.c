@@ -244,6 +244,8 @@ static bool flag_take(const char *word, struct run_options *out)
         out->verbose = true;
     else if (!strcmp(word, "--icount"))
         out->icount = true;
+    else if (!strcmp(word, "--tty"))
+        out->tty = true;
     else if (!strcmp(word, "--stats"))
         out->stats = true;
     else if (!strncmp(word, "--stats=", 8) && word[8])
@@ -271,6 +273,10 @@ static bool options_agree(const struct run_options *options)
 {
     if (options->icount && !strcmp(options->accel, "kvm")) {
         message("--icount needs QEMU's own processor: leave out --accel kvm");
+        return false;
+    }
+    if (options->tty && options->kernel_test) {
+        message("--tty gives a command a terminal; leave it out with --kernel-test");
         return false;
     }
     if (options->icount && (options->cpus != 1 || strcmp(options->gpu, "off"))) {

@@ -29,6 +29,7 @@ struct run_options {
     const char *env[ENV_MAX + 1]; /* "NAME=VALUE" each; NULL-terminated */
     const char *gdb;              /* where gdb may connect: a TCP port or a path; NULL: nowhere */
     bool icount; /* count instructions: one is a nanosecond of the machine's time */
+    bool tty;    /* the command gets a terminal, this one */
     bool verbose;
     bool stats;
     const char *stats_path; /* write the figures as JSON there, or NULL */

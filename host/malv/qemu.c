@@ -16,6 +16,7 @@
 #include "kvm.h"
 #include "message.h"
 #include "qemu.h"
+#include "terminal.h"
 #include "uapi/virtio_gpgpu.h"
 
 #define MIB (1024ull * 1024)
@@ -268,6 +269,24 @@ static bool bind_write(char *out, size_t size, const struct bind *bind, unsigned
     return (size_t)length < sizeof(value) && bootline_add_option(out, size, "bind", value);
 }
 
+/* The size of the command's terminal, and its kind unless the user says another. */
+static bool terminal_options_write(char *out, size_t size, const struct run_options *options)
+{
+    const char *kind = getenv("TERM");
+    char variable[128];
+    uint16_t rows, columns;
+    for (const char *const *env = options->env; *env; env++) {
+        if (!strncmp(*env, "TERM=", 5))
+            kind = NULL;
+    }
+    terminal_size(&rows, &columns);
+    if (!option_add(out, size, " tty=%ux%u", rows, columns))
+        return false;
+    if (!kind || snprintf(variable, sizeof(variable), "TERM=%s", kind) >= (int)sizeof(variable))
+        return true;
+    return bootline_add_option(out, size, "env", variable);
+}
+
 /* What the command of a root folder starts with. */
 static bool command_options_write(char *out, size_t size, const struct run_options *options)
 {
@@ -284,6 +303,8 @@ static bool command_options_write(char *out, size_t size, const struct run_optio
         room &= option_add(out, size, " modules=virtio_rng");
     if (options->workdir)
         room &= bootline_add_option(out, size, "workdir", options->workdir);
+    if (options->tty)
+        room &= terminal_options_write(out, size, options);
     for (const char *const *env = options->env; *env; env++)
         room &= bootline_add_option(out, size, "env", *env);
     return room;

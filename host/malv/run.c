@@ -25,6 +25,7 @@
 #include "qemu.h"
 #include "report.h"
 #include "run.h"
+#include "terminal.h"
 
 #define LAST_LINES      12
 #define MARK_FIRST_USER "first-user" /* the next instruction is a program's first */
@@ -44,6 +45,8 @@ struct run {
     bool answered;   /* the exit frame came */
     bool over;
     int status;
+    struct terminal terminal; /* with --tty */
+    bool resized;             /* the machine is to hear of the terminal's size */
     uint64_t deadline_ns; /* 0: none */
     uint8_t outgoing[sizeof(struct hostctl_header) + HOSTCTL_MAX_PAYLOAD];
     size_t outgoing_at;
@@ -55,6 +58,7 @@ struct run {
 
 static void run_finish(struct run *run, int status)
 {
+    terminal_leave(&run->terminal);
     if (run->over)
         return;
     run->over = true;
@@ -74,6 +78,7 @@ static void output_write(struct run *run, int fd, const uint8_t *bytes, size_t c
             continue;
         }
         if (done < 0) {
+            terminal_leave(&run->terminal);
             message("can't write the command's output: %s", strerror(errno));
             run_finish(run, MALV_FAILED);
             return;
@@ -159,6 +164,30 @@ static void outgoing_write(struct run *run)
         run->outgoing_at += (size_t)count;
 }
 
+/* The window's size at the machine's start may be another one by now. */
+static void size_send(struct run *run)
+{
+    struct hostctl_header header = {.type = HOSTCTL_SIZE, .length = sizeof(struct hostctl_size)};
+    struct hostctl_size size;
+    terminal_size(&size.rows, &size.columns);
+    memcpy(run->outgoing, &header, sizeof(header));
+    memcpy(run->outgoing + sizeof(header), &size, sizeof(size));
+    run->outgoing_at = 0;
+    run->outgoing_end = sizeof(header) + sizeof(size);
+    run->resized = false;
+}
+
+/* The terminal is the machine's from its first word on: until then Ctrl-C ends malv. */
+static void terminal_check(struct run *run)
+{
+    if (!run->options->tty || !run->heard || run->terminal.raw || run->answered || run->over)
+        return;
+    if (!terminal_enter(&run->terminal))
+        run_finish(run, MALV_FAILED);
+    run->console.raw = run->terminal.raw;
+    run->resized = true;
+}
+
 /* Where the command never started and nobody said why, the kernel's log may. */
 static void command_check(const struct run *run)
 {
@@ -171,6 +200,7 @@ static void command_check(const struct run *run)
 
 static void qemu_gone(struct run *run)
 {
+    terminal_leave(&run->terminal);
     if (run->answered) {
         command_check(run);
         run_finish(run, run->status);
@@ -196,11 +226,26 @@ static void signal_handle(struct run *run)
     struct signalfd_siginfo info;
     if (read(run->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    if (info.ssi_signo != SIGCHLD) {
+    switch (info.ssi_signo) {
+    case SIGCHLD:
+        break;
+    case SIGWINCH:
+        run->resized = true;
+        return;
+    case SIGTSTP:
+        terminal_leave(&run->terminal);
+        kill(getpid(), SIGSTOP);
+        return; /* going on: terminal_check() */
+    case SIGCONT:
+        terminal_again(&run->terminal);
+        run->resized = true;
+        return;
+    default:
         run_finish(run, MALV_SIGNALLED + (int)info.ssi_signo);
         return;
     }
     if (run->gpu.gpud.pid && child_ended(&run->gpu.gpud) && !run->answered) {
+        terminal_leave(&run->terminal);
         message("gpud ended while the machine was using it; the run is over");
         run_finish(run, MALV_FAILED);
     }
@@ -214,6 +259,7 @@ static void deadline_check(struct run *run)
         run_finish(run, run->status);
         return;
     }
+    terminal_leave(&run->terminal);
     console_tail(&run->console, LAST_LINES);
     message("the command did not end within %u s (--timeout)", run->options->timeout);
     run_finish(run, MALV_TIMED_OUT);
@@ -238,6 +284,10 @@ static void run_step(struct run *run)
 {
     enum { SIGNALS, CONTROL, CONSOLE, STDIN, COUNT };
     bool sending = run->outgoing_at < run->outgoing_end;
+    if (!sending && run->resized && run->terminal.raw) {
+        size_send(run);
+        sending = true;
+    }
     struct pollfd fds[COUNT] = {
         [SIGNALS] = {.fd = run->signal_fd, .events = POLLIN},
         [CONTROL] = {.fd = run->control_fd, .events = (short)(POLLIN | (sending ? POLLOUT : 0))},
@@ -256,6 +306,7 @@ static void run_step(struct run *run)
         stdin_read(run);
     if (fds[SIGNALS].revents)
         signal_handle(run);
+    terminal_check(run);
     /* Both lines are closed once QEMU is gone and everything it left was read. */
     if (run->control_fd < 0 && run->console_fd < 0 && !run->over) {
         child_wait(&run->qemu, POWER_OFF_MS);
@@ -274,6 +325,11 @@ static bool signals_take(struct run *run)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
+    if (run->options->tty) {
+        const int more[] = {SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
+        for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+            sigaddset(&set, more[i]);
+    }
     signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_BLOCK, &set, NULL);
     run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -338,9 +394,13 @@ int machine_run(const struct run_options *options)
     }
     if (options->root_is_image && !image_check_root(options->root))
         return MALV_FAILED;
+    if (options->tty && !terminal_there()) {
+        message("--tty needs a terminal as standard input: leave it out, or run malv in one");
+        return MALV_FAILED;
+    }
+    run.options = options;
     if (!image_check_kernel(kernel) || !image_check_initrd(initrd) || !signals_take(&run))
         return MALV_FAILED;
-    run.options = options;
     run.console.show = options->verbose;
     if (!machine_start(&run, kernel, initrd)) {
         signal_handle(&run);

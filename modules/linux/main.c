@@ -68,12 +68,11 @@ static const char *decode_argument(const char *from, char *out, size_t *size)
 }
 
 /* What the option env=NAME=VALUE gives; it may be repeated, and is encoded as the command is. */
-static int read_given(struct exec_strings *strings, bool *has_path)
+static int read_given(struct exec_strings *strings)
 {
     const char *option;
     int r = OK;
 
-    *has_path = false;
     for (unsigned nth = 0; r == OK && (option = boot_option("env", nth)); nth++) {
         char *text = kmalloc(strlen(option) + 1);
         size_t size;
@@ -83,23 +82,34 @@ static int read_given(struct exec_strings *strings, bool *has_path)
         decode_argument(option, text, &size);
         r = exec_strings_add(strings, text, size);
         strings->environment++;
-        *has_path |= size > 5 && memcmp(text, "PATH=", 5) == 0;
         kfree(text);
     }
     return r;
 }
 
+/* Does an option env= say something about the variable of this "NAME=VALUE"? */
+static bool is_given(const char *variable)
+{
+    size_t name = (size_t)(strchr(variable, '=') - variable) + 1;
+    const char *option;
+
+    for (unsigned nth = 0; (option = boot_option("env", nth)); nth++) {
+        if (strncmp(option, variable, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int read_environment(struct exec_strings *strings)
 {
-    const char *environment[] = {"HOME=/", "TERM=linux", NULL};
     char path[sizeof(ROOT_PATH) + 8];
-    bool has_path;
-    int r = read_given(strings, &has_path);
+    const char *environment[] = {"HOME=/", "TERM=linux", path};
+    int r = read_given(strings);
 
     snprintf(path, sizeof(path), "PATH=%s", search_path());
-    if (!has_path)
-        environment[2] = path;
-    for (size_t i = 0; i < ARRAY_SIZE(environment) && environment[i] && r == OK; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(environment) && r == OK; i++) {
+        if (is_given(environment[i]))
+            continue;
         r = exec_strings_add(strings, environment[i], strlen(environment[i]));
         strings->environment++;
     }
