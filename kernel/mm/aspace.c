@@ -59,8 +59,28 @@ void aspace_ref(struct aspace *as)
     __atomic_fetch_add(&as->refs, 1, __ATOMIC_RELAXED);
 }
 
+/* A program can write to its object through it. */
+static bool mapping_writes(const struct mapping *m)
+{
+    return m->obj && !(m->flags & (MAP_PRIVATE | MAP_NOWRITE));
+}
+
+static void mapping_hold(const struct mapping *m)
+{
+    if (m->obj)
+        memobj_ref(m->obj);
+    if (mapping_writes(m))
+        memobj_writer(m->obj, 1);
+}
+
+/* No page of it is in use any more. */
 static void mapping_free(struct mapping *m)
 {
+    if (mapping_writes(m)) {
+        memobj_writer(m->obj, -1);
+        if (memobj_write_back(m->obj, m->offset / PAGE_SIZE, (m->end - m->start) / PAGE_SIZE) != OK)
+            log_warn("memory: what a program wrote to a mapped file could not be written back");
+    }
     if (m->obj)
         memobj_unref(m->obj);
     kfree(m);
@@ -125,8 +145,7 @@ static int mapping_split(struct aspace *as, vaddr_t at)
     *upper = *m;
     upper->start = at;
     upper->offset += at - m->start;
-    if (upper->obj)
-        memobj_ref(upper->obj);
+    mapping_hold(upper);
     m->end = at;
     treap_insert(&as->mappings, &upper->node, at);
     return OK;
@@ -224,7 +243,7 @@ static int map_locked(struct aspace *as, vaddr_t at, uint64_t length, unsigned p
             return ERR_NO_MEMORY;
     }
     *out = at;
-    flags &= MAP_PRIVATE | MAP_GROWSDOWN | MAP_HUGE;
+    flags &= MAP_PRIVATE | MAP_GROWSDOWN | MAP_HUGE | MAP_NOWRITE | MAP_DONTFORK | MAP_FORKZERO;
     if (!obj && mapping_extend(as, at, length, prot, flags))
         return OK;
     m = kzalloc(sizeof(*m));
@@ -236,8 +255,7 @@ static int map_locked(struct aspace *as, vaddr_t at, uint64_t length, unsigned p
     m->flags = flags;
     m->obj = obj;
     m->offset = offset;
-    if (obj)
-        memobj_ref(obj);
+    mapping_hold(m);
     treap_insert(&as->mappings, &m->node, at);
     as->mapped += length;
     return OK;
@@ -299,6 +317,18 @@ static bool range_covered(struct aspace *as, vaddr_t start, vaddr_t end)
     return true;
 }
 
+static bool range_may_protect(struct aspace *as, vaddr_t start, vaddr_t end, unsigned prot)
+{
+    while ((prot & PROT_WRITE) && start < end) {
+        const struct mapping *m = mapping_at(as, start);
+
+        if (m->flags & MAP_NOWRITE)
+            return false;
+        start = m->end;
+    }
+    return true;
+}
+
 static void entries_protect(struct aspace *as, const struct mapping *m)
 {
     for (vaddr_t va = paging_next(as->root, m->start, m->end); va < m->end;
@@ -324,7 +354,7 @@ int aspace_protect(struct aspace *as, vaddr_t at, uint64_t length, unsigned prot
         return ERR_INVALID;
     mutex_lock(&as->lock);
     if (range_covered(as, at, at + length))
-        r = range_isolate(as, at, at + length);
+        r = range_may_protect(as, at, at + length, prot) ? range_isolate(as, at, at + length) : ERR_ACCESS;
     for (vaddr_t va = at; r == OK && va < at + length;) {
         struct mapping *m = mapping_at(as, va);
 
@@ -369,7 +399,7 @@ static int grow_in_place(struct aspace *as, struct mapping *m, uint64_t old_leng
 }
 
 static int move_locked(struct aspace *as, vaddr_t from, uint64_t old_length, vaddr_t to,
-                       uint64_t new_length)
+                       uint64_t new_length, bool keep)
 {
     struct mapping *m;
     vaddr_t at;
@@ -390,6 +420,10 @@ static int move_locked(struct aspace *as, vaddr_t from, uint64_t old_length, vad
     if (r != OK)
         return r;
     entries_move(as, from, from + MIN(old_length, new_length), to);
+    if (keep) {
+        entries_clear_locked(as, from, from + old_length); /* any that could not move */
+        return OK;
+    }
     return unmap_locked(as, from, from + old_length);
 }
 
@@ -400,7 +434,89 @@ int aspace_move(struct aspace *as, vaddr_t from, uint64_t old_length, vaddr_t to
     if (!range_valid(from, old_length) || !range_valid(to, new_length))
         return ERR_INVALID;
     mutex_lock(&as->lock);
-    r = move_locked(as, from, old_length, to, new_length);
+    r = move_locked(as, from, old_length, to, new_length, false);
+    mutex_unlock(&as->lock);
+    return r;
+}
+
+int aspace_move_pages(struct aspace *as, vaddr_t from, uint64_t length, vaddr_t to)
+{
+    int r;
+
+    if (!range_valid(from, length) || !range_valid(to, length) || from == to)
+        return ERR_INVALID;
+    mutex_lock(&as->lock);
+    r = move_locked(as, from, length, to, length, true);
+    mutex_unlock(&as->lock);
+    return r;
+}
+
+/* The object of the mapping at `at`, with a reference, and its part that lies below end. */
+static int sync_part(struct aspace *as, vaddr_t at, vaddr_t end, struct memobj **obj, uint64_t *first,
+                     uint64_t *count)
+{
+    struct mapping *m;
+
+    mutex_lock(&as->lock);
+    m = mapping_at(as, at);
+    if (m) {
+        end = MIN(end, m->end);
+        *first = (m->offset + (at - m->start)) / PAGE_SIZE;
+        *count = (end - at) / PAGE_SIZE;
+        *obj = mapping_writes(m) ? m->obj : NULL;
+        if (*obj)
+            memobj_ref(*obj);
+    }
+    mutex_unlock(&as->lock);
+    return m ? OK : ERR_NO_MEMORY;
+}
+
+int aspace_sync(struct aspace *as, vaddr_t at, uint64_t length)
+{
+    vaddr_t end = at + length;
+    int result = OK;
+
+    if (!range_valid(at, length))
+        return ERR_INVALID;
+    while (at < end) {
+        uint64_t first, count;
+        struct memobj *obj;
+        int r = sync_part(as, at, end, &obj, &first, &count);
+
+        if (r != OK)
+            return r;
+        if (obj) {
+            r = memobj_write_back(obj, first, count);
+            memobj_unref(obj);
+        }
+        result = r != OK ? r : result;
+        at += count * PAGE_SIZE;
+    }
+    return result;
+}
+
+int aspace_resident(struct aspace *as, vaddr_t at, uint64_t pages, uint8_t *out)
+{
+    const struct mapping *m = NULL;
+    int r = OK;
+
+    mutex_lock(&as->lock);
+    for (uint64_t i = 0; i < pages && r == OK; i++) {
+        vaddr_t va = at + i * PAGE_SIZE;
+        pte_t *e;
+
+        if (!m || m->end <= va)
+            m = mapping_at(as, va);
+        if (!m) {
+            r = ERR_NO_MEMORY;
+            break;
+        }
+        e = large_entry(as, va);
+        if (!e)
+            e = paging_entry(as->root, va, false);
+        out[i] = (e && entry_used(*e)) ||
+                 (m->obj && memobj_has_page(m->obj, (m->offset + (va - m->start)) / PAGE_SIZE));
+    }
     mutex_unlock(&as->lock);
     return r;
 }
@@ -439,6 +555,28 @@ int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge
     return r;
 }
 
+int aspace_advise_fork(struct aspace *as, vaddr_t at, uint64_t length, unsigned set, unsigned clear)
+{
+    int r;
+
+    if (!range_valid(at, length))
+        return ERR_INVALID;
+    mutex_lock(&as->lock);
+    r = range_covered(as, at, at + length) ? range_isolate(as, at, at + length) : ERR_NO_MEMORY;
+    for (vaddr_t va = at; r == OK && va < at + length;) {
+        struct mapping *m = mapping_at(as, va);
+
+        if ((set & MAP_FORKZERO) && m->obj)
+            r = ERR_INVALID;
+        else
+            m->flags = (m->flags & ~(clear & (MAP_DONTFORK | MAP_FORKZERO))) |
+                       (set & (MAP_DONTFORK | MAP_FORKZERO));
+        va = m->end;
+    }
+    mutex_unlock(&as->lock);
+    return r;
+}
+
 /* Shares the private pages of one mapping between two spaces, read-only in both until written. */
 static int entries_share(struct aspace *from, struct aspace *to, const struct mapping *m)
 {
@@ -465,16 +603,18 @@ static int entries_share(struct aspace *from, struct aspace *to, const struct ma
 
 static int mapping_copy(struct aspace *from, struct aspace *to, const struct mapping *m)
 {
-    struct mapping *copy = kmalloc(sizeof(*copy));
+    struct mapping *copy;
 
+    if (m->flags & MAP_DONTFORK)
+        return OK;
+    copy = kmalloc(sizeof(*copy));
     if (!copy)
         return ERR_NO_MEMORY;
     *copy = *m;
-    if (copy->obj)
-        memobj_ref(copy->obj);
+    mapping_hold(copy);
     treap_insert(&to->mappings, &copy->node, copy->start);
     to->mapped += copy->end - copy->start;
-    return entries_share(from, to, m);
+    return m->flags & MAP_FORKZERO ? OK : entries_share(from, to, m);
 }
 
 int aspace_fork(struct aspace *as, struct aspace **out)

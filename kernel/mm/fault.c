@@ -74,7 +74,8 @@ pte_t entry_bits(const struct mapping *m, pte_t what, paddr_t pa)
         return what & (PTE_COUNTED | PTE_PRIVATE); /* kept */
     if (!(m->prot & PROT_EXEC))
         bits |= PTE_NX;
-    own = what & PTE_PRIVATE ? frame_refs(pa) == 1 : !(m->flags & MAP_PRIVATE);
+    own = what & PTE_PRIVATE ? frame_refs(pa) == 1
+                             : !(m->flags & MAP_PRIVATE) && (!memobj_tracks(m->obj) || (what & PTE_DIRTY));
     if ((m->prot & PROT_WRITE) && own)
         bits |= PTE_WRITE | PTE_DIRTY;
     return bits | PTE_PRESENT;
@@ -110,24 +111,12 @@ static int private_page(struct aspace *as, const struct mapping *m, vaddr_t va, 
     return OK;
 }
 
-static int write_to_present(struct aspace *as, const struct mapping *m, vaddr_t va, pte_t *e)
-{
-    paddr_t pa = *e & PTE_ADDRESS;
-    bool private_frame = *e & PTE_PRIVATE;
-
-    if (private_frame ? frame_refs(pa) > 1 : (m->flags & MAP_PRIVATE))
-        return private_page(as, m, va, e, pa);
-    *e = pa | entry_bits(m, *e, pa);
-    tlb_shootdown(1ull << cpu_id(), va, va + PAGE_SIZE); /* others fault and find it so */
-    return OK;
-}
-
 static int object_page(struct aspace *as, const struct mapping *m, vaddr_t va, pte_t *e, bool write)
 {
     uint64_t index = (m->offset + (va - m->start)) / PAGE_SIZE;
     bool counted;
     paddr_t pa;
-    int r = memobj_page_get(m->obj, index, &pa, &counted);
+    int r = memobj_page_get(m->obj, index, write && !(m->flags & MAP_PRIVATE), &pa, &counted);
 
     if (r != OK)
         return r == ERR_NO_MEMORY ? r : ERR_IO;
@@ -138,9 +127,25 @@ static int object_page(struct aspace *as, const struct mapping *m, vaddr_t va, p
         return r;
     }
     COUNT(pages_mapped, 1);
-    entry_set(as, m, e, pa, counted ? PTE_COUNTED : 0);
+    entry_set(as, m, e, pa, (counted ? PTE_COUNTED : 0) | (write ? PTE_DIRTY : 0));
     if (m->obj->kind == MEMOBJ_PHYS && !frame_is_ram(pa))
         *e |= PTE_PCD | PTE_PWT;
+    return OK;
+}
+
+static int write_to_present(struct aspace *as, const struct mapping *m, vaddr_t va, pte_t *e)
+{
+    paddr_t pa = *e & PTE_ADDRESS;
+    bool private_frame = *e & PTE_PRIVATE;
+
+    if (!private_frame && !(m->flags & MAP_PRIVATE) && memobj_tracks(m->obj)) {
+        entries_clear_locked(as, va, va + PAGE_SIZE);
+        return object_page(as, m, va, e, true); /* and the object hears of it */
+    }
+    if (private_frame ? frame_refs(pa) > 1 : (m->flags & MAP_PRIVATE))
+        return private_page(as, m, va, e, pa);
+    *e = pa | entry_bits(m, *e, pa);
+    tlb_shootdown(1ull << cpu_id(), va, va + PAGE_SIZE); /* others fault and find it so */
     return OK;
 }
 

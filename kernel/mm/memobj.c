@@ -14,6 +14,14 @@
 #define NODE_SLOTS 512
 #define NODE_BITS  9
 
+/* A leaf's slot is a frame and whether it was written through a mapping since it was handed to write(). */
+#define SLOT_WRITTEN 1ul
+
+static paddr_t slot_frame(uint64_t slot)
+{
+    return slot & ~SLOT_WRITTEN;
+}
+
 static struct memobj *memobj_create(enum memobj_kind kind, uint64_t size)
 {
     struct memobj *obj = kzalloc(sizeof(*obj));
@@ -78,7 +86,7 @@ static bool node_free(uint64_t *node, unsigned level, uint64_t base, uint64_t fi
         if (at + span <= first) {
             empty = false;
         } else if (level == 0) {
-            frame_unref(node[i]);
+            frame_unref(slot_frame(node[i]));
             node[i] = 0;
         } else if (node_free(phys_to_virt(node[i]), level - 1, at, first)) {
             frame_free(node[i], 0);
@@ -173,7 +181,7 @@ static int page_fill(struct memobj *obj, uint64_t index, uint64_t *slot)
 }
 
 /* The page and, for counted frames, a reference: so that a truncation in between does no harm. */
-int memobj_page_get(struct memobj *obj, uint64_t index, paddr_t *out, bool *counted)
+int memobj_page_get(struct memobj *obj, uint64_t index, bool writes, paddr_t *out, bool *counted)
 {
     uint64_t *slot;
     int r = OK;
@@ -194,7 +202,9 @@ int memobj_page_get(struct memobj *obj, uint64_t index, paddr_t *out, bool *coun
     else if (!*slot)
         r = page_fill(obj, index, slot);
     if (r == OK) {
-        *out = *slot;
+        if (writes && memobj_tracks(obj))
+            *slot |= SLOT_WRITTEN;
+        *out = slot_frame(*slot);
         frame_ref(*out);
         *counted = true;
     }
@@ -205,11 +215,128 @@ int memobj_page_get(struct memobj *obj, uint64_t index, paddr_t *out, bool *coun
 int memobj_page(struct memobj *obj, uint64_t index, paddr_t *out)
 {
     bool counted;
-    int r = memobj_page_get(obj, index, out, &counted);
+    int r = memobj_page_get(obj, index, false, out, &counted);
 
     if (r == OK && counted)
         frame_unref(*out);
     return r;
+}
+
+/* The slot of page `index` if its page is there, else NULL. The lock is held. */
+static uint64_t *slot_present(struct memobj *obj, uint64_t index)
+{
+    uint64_t *node;
+
+    if (!obj->root || index >> (NODE_BITS * obj->levels))
+        return NULL;
+    node = phys_to_virt(obj->root);
+    for (unsigned l = obj->levels - 1; l > 0; l--) {
+        uint64_t slot = node[index >> (NODE_BITS * l) & (NODE_SLOTS - 1)];
+
+        if (!slot)
+            return NULL;
+        node = phys_to_virt(slot);
+    }
+    node += index & (NODE_SLOTS - 1);
+    return *node ? node : NULL;
+}
+
+bool memobj_has_page(struct memobj *obj, uint64_t index)
+{
+    bool there;
+
+    if (obj->kind == MEMOBJ_PHYS || (obj->ops && obj->ops->frame))
+        return true;
+    mutex_lock(&obj->lock);
+    there = slot_present(obj, index) != NULL;
+    mutex_unlock(&obj->lock);
+    return there;
+}
+
+void memobj_writer(struct memobj *obj, int by)
+{
+    mutex_lock(&obj->lock);
+    __atomic_store_n(&obj->writers, obj->writers + (uint32_t)by, __ATOMIC_RELAXED);
+    mutex_unlock(&obj->lock);
+}
+
+unsigned memobj_writers(const struct memobj *obj)
+{
+    return __atomic_load_n(&obj->writers, __ATOMIC_RELAXED);
+}
+
+/* The first written page below a node with an index from `first` on; NULL: none. */
+static uint64_t *node_written(uint64_t *node, unsigned level, uint64_t base, uint64_t first, uint64_t *index)
+{
+    uint64_t span = 1ul << (NODE_BITS * level);
+
+    for (unsigned i = 0; i < NODE_SLOTS; i++) {
+        uint64_t at = base + i * span, *found = NULL;
+
+        if (!node[i] || at + span <= first)
+            continue;
+        if (level > 0)
+            found = node_written(phys_to_virt(node[i]), level - 1, at, first, index);
+        else if (node[i] & SLOT_WRITTEN)
+            found = &node[i];
+        if (level == 0 && found)
+            *index = at;
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+/* Takes the next written page with a reference to its frame. It counts as written still while somebody
+ * could be writing to it. */
+static bool written_take(struct memobj *obj, uint64_t *index, uint64_t end, paddr_t *out)
+{
+    uint64_t *slot = NULL;
+
+    mutex_lock(&obj->lock);
+    if (obj->root)
+        slot = node_written(phys_to_virt(obj->root), obj->levels - 1, 0, *index, index);
+    if (slot && *index >= end)
+        slot = NULL;
+    if (slot) {
+        *out = slot_frame(*slot);
+        frame_ref(*out);
+        if (!obj->writers)
+            *slot &= ~SLOT_WRITTEN;
+    }
+    mutex_unlock(&obj->lock);
+    return slot;
+}
+
+static void written_again(struct memobj *obj, uint64_t index)
+{
+    uint64_t *slot;
+
+    mutex_lock(&obj->lock);
+    slot = slot_present(obj, index);
+    if (slot)
+        *slot |= SLOT_WRITTEN;
+    mutex_unlock(&obj->lock);
+}
+
+int memobj_write_back(struct memobj *obj, uint64_t first, uint64_t count)
+{
+    uint64_t end = first + count < first ? UINT64_MAX : first + count;
+    int result = OK;
+    paddr_t pa;
+
+    if (!memobj_tracks(obj))
+        return OK;
+    for (uint64_t index = first; written_take(obj, &index, end, &pa); index++) {
+        int r = obj->ops->write(obj->pager, index, phys_to_virt(pa));
+
+        frame_unref(pa);
+        if (r != OK) {
+            written_again(obj, index);
+            result = r;
+        }
+    }
+    return result;
 }
 
 static int memobj_copy(struct memobj *obj, uint64_t offset, void *data, size_t size, bool write)
@@ -222,7 +349,7 @@ static int memobj_copy(struct memobj *obj, uint64_t offset, void *data, size_t s
         size_t in = offset & PAGE_MASK, n = MIN(size, PAGE_SIZE - in);
         paddr_t pa;
         bool counted;
-        int r = memobj_page_get(obj, offset / PAGE_SIZE, &pa, &counted);
+        int r = memobj_page_get(obj, offset / PAGE_SIZE, false, &pa, &counted);
 
         if (r != OK)
             return r;

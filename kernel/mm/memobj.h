@@ -17,8 +17,22 @@ struct memobj {
     unsigned levels;            /* guarded by lock */
     paddr_t base;               /* PHYS */
     const struct pager_ops *ops; /* PAGER */
+    uint32_t writers;           /* mappings that can write to it; changed under lock */
     void *pager;
 };
 
-/* Page `index`. When *counted, the caller has got a reference on its frame. Status as memobj_page. */
-int memobj_page_get(struct memobj *obj, uint64_t index, paddr_t *out, bool *counted);
+/* Page `index`, which the caller is going to write to through a mapping or not. When *counted, the caller
+ * has got a reference on its frame. Status as memobj_page. */
+int memobj_page_get(struct memobj *obj, uint64_t index, bool writes, paddr_t *out, bool *counted);
+
+/* A mapping that can write to it comes (1) or goes (-1). */
+void memobj_writer(struct memobj *obj, int by);
+
+/* Page `index` is there already. */
+bool memobj_has_page(struct memobj *obj, uint64_t index);
+
+/* It wants to know what was written. */
+static inline bool memobj_tracks(const struct memobj *obj)
+{
+    return obj && obj->kind == MEMOBJ_PAGER && obj->ops->write;
+}

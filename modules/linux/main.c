@@ -394,6 +394,7 @@ static int run_strings(struct exec_strings *strings)
     }
     r = find_command(start_folder, name, path, sizeof(path), &file);
     credentials_init(&program.credentials);
+    program.stack_limit = LINUX_STACK_LIMIT;
     if (r == OK) {
         r = exec_prepare(file, path, strings, &program);
         node_unref(file);

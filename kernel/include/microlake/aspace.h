@@ -20,6 +20,9 @@ struct pager_ops {
     /* In place of fill, when not NULL: the frame of page `index` as it is. The frame is the pager's own
      * and lives until closed(). OK, ERR_RANGE. */
     int (*frame)(void *pager, uint64_t index, paddr_t *out);
+    /* Takes a page that programs wrote to through a shared mapping; NULL: nobody wants to know. Locks of
+     * address spaces may be held: it must not touch user memory. OK, ERR_IO. */
+    int (*write)(void *pager, uint64_t index, const void *page);
     /* The last reference to the object is gone. */
     void (*closed)(void *pager);
 };
@@ -41,6 +44,13 @@ int memobj_resize(struct memobj *obj, uint64_t size); /* frees pages behind the 
 /* The frame of page `index`, allocated or filled if it was not there. The object keeps owning it. */
 int memobj_page(struct memobj *obj, uint64_t index, paddr_t *out);
 
+/* Hands pages [first, first + count) that were written through mappings to the pager's write(). The last
+ * error; such pages are tried again the next time. It also happens when a mapping goes. */
+int memobj_write_back(struct memobj *obj, uint64_t first, uint64_t count);
+
+/* Mappings through which programs can write to it. Any context. */
+unsigned memobj_writers(const struct memobj *obj);
+
 /* Reads or writes bytes of an object through its pages. */
 int memobj_read(struct memobj *obj, uint64_t offset, void *dst, size_t size);
 int memobj_write(struct memobj *obj, uint64_t offset, const void *src, size_t size);
@@ -57,6 +67,9 @@ enum map_flags {
     MAP_GROWSDOWN = 1u << 4, /* a stack: faults just below it extend it to its limit */
     MAP_LOW = 1u << 5,       /* below 2 GiB */
     MAP_HUGE = 1u << 6,      /* private zeroed memory in 2 MiB pages where they fit */
+    MAP_NOWRITE = 1u << 7,   /* shared: aspace_protect() can't make it writable */
+    MAP_DONTFORK = 1u << 8,  /* a fork does not have it */
+    MAP_FORKZERO = 1u << 9,  /* private zeroed memory: a fork has zeroes */
 };
 
 int aspace_create(struct aspace **out);
@@ -74,17 +87,31 @@ int aspace_map(struct aspace *as, vaddr_t at, uint64_t length, unsigned prot, un
 /* Unmaps whatever lies in the range; holes are no error. */
 int aspace_unmap(struct aspace *as, vaddr_t at, uint64_t length);
 
-/* Changes protection; ERR_NO_MEMORY when part of the range is not mapped (as Linux says it). */
+/* Changes protection; ERR_NO_MEMORY when part of the range is not mapped (as Linux says it); ERR_ACCESS:
+ * MAP_NOWRITE. */
 int aspace_protect(struct aspace *as, vaddr_t at, uint64_t length, unsigned prot);
 
 /* Moves a mapping's pages to `to` (mremap); the target range must be free or is replaced. */
 int aspace_move(struct aspace *as, vaddr_t from, uint64_t old_length, vaddr_t to, uint64_t new_length);
+
+/* The same, but the old place stays mapped, without pages, and both are of the same length. */
+int aspace_move_pages(struct aspace *as, vaddr_t from, uint64_t length, vaddr_t to);
+
+/* Writes back what was written through shared mappings in the range. ERR_NO_MEMORY: holes; ERR_IO. */
+int aspace_sync(struct aspace *as, vaddr_t at, uint64_t length);
+
+/* Which pages of the range a touch would find at once: out[i] is 1 or 0. ERR_NO_MEMORY: holes. */
+int aspace_resident(struct aspace *as, vaddr_t at, uint64_t pages, uint8_t *out);
 
 /* Drops the pages of private memory in the range: the next touch sees zeroes or the object again. */
 int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length);
 
 /* Asks for 2 MiB pages, or for none, from now on in private zeroed memory. ERR_NO_MEMORY as above. */
 int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge);
+
+/* Sets and clears MAP_DONTFORK and MAP_FORKZERO. ERR_NO_MEMORY as above; ERR_INVALID: FORKZERO of what is
+ * not private zeroed memory. */
+int aspace_advise_fork(struct aspace *as, vaddr_t at, uint64_t length, unsigned set, unsigned clear);
 
 /* A copy of the whole space for fork: private pages are shared until written. */
 int aspace_fork(struct aspace *as, struct aspace **out);

@@ -101,9 +101,11 @@ enum {
     LINUX_RLIMIT_NPROC = 6,
     LINUX_RLIMIT_NOFILE = 7,
     LINUX_RLIMIT_MEMLOCK = 8,
+    LINUX_RLIMIT_AS = 9,
     LINUX_RLIMIT_COUNT = 16,
 };
 #define LINUX_RLIM_INFINITY UINT64_MAX
+#define LINUX_STACK_LIMIT   (8ull << 20) /* the first program's */
 
 struct linux_rlimit {
     uint64_t current;

@@ -286,13 +286,6 @@ static int foreign_space(struct node *node, struct file_system_space *out)
     return OK;
 }
 
-static int foreign_sync(struct node *node)
-{
-    struct foreign *d = node->data;
-
-    return d->mount->ops->sync ? d->mount->ops->sync(d->mount->fs, d->object) : OK;
-}
-
 static int read_text_locked(struct foreign *d)
 {
     char *text = kmalloc(LINUX_PATH_MAX);

@@ -52,6 +52,7 @@ bool foreign_memory_low(void);
 int foreign_open(struct node *node, struct file *f);
 int foreign_object(struct node *node, struct memobj **out);
 int foreign_resize(struct node *node, uint64_t size);
+int foreign_sync(struct node *node); /* folders too */
 
 /* The content is another one now, of this size. */
 void foreign_replaced_locked(struct foreign *d, uint64_t size);

@@ -103,7 +103,28 @@ static void foreign_closed(void *pager)
     foreign_put(pager);
 }
 
-static const struct pager_ops foreign_pager = {.fill = foreign_fill, .closed = foreign_closed};
+/* Programs wrote to this page through a mapping. What lies behind the file's end is nobody's. */
+static int foreign_write_page(void *pager, uint64_t index, const void *page)
+{
+    struct foreign *d = pager;
+    uint64_t offset = index * PAGE_SIZE, size = __atomic_load_n(&d->size, __ATOMIC_RELAXED);
+    size_t done = 0, wanted = offset < size ? MIN(PAGE_SIZE, size - offset) : 0;
+
+    while (done < wanted) {
+        long n = d->mount->ops->write(d->mount->fs, d->object, offset + done,
+                                      (const uint8_t *)page + done, wanted - done);
+
+        if (n <= 0)
+            return ERR_IO;
+        done += (size_t)n;
+    }
+    __atomic_store_n(&d->own_change, true, __ATOMIC_RELEASE);
+    foreign_forget_ahead(d);
+    return OK;
+}
+
+static const struct pager_ops foreign_pager = {
+    .fill = foreign_fill, .write = foreign_write_page, .closed = foreign_closed};
 
 static int pages_locked(struct foreign *d, struct memobj **out)
 {
@@ -130,13 +151,20 @@ int foreign_object(struct node *node, struct memobj **out)
     return r;
 }
 
+/* The pages know more than the server: they are not to be passed by. */
+static bool pages_are_ahead(const struct foreign *d)
+{
+    return d->pages && memobj_writers(d->pages) != 0;
+}
+
 void foreign_replaced_locked(struct foreign *d, uint64_t size)
 {
     foreign_forget_ahead(d);
     __atomic_store_n(&d->size, size, __ATOMIC_RELAXED);
     if (!d->pages)
         return;
-    memobj_resize(d->pages, 0);
+    if (!pages_are_ahead(d))
+        memobj_resize(d->pages, 0);
     memobj_resize(d->pages, size);
 }
 
@@ -194,7 +222,7 @@ static long foreign_read(struct file *f, vaddr_t at, size_t size, uint64_t *offs
     mutex_lock(&node->lock);
     if (*offset < d->size) {
         size = MIN(size, d->size - *offset);
-        if (foreign_memory_low() || pages_locked(d, &pages) != OK) {
+        if ((foreign_memory_low() && !pages_are_ahead(d)) || pages_locked(d, &pages) != OK) {
             r = read_through(d, *offset, at, size);
         } else {
             r = read_pages(pages, *offset, at, size);
@@ -330,12 +358,15 @@ int foreign_resize(struct node *node, uint64_t size)
     return r;
 }
 
-/* Nothing tells which pages a program wrote through a shared mapping, so there is none. */
+/* What is written through a shared mapping goes to the server at msync(), fsync(), and when the mapping
+ * goes. */
 static int foreign_map(struct file *f, uint64_t offset, uint64_t length, unsigned prot, bool shared,
                        struct memobj **object, uint64_t *object_offset)
 {
+    const struct foreign *d = f->node->data;
+
     (void)length;
-    if (shared && (prot & PROT_WRITE))
+    if (shared && (prot & PROT_WRITE) && !d->mount->ops->write)
         return LINUX_ERRNO(ENODEV);
     *object_offset = offset;
     return foreign_object(f->node, object);
@@ -343,6 +374,24 @@ static int foreign_map(struct file *f, uint64_t offset, uint64_t length, unsigne
 
 static const struct file_ops foreign_file_ops = {
     .read = foreign_read, .write = foreign_write, .map = foreign_map, .seekable = true};
+
+int foreign_sync(struct node *node)
+{
+    struct foreign *d = node->data;
+    struct memobj *pages;
+    int r = OK;
+
+    mutex_lock(&node->lock);
+    pages = d->pages;
+    if (pages)
+        memobj_ref(pages);
+    mutex_unlock(&node->lock);
+    if (pages) {
+        r = memobj_write_back(pages, 0, UINT64_MAX);
+        memobj_unref(pages);
+    }
+    return r == OK && d->mount->ops->sync ? d->mount->ops->sync(d->mount->fs, d->object) : r;
+}
 
 int foreign_open(struct node *node, struct file *f)
 {

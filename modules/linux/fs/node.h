@@ -112,6 +112,9 @@ struct node {
     /* Of access, content and status: time_now() values; times before the machine's start wrap. */
     uint64_t accessed, modified, changed;
 
+    unsigned seals; /* LINUX_F_SEAL_...: what may not happen to it; changed under lock */
+    bool sealable;  /* it is a nameless file, which has seals; constant */
+
     struct node *same; /* this is one more name for that node, a reference; else NULL */
     bool mounted;      /* it is the entry of a mount; changed by mount.c */
 

@@ -73,6 +73,8 @@ int permission_set_mode(const struct node *n, uint32_t *mode)
 
     if (!permission_owns(n))
         return LINUX_ERRNO(EPERM);
+    if ((n->seals & LINUX_F_SEAL_EXEC) && ((*mode ^ n->mode) & 0111))
+        return LINUX_ERRNO(EPERM);
     if (!has(p, CAP_FSETID) && !node_is_folder(n) && !credentials_in_group(p, n->gid))
         *mode &= ~SET_GROUP;
     return OK;

@@ -238,6 +238,13 @@ long sys_memfd_create(struct call *c)
     r = tmpfs_make_nameless(name, &node);
     if (r != OK)
         return r;
+    node->sealable = true;
+    if (!(c->arg[1] & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)))
+        node->seals = LINUX_F_SEAL_SEAL;
+    if (c->arg[1] & MFD_NOEXEC_SEAL) {
+        node->seals = LINUX_F_SEAL_EXEC;
+        node->mode &= ~0111u;
+    }
     r = file_open(node, LINUX_O_RDWR | LINUX_O_LARGEFILE, &f);
     node_unref(node);
     return r == OK ? file_install(c->task, f, c->arg[1] & MFD_CLOEXEC) : r;

@@ -8,6 +8,7 @@
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
 #include "modules/linux/fs/permission.h"
+#include "modules/linux/fs/seal.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -249,6 +250,10 @@ long sys_fcntl(struct call *c)
         break;
     case LINUX_F_SETPIPE_SZ:
         r = pipe_set_size(f, c->arg[2]);
+        break;
+    case LINUX_F_ADD_SEALS:
+    case LINUX_F_GET_SEALS:
+        r = seal_fcntl(f, command, c->arg[2]);
         break;
     default:
         r = ERR_INVALID;

@@ -8,6 +8,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/mount.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/fs/seal.h"
 
 #define FILE_SIZE_MAX (1ull << 40)
 #define TMPFS_MAGIC   0x01021994
@@ -62,7 +63,9 @@ static int tmp_resize(struct node *node, uint64_t size)
     int r;
 
     mutex_lock(&node->lock);
-    r = resize_locked(node, size);
+    r = seal_check_size(node, memobj_size(node->data), size);
+    if (r == OK)
+        r = resize_locked(node, size);
     mutex_unlock(&node->lock);
     if (r == OK)
         node_touch(node);
@@ -125,11 +128,15 @@ static long tmp_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
     end = *offset + size;
     if (end < size || end > FILE_SIZE_MAX)
         r = LINUX_ERRNO(EFBIG);
-    else if (end > old_size)
+    if (r == 0)
+        r = seal_check_write(node);
+    if (r == 0)
+        r = seal_check_size(node, old_size, MAX(old_size, end));
+    if (r == 0 && end > old_size)
         r = memobj_resize(node->data, end);
     if (r == 0)
         r = move_bytes(node->data, *offset, at, size, true);
-    if (end > old_size && r < (long)size && r > LINUX_ERRNO(EFBIG))
+    if (memobj_size(node->data) > old_size && r < (long)size)
         resize_locked(node, MAX(old_size, r > 0 ? *offset + (uint64_t)r : 0));
     mutex_unlock(&node->lock);
     if (r > 0) {

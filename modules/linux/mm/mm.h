@@ -37,6 +37,12 @@ void mm_unref(struct mm *mm);
 /* Finds room for length bytes (a multiple of PAGE_SIZE) and keeps it, inaccessible. */
 int mm_reserve(struct mm *mm, uint64_t length, vaddr_t *out);
 
+/* A range as programs give it, to whole pages; false: it makes no sense. */
+bool mm_decode_range(vaddr_t at, uint64_t size, uint64_t *length);
+
+/* Every page of the range belongs to a mapping. */
+bool mm_range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end);
+
 /* A random number of pages below 2^bits, in bytes. */
 uint64_t mm_random_pages(unsigned bits);
 

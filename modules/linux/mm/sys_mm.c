@@ -1,6 +1,7 @@
 /*
- * sys_mm.c: the memory calls: mmap and its relatives.
+ * sys_mm.c: the memory calls that change what is mapped: mmap, munmap, mprotect, brk, mremap.
  */
+#include <microlake/memory.h>
 #include <microlake/user.h>
 
 #include "modules/linux/abi/mm.h"
@@ -10,14 +11,16 @@
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
+/* Smaller mappings need no look at how much memory there is. */
+#define OBVIOUS_FROM (16ull << 20)
+
 static unsigned prot_of_linux(uint64_t prot)
 {
     return (prot & LINUX_PROT_READ ? PROT_READ : 0u) | (prot & LINUX_PROT_WRITE ? PROT_WRITE : 0u) |
            (prot & LINUX_PROT_EXEC ? PROT_EXEC : 0u);
 }
 
-/* A range as programs give it, to whole pages; false: it makes no sense. */
-static bool decode_range(vaddr_t at, uint64_t size, uint64_t *length)
+bool mm_decode_range(vaddr_t at, uint64_t size, uint64_t *length)
 {
     *length = ALIGN_UP(size, PAGE_SIZE);
     return !(at & PAGE_MASK) && *length >= size && at <= USER_ADDRESS_END &&
@@ -74,8 +77,9 @@ static int decode_map(const struct call *c, struct map_request *m)
     return OK;
 }
 
-/* The object behind a file mapping, with a reference. */
-static int file_object(struct task *t, const struct map_request *m, struct memobj **object,
+/* The object behind a file mapping, with a reference. A shared one that the file was not opened for
+ * writing for can't become writable later. */
+static int file_object(struct task *t, struct map_request *m, struct memobj **object,
                        uint64_t *offset)
 {
     struct file *f = fd_get(t->process->files, m->fd);
@@ -87,10 +91,46 @@ static int file_object(struct task *t, const struct map_request *m, struct memob
         r = ERR_ACCESS;
     else if (!f->ops->map)
         r = LINUX_ERRNO(ENODEV);
+    else if (m->shared && f->node && (f->node->seals & SEALS_AGAINST_WRITING) &&
+             (m->prot & PROT_WRITE))
+        r = LINUX_ERRNO(EPERM);
     else
         r = f->ops->map(f, m->offset, m->length, m->prot, m->shared, object, offset);
+    if (m->shared && (!file_writable(f) || (f->node && (f->node->seals & SEALS_AGAINST_WRITING))))
+        m->flags |= MAP_NOWRITE;
     file_unref(f);
     return r;
+}
+
+/* Writing was forbidden while the mapping was made. */
+static bool sealed_since(struct task *t, const struct map_request *m)
+{
+    struct file *f = fd_get(t->process->files, m->fd);
+    bool sealed = f && f->node &&
+                  (__atomic_load_n(&f->node->seals, __ATOMIC_SEQ_CST) & SEALS_AGAINST_WRITING);
+
+    if (f)
+        file_unref(f);
+    return sealed;
+}
+
+/* The limits of a process, and what could never be had: memory that is meant to be written and is
+ * more than the machine has is refused at once. */
+static int check_growth(struct task *t, uint64_t length, bool writes)
+{
+    uint64_t limit = t->process->limits[LINUX_RLIMIT_AS].current;
+    struct memory_stats memory;
+    struct aspace_stats used;
+
+    if (limit != LINUX_RLIM_INFINITY) {
+        aspace_stats(t->process->mm->as, &used);
+        if (used.mapped + length > limit)
+            return ERR_NO_MEMORY;
+    }
+    if (!writes || length < OBVIOUS_FROM)
+        return OK;
+    memory_stats(&memory);
+    return length > memory.total ? ERR_NO_MEMORY : OK;
 }
 
 long sys_mmap(struct call *c)
@@ -104,6 +144,10 @@ long sys_mmap(struct call *c)
 
     if (r != OK)
         return r;
+    r = check_growth(c->task, m.length,
+                     m.anonymous && (m.prot & PROT_WRITE) && !(c->arg[3] & LINUX_MAP_NORESERVE));
+    if (r != OK)
+        return r;
     if (!m.anonymous)
         r = file_object(c->task, &m, &object, &offset);
     else if (m.shared)
@@ -113,6 +157,11 @@ long sys_mmap(struct call *c)
     r = aspace_map(mm->as, m.at, m.length, m.prot, m.flags, object, offset, &at);
     if (object)
         memobj_unref(object);
+    if (r == OK && !m.anonymous && m.shared && !(m.flags & MAP_NOWRITE) &&
+        sealed_since(c->task, &m)) {
+        aspace_unmap(mm->as, at, m.length);
+        r = LINUX_ERRNO(EPERM);
+    }
     return r == OK ? (long)at : r;
 }
 
@@ -120,7 +169,7 @@ long sys_munmap(struct call *c)
 {
     uint64_t length;
 
-    if (!decode_range(c->arg[0], c->arg[1], &length) || length == 0)
+    if (!mm_decode_range(c->arg[0], c->arg[1], &length) || length == 0)
         return ERR_INVALID;
     return aspace_unmap(c->task->process->mm->as, c->arg[0], length);
 }
@@ -135,12 +184,12 @@ long sys_mprotect(struct call *c)
         return ERR_INVALID;
     if (c->arg[1] == 0)
         return 0;
-    if (!decode_range(c->arg[0], c->arg[1], &length))
+    if (!mm_decode_range(c->arg[0], c->arg[1], &length))
         return ERR_NO_MEMORY;
     return aspace_protect(c->task->process->mm->as, c->arg[0], length, prot_of_linux(c->arg[2]));
 }
 
-static bool range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end)
+bool mm_range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end)
 {
     while (at < end) {
         struct aspace_mapping m;
@@ -153,7 +202,7 @@ static bool range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end)
 }
 
 /* Moves the end of the heap; mm->lock is held. */
-static int brk_move_locked(struct mm *mm, vaddr_t to)
+static int brk_move_locked(struct task *t, struct mm *mm, vaddr_t to)
 {
     vaddr_t old_end = ALIGN_UP(mm->brk_end, PAGE_SIZE), new_end = ALIGN_UP(to, PAGE_SIZE);
     vaddr_t at;
@@ -162,6 +211,8 @@ static int brk_move_locked(struct mm *mm, vaddr_t to)
     if (to < mm->brk_start || to > USER_ADDRESS_END)
         return ERR_INVALID;
     if (new_end > old_end)
+        r = check_growth(t, new_end - old_end, true);
+    if (r == OK && new_end > old_end)
         r = aspace_map(mm->as, old_end, new_end - old_end, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_NOREPLACE, NULL, 0, &at);
     else if (new_end < old_end)
@@ -177,37 +228,91 @@ long sys_brk(struct call *c)
     vaddr_t end;
 
     mutex_lock(&mm->lock);
-    brk_move_locked(mm, c->arg[0]); /* when it can't, the old end is the answer */
+    brk_move_locked(c->task, mm, c->arg[0]); /* when it can't, the old end is the answer */
     end = mm->brk_end;
     mutex_unlock(&mm->lock);
     return (long)end;
 }
 
-/* mremap() to a larger size or to another place. */
-static long move_mapping(struct mm *mm, vaddr_t at, uint64_t old_length, uint64_t new_length,
-                         uint64_t flags, vaddr_t wish)
+/* What mremap() is asked for, checked. */
+struct remap_request {
+    vaddr_t at, wish;
+    uint64_t old_length, new_length, flags;
+};
+
+static int decode_remap(const struct call *c, struct remap_request *m)
 {
-    vaddr_t to = at;
+    uint64_t length;
+
+    *m = (struct remap_request){.at = c->arg[0], .flags = c->arg[3], .wish = c->arg[4]};
+    if (m->flags & ~(uint64_t)(LINUX_MREMAP_MAYMOVE | LINUX_MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP))
+        return ERR_INVALID;
+    if ((m->flags & (LINUX_MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP)) &&
+        !(m->flags & LINUX_MREMAP_MAYMOVE))
+        return ERR_INVALID;
+    if (!mm_decode_range(m->at, c->arg[1], &m->old_length) ||
+        !mm_decode_range(0, c->arg[2], &m->new_length) || m->old_length == 0 || m->new_length == 0)
+        return ERR_INVALID;
+    if ((m->flags & LINUX_MREMAP_DONTUNMAP) && m->old_length != m->new_length)
+        return ERR_INVALID;
+    if (m->flags & (LINUX_MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP)) {
+        if (!mm_decode_range(m->wish, m->new_length, &length) ||
+            ((m->flags & LINUX_MREMAP_FIXED) && m->wish < USER_ADDRESS_MIN) ||
+            (m->wish < m->at + m->old_length && m->at < m->wish + m->new_length))
+            return ERR_INVALID;
+    }
+    return OK;
+}
+
+/* To a new place, which is kept free for it. mm->lock is held. */
+static int move_away_locked(struct mm *mm, const struct remap_request *m, vaddr_t *to)
+{
+    bool keep = m->flags & LINUX_MREMAP_DONTUNMAP;
+    int r = OK;
+
+    if (m->flags & LINUX_MREMAP_FIXED)
+        *to = m->wish;
+    else
+        r = mm_reserve(mm, m->new_length, to);
+    if (r != OK)
+        return r;
+    r = keep ? aspace_move_pages(mm->as, m->at, m->old_length, *to)
+             : aspace_move(mm->as, m->at, m->old_length, *to, m->new_length);
+    if (r != OK && !(m->flags & LINUX_MREMAP_FIXED))
+        aspace_unmap(mm->as, *to, m->new_length);
+    return r;
+}
+
+static long remap_locked(struct task *t, struct mm *mm, const struct remap_request *m)
+{
+    bool elsewhere = m->flags & (LINUX_MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP);
+    struct aspace_mapping there;
+    vaddr_t to = m->at;
     int r = ERR_NO_MEMORY;
 
-    if (flags & LINUX_MREMAP_FIXED) {
-        uint64_t length;
-
-        if (!decode_range(wish, new_length, &length) ||
-            (wish < at + old_length && at < wish + new_length))
-            return ERR_INVALID;
-        to = wish;
-        r = aspace_move(mm->as, at, old_length, to, new_length);
-    } else {
-        r = aspace_move(mm->as, at, old_length, at, new_length);
-        if (r == ERR_NO_MEMORY && (flags & LINUX_MREMAP_MAYMOVE)) {
-            r = mm_reserve(mm, new_length, &to);
-            if (r == OK)
-                r = aspace_move(mm->as, at, old_length, to, new_length);
-            if (r != OK)
-                aspace_unmap(mm->as, to, new_length);
-        }
+    if (aspace_find(mm->as, m->at, &there) != OK || there.start > m->at)
+        return ERR_FAULT;
+    if (!elsewhere &&
+        m->new_length <= m->old_length) { /* what is cut off may be several mappings */
+        r = m->new_length < m->old_length
+                ? aspace_unmap(mm->as, m->at + m->new_length, m->old_length - m->new_length)
+                : OK;
+        return r == OK ? (long)m->at : r;
     }
+    if (there.end < m->at + m->old_length)
+        return ERR_FAULT;
+    if ((m->flags & LINUX_MREMAP_DONTUNMAP) && (there.obj || !(there.flags & MAP_PRIVATE)))
+        return ERR_INVALID;
+    if (m->new_length > m->old_length) {
+        r = check_growth(t, m->new_length - m->old_length, there.prot & PROT_WRITE);
+        if (r != OK)
+            return r;
+        r = ERR_NO_MEMORY;
+    }
+    if (!elsewhere)
+        r = aspace_move(mm->as, m->at, m->old_length, m->at, m->new_length);
+    if (r == ERR_NO_MEMORY && (m->flags & LINUX_MREMAP_MAYMOVE))
+        r = move_away_locked(mm, m, &to);
     if (r == ERR_NOT_FOUND)
         return ERR_FAULT;
     return r == OK ? (long)to : r;
@@ -216,137 +321,13 @@ static long move_mapping(struct mm *mm, vaddr_t at, uint64_t old_length, uint64_
 long sys_mremap(struct call *c)
 {
     struct mm *mm = c->task->process->mm;
-    vaddr_t at = c->arg[0];
-    uint64_t flags = c->arg[3], old_length, new_length;
-    struct aspace_mapping m;
-    long r;
+    struct remap_request m;
+    long r = decode_remap(c, &m);
 
-    if (!decode_range(at, c->arg[1], &old_length) || !decode_range(0, c->arg[2], &new_length) ||
-        old_length == 0 || new_length == 0)
-        return ERR_INVALID;
-    if ((flags & ~(uint64_t)(LINUX_MREMAP_MAYMOVE | LINUX_MREMAP_FIXED)) ||
-        ((flags & LINUX_MREMAP_FIXED) && !(flags & LINUX_MREMAP_MAYMOVE)))
-        return ERR_INVALID;
+    if (r != OK)
+        return r;
     mutex_lock(&mm->lock);
-    if (aspace_find(mm->as, at, &m) != OK || m.start > at || m.end < at + old_length)
-        r = ERR_FAULT;
-    else if (new_length <= old_length && !(flags & LINUX_MREMAP_FIXED))
-        r = new_length == old_length
-                ? (long)at
-                : aspace_unmap(mm->as, at + new_length, old_length - new_length);
-    else
-        r = move_mapping(mm, at, old_length, new_length, flags, c->arg[4]);
+    r = remap_locked(c->task, mm, &m);
     mutex_unlock(&mm->lock);
-    return r == OK ? (long)at : r;
-}
-
-static int madvise_willneed(struct aspace *as, vaddr_t at, vaddr_t end)
-{
-    for (; at < end; at += PAGE_SIZE) {
-        if (aspace_fault(as, at, FAULT_READ) == ERR_NO_MEMORY)
-            return ERR_NO_MEMORY;
-    }
-    return OK;
-}
-
-long sys_madvise(struct call *c)
-{
-    struct aspace *as = c->task->process->mm->as;
-    vaddr_t at = c->arg[0];
-    uint64_t length;
-
-    if (!decode_range(at, c->arg[1], &length))
-        return ERR_INVALID;
-    if (length == 0)
-        return 0;
-    switch ((int)c->arg[2]) {
-    case LINUX_MADV_DONTNEED:
-    case LINUX_MADV_FREE:
-        if (!range_is_mapped(as, at, at + length))
-            return ERR_NO_MEMORY;
-        return aspace_discard(as, at, length);
-    case LINUX_MADV_WILLNEED:
-        if (!range_is_mapped(as, at, at + length))
-            return ERR_NO_MEMORY;
-        return madvise_willneed(as, at, at + length);
-    case LINUX_MADV_NORMAL:
-    case LINUX_MADV_RANDOM:
-    case LINUX_MADV_SEQUENTIAL:
-    case LINUX_MADV_HUGEPAGE:
-    case LINUX_MADV_NOHUGEPAGE:
-    case LINUX_MADV_DONTDUMP:
-    case LINUX_MADV_DODUMP:
-        return range_is_mapped(as, at, at + length) ? OK : ERR_NO_MEMORY;
-    default:
-        return ERR_INVALID;
-    }
-}
-
-/* Mapped files live in memory: what is written through a mapping is in the file at once. */
-long sys_msync(struct call *c)
-{
-    uint64_t length, flags = c->arg[2];
-
-    if (!decode_range(c->arg[0], c->arg[1], &length))
-        return ERR_INVALID;
-    if ((flags & ~(uint64_t)(LINUX_MS_ASYNC | LINUX_MS_SYNC | LINUX_MS_INVALIDATE)) ||
-        ((flags & LINUX_MS_ASYNC) && (flags & LINUX_MS_SYNC)))
-        return ERR_INVALID;
-    if (!range_is_mapped(c->task->process->mm->as, c->arg[0], c->arg[0] + length))
-        return ERR_NO_MEMORY;
-    return 0;
-}
-
-long sys_mincore(struct call *c)
-{
-    struct aspace *as = c->task->process->mm->as;
-    uint64_t length;
-
-    if (!decode_range(c->arg[0], c->arg[1], &length))
-        return ERR_INVALID;
-    if (!range_is_mapped(as, c->arg[0], c->arg[0] + length))
-        return ERR_NO_MEMORY;
-    for (uint64_t i = 0; i < length / PAGE_SIZE; i++) {
-        uint8_t resident = 1;
-
-        if (user_write(c->arg[2] + i, &resident, 1) != OK)
-            return ERR_FAULT;
-    }
-    return 0;
-}
-
-static long lock_range(struct call *c, bool populate)
-{
-    struct aspace *as = c->task->process->mm->as;
-    vaddr_t at = ALIGN_DOWN(c->arg[0], PAGE_SIZE);
-    uint64_t length;
-
-    if (!decode_range(at, c->arg[1] + (c->arg[0] & PAGE_MASK), &length))
-        return ERR_INVALID;
-    if (!range_is_mapped(as, at, at + length))
-        return ERR_NO_MEMORY;
-    return populate ? madvise_willneed(as, at, at + length) : OK;
-}
-
-/* Pages are never taken away from programs, so locking is having them. */
-long sys_mlock(struct call *c)
-{
-    return lock_range(c, true);
-}
-
-long sys_munlock(struct call *c)
-{
-    return lock_range(c, false);
-}
-
-/* No page is ever taken away. */
-long sys_mlockall(struct call *c)
-{
-    return c->arg[0] == 0 || c->arg[0] == 4 || (c->arg[0] & ~7ull) ? ERR_INVALID : OK;
-}
-
-long sys_munlockall(struct call *c)
-{
-    (void)c;
-    return OK;
+    return r;
 }

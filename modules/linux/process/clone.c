@@ -210,9 +210,38 @@ static long clone_process(struct call *c, const struct clone_request *r)
     return pid;
 }
 
+struct task_count {
+    uint32_t user;
+    uint64_t count;
+};
+
+static void count_tasks(struct process *p, void *context)
+{
+    struct task_count *t = context;
+
+    if (p->credentials.user.real == t->user)
+        t->count += p->task_count;
+}
+
+/* RLIMIT_NPROC: how many threads a user has; those that may do more than others have no limit. */
+static int check_count(const struct process *p)
+{
+    uint64_t limit = p->limits[LINUX_RLIMIT_NPROC].current;
+    struct task_count t = {.user = p->credentials.user.real};
+
+    if (limit == LINUX_RLIM_INFINITY || t.user == 0 || capable(CAP_SYS_RESOURCE) ||
+        capable(CAP_SYS_ADMIN))
+        return OK;
+    process_for_each(count_tasks, &t);
+    return t.count < limit ? OK : ERR_AGAIN;
+}
+
 static long clone_apply(struct call *c, const struct clone_request *r)
 {
     int result = check_request(r);
+
+    if (result == OK)
+        result = check_count(c->task->process);
 
     if (result != OK)
         return result;

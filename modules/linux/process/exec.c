@@ -166,6 +166,7 @@ static int load_program(struct node *file, const struct elf_image *image, const 
         return r;
     out->secure = credentials_exec(&out->credentials, file->mode, file->uid, file->gid);
     facts.secure = out->secure;
+    facts.stack_limit = out->stack_limit;
     r = elf_map_image(out->mm, file, image, false, &facts.bias);
     out->entry = facts.bias + image->header.entry;
     if (r == OK && image->interpreter_size != 0)
@@ -409,6 +410,7 @@ static long exec_node(struct call *c, struct node *file, const char *path, vaddr
     if (r == OK)
         r = add_user_vector(&strings, environment, &strings.environment);
     program.credentials = c->task->process->credentials;
+    program.stack_limit = c->task->process->limits[LINUX_RLIMIT_STACK].current;
     if (r == OK)
         r = exec_prepare(file, path, &strings, &program);
     exec_strings_free(&strings);

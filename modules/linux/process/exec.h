@@ -44,6 +44,7 @@ struct exec_program {
     char name[LINUX_TASK_NAME_MAX];
     /* In: whose process it will be; out: what that has then. `more` is borrowed. */
     struct credentials credentials;
+    uint64_t stack_limit; /* in: RLIMIT_STACK */
     bool secure; /* it must not trust its caller */
 };
 
@@ -77,5 +78,6 @@ struct stack_facts {
     vaddr_t interpreter; /* base of the interpreter; 0: none */
     const struct credentials *credentials;
     bool secure;
+    uint64_t stack_limit; /* bytes */
 };
 int stack_build(struct mm *mm, const struct stack_facts *facts, vaddr_t *stack_pointer);

@@ -107,7 +107,7 @@ static void first_default(struct process *p)
     p->dumpable = true;
     for (unsigned i = 0; i < LINUX_RLIMIT_COUNT; i++)
         p->limits[i] = (struct linux_rlimit){LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY};
-    p->limits[LINUX_RLIMIT_STACK].current = 8ull << 20;
+    p->limits[LINUX_RLIMIT_STACK].current = LINUX_STACK_LIMIT;
     p->limits[LINUX_RLIMIT_CORE].current = 0;
     p->limits[LINUX_RLIMIT_NOFILE] = (struct linux_rlimit){1024, 65536};
 }

@@ -13,7 +13,8 @@
 #include "modules/linux/signal/signal.h"
 #include "modules/linux/vdso/vdso.h"
 
-#define STACK_SIZE        (8ull << 20)
+#define STACK_LEAST       (128ull << 10)
+#define STACK_MOST        (64ull << 20) /* also where no limit is set */
 #define STACK_RANDOM_BITS 18u
 #define AUX_MAX           28u
 #define RANDOM_SIZE       16u
@@ -150,6 +151,14 @@ static int map_stack(struct mm *mm, const struct stack_block *b, unsigned prot)
     return r;
 }
 
+/* RLIMIT_STACK at the time of exec, and room for what is on it already. */
+static uint64_t stack_size(const struct stack_facts *facts, uint64_t used)
+{
+    uint64_t size = MAX(MIN(facts->stack_limit, STACK_MOST), STACK_LEAST);
+
+    return ALIGN_UP(MAX(size, used + STACK_LEAST), PAGE_SIZE);
+}
+
 int stack_build(struct mm *mm, const struct stack_facts *facts, vaddr_t *stack_pointer)
 {
     unsigned prot = PROT_READ | PROT_WRITE | (facts->image->executable_stack ? PROT_EXEC : 0u);
@@ -161,7 +170,7 @@ int stack_build(struct mm *mm, const struct stack_facts *facts, vaddr_t *stack_p
     /* The kernel's pages lie a page above the stack. */
     mm->stack_end =
         USER_ADDRESS_END - PAGE_SIZE - vdso_size() - mm_random_pages(STACK_RANDOM_BITS);
-    mm->stack_start = mm->stack_end - STACK_SIZE;
+    mm->stack_start = mm->stack_end - stack_size(facts, b.size);
     b.base = mm->stack_end - b.size;
     b.bytes = kzalloc(b.size);
     if (!b.bytes)

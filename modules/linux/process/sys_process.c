@@ -36,20 +36,38 @@ long sys_personality(struct call *c)
     return asked == 0 || asked == UINT32_MAX ? 0 : ERR_INVALID;
 }
 
-static void limit_exchange(struct process *p, unsigned which, const struct linux_rlimit *fresh,
+/* Raising the maximum takes a right. */
+static long limit_exchange(struct process *p, unsigned which, const struct linux_rlimit *fresh,
                            struct linux_rlimit *old)
 {
+    bool may_raise = capable(CAP_SYS_RESOURCE);
     uint64_t flags = spin_lock_irqsave(&p->lock);
+    long r = OK;
 
     *old = p->limits[which];
-    if (fresh)
+    if (fresh && fresh->maximum > old->maximum && !may_raise)
+        r = LINUX_ERRNO(EPERM);
+    else if (fresh)
         p->limits[which] = *fresh;
     spin_unlock_irqrestore(&p->lock, flags);
+    return r;
+}
+
+/* Whose limits a process may see and set: those of processes that act for the same user alone. */
+static bool limits_are_open(const struct process *self, const struct process *p)
+{
+    const struct ids *user = &p->credentials.user, *group = &p->credentials.group;
+    uint32_t uid = self->credentials.user.real, gid = self->credentials.group.real;
+
+    return self == p || capable(CAP_SYS_RESOURCE) ||
+           (uid == user->real && uid == user->effective && uid == user->saved &&
+            gid == group->real && gid == group->effective && gid == group->saved);
 }
 
 static long change_limit(struct process *p, uint64_t which, vaddr_t fresh_at, vaddr_t old_at)
 {
     struct linux_rlimit fresh, old;
+    long r;
 
     if (which >= LINUX_RLIMIT_COUNT)
         return ERR_INVALID;
@@ -61,7 +79,9 @@ static long change_limit(struct process *p, uint64_t which, vaddr_t fresh_at, va
         if (which == LINUX_RLIMIT_NOFILE && fresh.maximum > 1u << 20)
             return LINUX_ERRNO(EPERM);
     }
-    limit_exchange(p, (unsigned)which, fresh_at != 0 ? &fresh : NULL, &old);
+    r = limit_exchange(p, (unsigned)which, fresh_at != 0 ? &fresh : NULL, &old);
+    if (r != OK)
+        return r;
     if (old_at != 0 && user_write(old_at, &old, sizeof(old)) != OK)
         return ERR_FAULT;
     return 0;
@@ -75,7 +95,8 @@ long sys_prlimit64(struct call *c)
 
     if (!p)
         return LINUX_ERRNO(ESRCH);
-    r = change_limit(p, c->arg[1], c->arg[2], c->arg[3]);
+    r = limits_are_open(c->task->process, p) ? change_limit(p, c->arg[1], c->arg[2], c->arg[3])
+                                             : LINUX_ERRNO(EPERM);
     process_unref(p);
     return r;
 }

@@ -1,0 +1,210 @@
+/*
+ * sys_advice.c: the memory calls that change what mapped pages mean, and tell of them: madvise,
+ * msync, mincore, mlock.
+ */
+#include <microlake/user.h>
+
+#include "modules/linux/abi/mm.h"
+#include "modules/linux/mm/mm.h"
+#include "modules/linux/process/process.h"
+#include "modules/linux/syscall.h"
+
+/* Makes pages be there, as a read or a write would. */
+static int touch_range(struct aspace *as, vaddr_t at, vaddr_t end, unsigned access)
+{
+    for (; at < end; at += PAGE_SIZE) {
+        int r = aspace_fault(as, at, access);
+
+        if (r != OK)
+            return r;
+    }
+    return OK;
+}
+
+/* The protection may forbid it: that is no error of a hint. */
+static int madvise_willneed(struct aspace *as, vaddr_t at, vaddr_t end)
+{
+    int r = touch_range(as, at, end, FAULT_READ);
+
+    return r == ERR_NO_MEMORY ? r : OK;
+}
+
+static int madvise_populate(struct aspace *as, vaddr_t at, vaddr_t end, unsigned access)
+{
+    switch (touch_range(as, at, end, access)) {
+    case OK:
+        return OK;
+    case ERR_ACCESS:
+        return ERR_INVALID;
+    case ERR_IO:
+        return ERR_FAULT;
+    default:
+        return ERR_NO_MEMORY;
+    }
+}
+
+/* Only private zeroed memory can be given back before it is needed. */
+static bool range_is_private(struct aspace *as, vaddr_t at, vaddr_t end)
+{
+    struct aspace_mapping m;
+
+    for (; at < end; at = m.end) {
+        if (aspace_find(as, at, &m) != OK || m.start > at || m.obj || !(m.flags & MAP_PRIVATE))
+            return false;
+    }
+    return true;
+}
+
+/* Pages of the caller's own go; what is behind them shows again. */
+static int madvise_apply(struct aspace *as, vaddr_t at, uint64_t length, int advice)
+{
+    switch (advice) {
+    case LINUX_MADV_FREE:
+        return range_is_private(as, at, at + length) ? aspace_discard(as, at, length) : ERR_INVALID;
+    case LINUX_MADV_DONTNEED:
+        return aspace_discard(as, at, length);
+    case LINUX_MADV_WILLNEED:
+        return madvise_willneed(as, at, at + length);
+    case LINUX_MADV_POPULATE_READ:
+        return madvise_populate(as, at, at + length, FAULT_READ);
+    case LINUX_MADV_POPULATE_WRITE:
+        return madvise_populate(as, at, at + length, FAULT_WRITE);
+    case LINUX_MADV_HUGEPAGE:
+        return aspace_advise_huge(as, at, length, true);
+    case LINUX_MADV_NOHUGEPAGE:
+        return aspace_advise_huge(as, at, length, false);
+    case LINUX_MADV_DONTFORK:
+        return aspace_advise_fork(as, at, length, MAP_DONTFORK, 0);
+    case LINUX_MADV_DOFORK:
+        return aspace_advise_fork(as, at, length, 0, MAP_DONTFORK);
+    case LINUX_MADV_WIPEONFORK:
+        return aspace_advise_fork(as, at, length, MAP_FORKZERO, 0);
+    case LINUX_MADV_KEEPONFORK:
+        return aspace_advise_fork(as, at, length, 0, MAP_FORKZERO);
+    default: /* hints */
+        return OK;
+    }
+}
+
+static bool advice_is_known(int advice)
+{
+    switch (advice) {
+    case LINUX_MADV_NORMAL:
+    case LINUX_MADV_RANDOM:
+    case LINUX_MADV_SEQUENTIAL:
+    case LINUX_MADV_WILLNEED:
+    case LINUX_MADV_DONTNEED:
+    case LINUX_MADV_FREE:
+    case LINUX_MADV_DONTFORK:
+    case LINUX_MADV_DOFORK:
+    case LINUX_MADV_HUGEPAGE:
+    case LINUX_MADV_NOHUGEPAGE:
+    case LINUX_MADV_DONTDUMP:
+    case LINUX_MADV_DODUMP:
+    case LINUX_MADV_WIPEONFORK:
+    case LINUX_MADV_KEEPONFORK:
+    case LINUX_MADV_COLD:
+    case LINUX_MADV_PAGEOUT:
+    case LINUX_MADV_POPULATE_READ:
+    case LINUX_MADV_POPULATE_WRITE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+long sys_madvise(struct call *c)
+{
+    struct aspace *as = c->task->process->mm->as;
+    vaddr_t at = c->arg[0];
+    uint64_t length;
+
+    if (!advice_is_known((int)c->arg[2]) || !mm_decode_range(at, c->arg[1], &length))
+        return ERR_INVALID;
+    if (length == 0)
+        return 0;
+    if (!mm_range_is_mapped(as, at, at + length))
+        return ERR_NO_MEMORY;
+    return madvise_apply(as, at, length, (int)c->arg[2]);
+}
+
+/* What a file system keeps in memory alone is there at once; others get what was written. */
+long sys_msync(struct call *c)
+{
+    struct aspace *as = c->task->process->mm->as;
+    uint64_t length, flags = c->arg[2];
+
+    if (c->arg[0] & PAGE_MASK)
+        return ERR_INVALID;
+    if ((flags & ~(uint64_t)(LINUX_MS_ASYNC | LINUX_MS_SYNC | LINUX_MS_INVALIDATE)) ||
+        ((flags & LINUX_MS_ASYNC) && (flags & LINUX_MS_SYNC)))
+        return ERR_INVALID;
+    if (!mm_decode_range(c->arg[0], c->arg[1], &length))
+        return ERR_NO_MEMORY;
+    if (length == 0)
+        return 0;
+    if (!(flags & LINUX_MS_SYNC))
+        return mm_range_is_mapped(as, c->arg[0], c->arg[0] + length) ? OK : ERR_NO_MEMORY;
+    return aspace_sync(as, c->arg[0], length);
+}
+
+#define MINCORE_AT_ONCE 256u
+
+long sys_mincore(struct call *c)
+{
+    struct aspace *as = c->task->process->mm->as;
+    uint8_t there[MINCORE_AT_ONCE];
+    uint64_t length;
+
+    if (c->arg[0] & PAGE_MASK)
+        return ERR_INVALID;
+    if (!mm_decode_range(c->arg[0], c->arg[1], &length))
+        return ERR_NO_MEMORY;
+    for (uint64_t done = 0; done < length / PAGE_SIZE;) {
+        uint64_t n = MIN(length / PAGE_SIZE - done, MINCORE_AT_ONCE);
+        int r = aspace_resident(as, c->arg[0] + done * PAGE_SIZE, n, there);
+
+        if (r != OK)
+            return r;
+        if (user_write(c->arg[2] + done, there, n) != OK)
+            return ERR_FAULT;
+        done += n;
+    }
+    return 0;
+}
+
+static long lock_range(struct call *c, bool populate)
+{
+    struct aspace *as = c->task->process->mm->as;
+    vaddr_t at = ALIGN_DOWN(c->arg[0], PAGE_SIZE);
+    uint64_t length;
+
+    if (!mm_decode_range(at, c->arg[1] + (c->arg[0] & PAGE_MASK), &length))
+        return ERR_INVALID;
+    if (!mm_range_is_mapped(as, at, at + length))
+        return ERR_NO_MEMORY;
+    return populate ? madvise_willneed(as, at, at + length) : OK;
+}
+
+/* Pages are never taken away from programs, so locking is having them. */
+long sys_mlock(struct call *c)
+{
+    return lock_range(c, true);
+}
+
+long sys_munlock(struct call *c)
+{
+    return lock_range(c, false);
+}
+
+/* No page is ever taken away. */
+long sys_mlockall(struct call *c)
+{
+    return c->arg[0] == 0 || c->arg[0] == 4 || (c->arg[0] & ~7ull) ? ERR_INVALID : OK;
+}
+
+long sys_munlockall(struct call *c)
+{
+    (void)c;
+    return OK;
+}
