@@ -1,6 +1,6 @@
 /*
  * kmodfile.c: decodes a module file. The order of the checks: sizes, symbols, imports, manifest; each
- * relies on those before it.
+ * relies on those before it. What needs no order is checked together, without a branch each (`|`).
  */
 #include "lib/kmodfile/kmodfile.h"
 
@@ -39,32 +39,32 @@ static uint64_t pages_of(uint64_t size)
 }
 
 /* Checks that the parts make up the file, and notes where they are. The sums are of 32-bit numbers:
- * they cannot overflow. */
+ * they cannot overflow, and so a right one has only right parts. */
 static int parts_check(struct kmodfile *file, const uint8_t *bytes, size_t size)
 {
     const struct kmodfile_header *h = file->header;
-    const uint64_t sizes[KMODFILE_AREAS] = {h->text_size, h->data_size, h->rodata_size};
+    const uint32_t sizes[KMODFILE_AREAS] = {h->text_size, h->data_size, h->rodata_size};
+    const uint32_t zeroes[KMODFILE_AREAS] = {[KMODFILE_DATA] = h->zero_size};
     uint64_t at = sizeof(*h) + (uint64_t)h->import_count * sizeof(struct kmodfile_import) +
                   (uint64_t)h->place_count * sizeof(kmodfile_place);
+    bool large = false;
 
-    if (at > size)
+    for (int i = 0; i < KMODFILE_AREAS; i++) {
+        uint64_t memory = (uint64_t)sizes[i] + zeroes[i], pages = pages_of(memory);
+
+        large |= memory > KMODFILE_MEMORY_MAX;
+        file->areas[i] =
+            (struct kmodfile_part){bytes + at, sizes[i], file->pages * KMODFILE_PAGE, pages};
+        at += sizes[i];
+        file->pages += pages;
+    }
+    if (large)
+        return KMODFILE_TOO_LARGE;
+    if (at != size)
         return KMODFILE_SIZE;
     file->imports = (const struct kmodfile_import *)(h + 1);
     file->places = (const kmodfile_place *)(file->imports + h->import_count);
-    for (int i = 0; i < KMODFILE_AREAS; i++) {
-        struct kmodfile_part *part = &file->areas[i];
-        uint64_t memory = sizes[i] + (i == KMODFILE_DATA ? h->zero_size : 0);
-
-        if (memory > KMODFILE_MEMORY_MAX)
-            return KMODFILE_TOO_LARGE;
-        if (sizes[i] > size - at)
-            return KMODFILE_SIZE;
-        *part = (struct kmodfile_part){bytes + at, sizes[i], file->pages * KMODFILE_PAGE,
-                                       pages_of(memory)};
-        at += sizes[i];
-        file->pages += part->pages;
-    }
-    return at == size ? KMODFILE_OK : KMODFILE_SIZE;
+    return KMODFILE_OK;
 }
 
 /* Finds names and symbols at the end of the read-only data. */
@@ -73,11 +73,11 @@ static int symbols_check(struct kmodfile *file)
     const struct kmodfile_header *h = file->header;
     const struct kmodfile_part *part = &file->areas[KMODFILE_RODATA];
     uint64_t table = (uint64_t)h->symbol_count * sizeof(struct kmodfile_symbol);
-    uint64_t before = (uint64_t)h->names - part->offset; /* bytes of the area before the names */
+    uint64_t before = h->names - part->offset; /* bytes before the names; huge: they are elsewhere */
     size_t image = file->pages * KMODFILE_PAGE;
+    bool bad = false;
 
-    if (h->names < part->offset || before >= part->size || before < table ||
-        part->bytes[part->size - 1] != '\0' || h->export_count > h->symbol_count)
+    if ((before >= part->size) | (before < table) | (h->export_count > h->symbol_count))
         return KMODFILE_SYMBOLS;
     file->names = (const char *)part->bytes + before;
     file->names_size = part->size - before;
@@ -87,9 +87,8 @@ static int symbols_check(struct kmodfile *file)
 
     const struct kmodfile_symbol *end = file->symbols + h->symbol_count;
     for (const struct kmodfile_symbol *s = file->symbols; s < end; s++)
-        if (s->offset > image || s->name >= file->names_size)
-            return KMODFILE_SYMBOLS;
-    return KMODFILE_OK;
+        bad |= (s->offset > image) | (s->name >= file->names_size);
+    return bad | (file->names[file->names_size - 1] != '\0') ? KMODFILE_SYMBOLS : KMODFILE_OK;
 }
 
 static uint64_t places_sum(const struct kmodfile_places *counts)
@@ -99,25 +98,24 @@ static uint64_t places_sum(const struct kmodfile_places *counts)
 
 static int imports_check(const struct kmodfile *file)
 {
-    const struct kmodfile_header *h = file->header;
-    uint64_t places = places_sum(&h->own);
+    const struct kmodfile_import *end = file->imports + file->header->import_count;
+    uint64_t places = places_sum(&file->header->own);
+    bool bad = false;
 
-    for (const struct kmodfile_import *i = file->imports; i < file->imports + h->import_count; i++) {
-        if (i->name >= file->names_size || file->names[i->name] == '\0')
-            return KMODFILE_IMPORTS;
+    for (const struct kmodfile_import *i = file->imports; i < end; i++) {
+        bad |= i->name >= file->names_size;
         places += places_sum(&i->places);
     }
-    return places == h->place_count ? KMODFILE_OK : KMODFILE_IMPORTS;
+    return bad | (places != file->header->place_count) ? KMODFILE_IMPORTS : KMODFILE_OK;
 }
 
 static int manifest_check(struct kmodfile *file)
 {
     const struct kmodfile_part *part = &file->areas[KMODFILE_DATA];
-    uint64_t before = (uint64_t)file->header->manifest - part->offset;
+    uint64_t before = file->header->manifest - part->offset; /* huge: it lies elsewhere */
 
-    if (file->header->manifest < part->offset || before > part->size ||
-        part->size - before < sizeof(file->manifest) ||
-        before % _Alignof(struct kmod_manifest) != 0)
+    if ((before >= part->size) | (part->size - before < sizeof(file->manifest)) |
+        (before % _Alignof(struct kmod_manifest) != 0))
         return KMODFILE_NO_MANIFEST;
     memcpy(&file->manifest, part->bytes + before, sizeof(file->manifest));
     return kmod_manifest_check(&file->manifest);

@@ -7,45 +7,49 @@
 
 #include <string.h>
 
-static bool name_char_valid(char c)
+/* Sets of characters below 128: a bit each. */
+#define DIGITS  (0x3ffull << '0')
+#define SMALL   (0x3ffffffull << ('a' - 64))
+#define CAPITAL (0x3ffffffull << ('A' - 64))
+#define ONE(c)  (1ull << ((c) & 63))
+
+static const uint64_t name_set[2] = {DIGITS, SMALL | ONE('_')};
+static const uint64_t version_set[2] = {DIGITS | ONE('.') | ONE('-') | ONE('+'),
+                                        SMALL | CAPITAL | ONE('_')};
+
+static bool char_in(char c, const uint64_t set[2])
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    return ((uint8_t)c < 128) & (set[(uint8_t)c >> 6 & 1] >> (c & 63));
 }
 
-static bool version_char_valid(char c)
+/* Characters of a set, at least one, and a NUL within size bytes. */
+static bool text_valid(const char *text, size_t size, const uint64_t set[2])
 {
-    return name_char_valid(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '+';
+    size_t n = 0;
+
+    while (n < size && char_in(text[n], set))
+        n++;
+    return n > 0 && n < size && text[n] == '\0';
 }
 
 bool kmod_name_valid(const char *name, size_t size)
 {
-    size_t n = 0;
-
-    while (n < size && name_char_valid(name[n]))
-        n++;
-    return n > 0 && n < size && name[n] == '\0';
-}
-
-static bool version_valid(const char version[KMOD_VERSION_MAX])
-{
-    size_t n = 0;
-
-    while (n < KMOD_VERSION_MAX && version_char_valid(version[n]))
-        n++;
-    return n > 0 && n < KMOD_VERSION_MAX && version[n] == '\0';
+    return text_valid(name, size, name_set);
 }
 
 /* "" or names with one comma between two. */
 static bool needs_valid(const char needs[KMOD_NEEDS_MAX])
 {
-    size_t length = strnlen(needs, KMOD_NEEDS_MAX);
-    size_t name_length = 0;
+    size_t name_length = 0, length;
 
-    if (length == 0 || length == KMOD_NEEDS_MAX)
-        return length == 0;
+    if (needs[0] == '\0')
+        return true;
+    length = strnlen(needs, KMOD_NEEDS_MAX);
+    if (length == KMOD_NEEDS_MAX)
+        return false;
     for (size_t i = 0; i <= length; i++) {
         if (needs[i] != ',' && needs[i] != '\0') {
-            if (!name_char_valid(needs[i]) || ++name_length >= KMOD_NAME_MAX)
+            if (!char_in(needs[i], name_set) || ++name_length >= KMOD_NAME_MAX)
                 return false;
             continue;
         }
@@ -68,7 +72,7 @@ int kmod_manifest_check(const struct kmod_manifest *manifest)
         return KMODFILE_MANIFEST_INTERFACE;
     if (!kmod_name_valid(manifest->name, sizeof(manifest->name)))
         return KMODFILE_MANIFEST_NAME;
-    if (!version_valid(manifest->version))
+    if (!text_valid(manifest->version, sizeof(manifest->version), version_set))
         return KMODFILE_MANIFEST_VERSION;
     if (!needs_valid(manifest->needs))
         return KMODFILE_MANIFEST_NEEDS;
