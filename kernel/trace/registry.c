@@ -177,7 +177,8 @@ static int set_add_locked(struct trace_set *set)
     }
     for (struct tracepoint *const *p = set->points; p < set->points_end; p++)
         (*p)->id = next_id++;
-    set_switch_locked(set);
+    if (wanted) /* else they are off, as they were made */
+        set_switch_locked(set);
     list_push_back(&sets, &set->link);
     return OK;
 }

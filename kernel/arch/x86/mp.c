@@ -159,12 +159,13 @@ static paddr_t area_find(paddr_t start, paddr_t end, const char *signature, size
     return 0;
 }
 
+/* The small place first: in the other one it takes thousands of looks. */
 static void mp_read(struct cpu_list *list)
 {
-    paddr_t mp = area_find(0xf0000, 0x100000, "_MP_", 4, 16);
+    paddr_t mp = area_find(0x9fc00, 0xa0000, "_MP_", 4, 16);
 
     if (!mp)
-        mp = area_find(0x9fc00, 0xa0000, "_MP_", 4, 16);
+        mp = area_find(0xf0000, 0x100000, "_MP_", 4, 16);
     if (mp)
         mp_table_read(word_read((const uint8_t *)phys_to_virt(mp) + 4), list);
 }

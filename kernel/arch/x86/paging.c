@@ -91,19 +91,25 @@ uint64_t paging_next(paddr_t root, uint64_t va, uint64_t end)
     return end;
 }
 
-static void map_early(uint64_t va, paddr_t pa, unsigned level, uint64_t bits)
+/* Maps a range in pages of a level (0: 4 KiB). A table is looked up once for all of its entries. */
+static void map_early(uint64_t va, paddr_t pa, uint64_t size, unsigned level, uint64_t bits)
 {
-    pte_t *e = entry_at(kernel_root, va, level, true);
+    uint64_t step = 1ul << (12 + 9 * level);
+    pte_t *e = NULL;
 
-    if (!e)
-        panic("no memory for the kernel's page tables");
-    *e = pa | bits | PTE_PRESENT | PTE_GLOBAL | (level ? PTE_LARGE : 0);
+    bits |= PTE_PRESENT | PTE_GLOBAL | (level ? PTE_LARGE : 0);
+    for (uint64_t at = 0; at < size; at += step, e++) {
+        if (!e || !level_index(va + at, level))
+            e = entry_at(kernel_root, va + at, level, true);
+        if (!e)
+            panic("no memory for the kernel's page tables");
+        *e = (pa + at) | bits;
+    }
 }
 
 static void image_map(const char *from, const char *to, uint64_t bits)
 {
-    for (uint64_t va = (uint64_t)from; va < (uint64_t)to; va += PAGE_SIZE)
-        map_early(va, virt_to_phys((void *)va), 0, bits);
+    map_early((uint64_t)from, virt_to_phys(from), (uint64_t)(to - from), 0, bits);
 }
 
 /* RAM in the largest pages that fit; the holes between regions stay unmapped but for 2 MiB edges. */
@@ -117,10 +123,10 @@ static void direct_map(void)
 
         while (pa < end) {
             bool one = huge && !(pa % HUGE_PAGE) && end - pa >= HUGE_PAGE;
-            uint64_t va = pa + DIRECT_MAP_BASE;
+            paddr_t next = one ? pa + HUGE_PAGE : MIN(end, ALIGN_DOWN(pa, HUGE_PAGE) + HUGE_PAGE);
 
-            map_early(va, pa, one ? 2 : 1, PTE_WRITE | PTE_NX);
-            pa += one ? HUGE_PAGE : PAGING_LARGE;
+            map_early(pa + DIRECT_MAP_BASE, pa, next - pa, one ? 2 : 1, PTE_WRITE | PTE_NX);
+            pa = next;
         }
     }
 }
