@@ -346,8 +346,12 @@ int module_space_protect(void *address, size_t pages, unsigned prot)
             return ERR_INVALID;
         *e = (*e & PTE_ADDRESS) | prot_bits(prot) | PTE_PRESENT | PTE_GLOBAL;
     }
-    tlb_shootdown(~0ull, va, va + pages * PAGE_SIZE);
     return OK;
+}
+
+void module_space_publish(void *va, size_t pages)
+{
+    tlb_shootdown(~0ull, (uint64_t)va, (uint64_t)va + pages * PAGE_SIZE);
 }
 
 void module_space_free(void *address, size_t pages)

@@ -9,7 +9,9 @@
  * NULL: no memory. */
 void *module_space_alloc(size_t pages);
 
-/* Changes protection (enum map_prot of aspace.h). Writable and executable at once is refused. */
+/* Changes protection (enum map_prot of aspace.h). Writable and executable at once is refused. CPUs may
+ * go by the former protection until module_space_publish(). */
 int module_space_protect(void *va, size_t pages, unsigned prot);
+void module_space_publish(void *va, size_t pages);
 
 void module_space_free(void *va, size_t pages);

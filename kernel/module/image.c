@@ -109,17 +109,17 @@ static int entries_take(struct module *m, const struct kmodfile *file)
 
 static int image_protect(struct module *m, const struct kmodfile *file)
 {
-    for (unsigned i = 0; i < KMODFILE_AREAS; i++) {
-        const struct kmodfile_part *part = &file->areas[i];
-        int result = module_space_protect(m->base + part->offset, part->pages, area_prot[i]);
+    int result = OK;
 
-        if (result != OK) {
-            log_error("module %s: its memory cannot be protected: %s", m->name,
-                      status_name(result));
-            return result;
-        }
+    for (unsigned i = 0; i < KMODFILE_AREAS && result == OK; i++) {
+        const struct kmodfile_part *part = &file->areas[i];
+
+        result = module_space_protect(m->base + part->offset, part->pages, area_prot[i]);
     }
-    return OK;
+    module_space_publish(m->base, m->pages);
+    if (result != OK)
+        log_error("module %s: its memory cannot be protected: %s", m->name, status_name(result));
+    return result;
 }
 
 int module_image_build(struct module *m, const struct kmodfile *file)
