@@ -143,7 +143,7 @@ static uint64_t word_address(struct fuzzer *z)
 
 static uint64_t map_address(struct fuzzer *z)
 {
-    if (one_in(z, 12))
+    if (one_in(z, 40)) /* seldom: this may end the worker */
         return value_bad_pointer(z);
     if (one_in(z, 24))
         return value_pointer(z) & ~(PAGE - 1);

@@ -1,0 +1,6 @@
+DIR := tests/vm/guest/fuzz_programs
+NAME := fuzz_programs
+SRCS := main.c
+NEEDS :=
+INSTALL := none
+include tools/build/guest-program.mk
