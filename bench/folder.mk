@@ -11,5 +11,10 @@ $(BUILD)/bench/linux-costs.cpio: $(BUILD)/guest/bench_costs $(BUILD)/guest/true
 	@mkdir -p $(@D)/costs-root/bin
 	$(Q)cp $^ $(@D)/costs-root/bin
 	$(Q)cd $(@D)/costs-root && printf '%s\n' bin bin/bench_costs bin/true | cpio -o -H newc --quiet > ../linux-costs.cpio
+$(BUILD)/bench/linux-busybox.cpio: $(BUILD)/tools/busybox/busybox bench/linux-busybox/init bench/linux-busybox/idle
+	@mkdir -p $(@D)/busybox-root/bin
+	$(Q)cp $(BUILD)/tools/busybox/busybox $(@D)/busybox-root/bin
+	$(Q)cp bench/linux-busybox/init bench/linux-busybox/idle $(@D)/busybox-root
+	$(Q)cd $(@D)/busybox-root && printf '%s\n' bin bin/busybox init idle | cpio -o -H newc --quiet > ../linux-busybox.cpio
 BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio $(BUILD)/bench/linux-costs.cpio \
-  $(BUILD)/boot-test.cpio
+  $(BUILD)/boot-test.cpio $(BUILD)/boot-busybox.cpio $(BUILD)/bench/linux-busybox.cpio

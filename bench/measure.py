@@ -60,6 +60,17 @@ def run_machine(command, options=(), timeout=60, any_status=False, first=False):
         os.unlink(path)
 
 
+def run_console(options, timeout=120):
+    """What a machine with another system says on its console until it ends by itself."""
+    words = [MALV, "run", "--gpu", "off", "--timeout", str(timeout), "--verbose", *options, "--", "none"]
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, timeout=timeout + 30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotMeasure(f"the machine could not be measured: {error}") from error
+    return done.stderr.decode("utf-8", "replace")
+
+
 def run_suite(suite, options=(), append="", **how):
     """Runs a suite of tests/kernel in a machine; returns the figures it reported, as text."""
     need_files(TEST_ARCHIVE)

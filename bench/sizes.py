@@ -1,17 +1,25 @@
 """How small the system is: image, memory after start, the smallest machine, the nucleus's source."""
 import glob
+import re
 import subprocess
 
-from measure import CannotMeasure, figure_row, need_files, progress, run_machine
+from measure import CannotMeasure, figure_row, make_row, need_files, progress, run_console, run_machine
+from startup import LINUX, LINUX_OPTIONS, tsc_khz
 
 SIZE_ROWS = ["size_image", "size_nucleus"]
 MEMORY_ROWS = ["memory_after_start", "memory_smallest"]
+IDLE_ROWS = ["memory_idle_process"]
 IMAGE = "build/microlake.elf"
 RUNS = 3
 
 # MiB that are tried, smallest first; an inference must run there, on the GPU and on the CPU.
 MACHINES = (16, 24, 32, 64)
 PROGRAM = "digits"
+
+BUSYBOX_ARCHIVE = "build/boot-busybox.cpio"
+LINUX_BUSYBOX = "build/bench/linux-busybox.cpio"
+IDLE_SCRIPT = "bench/linux-busybox/idle"
+IDLE_PROCESSES = 100
 
 
 def measure_sizes():
@@ -55,3 +63,26 @@ def measure_memory():
         figure_row("memory_smallest", [smallest], "MiB", limit=16,
                    baseline_name="Linux 6.1, recorded", baseline=64),
     ]
+
+
+def idle_figure(said):
+    found = re.search(r"idle (\d+)", said)
+    if not found:
+        raise CannotMeasure(f"the script idle gave no figure; it said: {said.strip()[-200:]}")
+    return int(found.group(1)) / IDLE_PROCESSES
+
+
+def measure_idle():
+    """What a sleeping process of busybox takes, from what is free without and with 100 of them."""
+    need_files(BUSYBOX_ARCHIVE, LINUX_BUSYBOX, LINUX)
+    with open(IDLE_SCRIPT, encoding="utf-8") as file:
+        script = file.read()
+    values, baselines = [], []
+    for number in range(RUNS):
+        progress(f"idle processes, run {number + 1} of {RUNS}")
+        said, _ = run_machine(["busybox", "sh", "-c", script], ["--initrd", BUSYBOX_ARCHIVE])
+        values.append(idle_figure(said))
+        baselines.append(idle_figure(run_console(
+            ["--kernel", LINUX, "--initrd", LINUX_BUSYBOX, "--append",
+             f"rdinit=/init {LINUX_OPTIONS} console=ttyS0 reboot=t tsc_early_khz={tsc_khz()}"])))
+    return [make_row("memory_idle_process", values, "KiB", "Linux 6.1 cloud", baselines)]

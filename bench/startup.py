@@ -11,8 +11,16 @@ The machine that is held against the floor is one made for its program, as Linux
 archive with the program and the modules it takes. The whole boot archive, with the GPU's modules, the
 policies' files and all programs, has rows of its own.
 """
-from measure import CannotMeasure, make_row, need_files, progress, run_machine
+import json
+import os
+import subprocess
+import tempfile
+import time
 
+from measure import MALV, CannotMeasure, go_first, make_row, need_files, progress, run_machine
+
+ECHO_ROWS = ["start_echo"]
+BUSYBOX_ARCHIVE = "build/boot-busybox.cpio"
 ROWS = ["start_first_user", "start_first_user_floor_mark", "start_first_user_all", "start_whole",
         "start_linux"]
 ONE_PROGRAM = "build/boot-one.cpio"
@@ -73,3 +81,36 @@ def measure():
         make_row("start_whole", malv.end, "ms", "QEMU's floor", floor.end),
         make_row("start_linux", malv.end, "ms", "Linux 6.1 cloud, tuned", linux.end, at_most=0.1),
     ]
+
+
+def first_line_ms(command, options):
+    """From QEMU's start to the first line that the command prints, as it arrives here."""
+    handle, path = tempfile.mkstemp(prefix="malv-bench-")
+    os.close(handle)
+    words = [MALV, "run", "--gpu", "off", "--timeout", "60", f"--stats={path}", *options, "--", *command]
+    try:
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, preexec_fn=go_first) as machine:
+            line = machine.stdout.readline()
+            arrived = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        if machine.returncode or not line:
+            raise CannotMeasure(f"{' '.join(command)} printed no line")
+        with open(path, encoding="utf-8") as file:
+            return (arrived - json.load(file)["start_ns"]) / 1e6
+    finally:
+        os.unlink(path)
+
+
+def measure_echo():
+    """A shell's echo, in a machine made for busybox, beside the floor."""
+    need_files(FLOOR, LINUX_ROOT, BUSYBOX_ARCHIVE)
+    floor = Guest(["--kernel", FLOOR, "--initrd", LINUX_ROOT], any_status=True)
+    options, values = ["--initrd", BUSYBOX_ARCHIVE], []
+    floor.run()
+    floor.forget()
+    first_line_ms(["busybox", "echo", "hello"], options)
+    for number in range(ROUNDS):
+        progress(f"echo, round {number + 1} of {ROUNDS}")
+        floor.run()
+        values.append(first_line_ms(["busybox", "echo", "hello"], options))
+    return [make_row("start_echo", values, "ms", "QEMU's floor", floor.end, at_most=2)]

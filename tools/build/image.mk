@@ -41,6 +41,16 @@ $(BUILD)/boot-one.cpio: $(ONE_MODULES:%=$(BUILD)/modules/%.kmod) $(lastword $(su
 	$(Q)tools/build/make-archive $@ modules/boot-order-one $(ONE_ENTRIES)
 ALL += $(BUILD)/boot-one.cpio
 
+# The same for a shell: Debian's busybox, which set-up brings. For tests and benchmarks.
+BUSYBOX := $(BUILD)/tools/busybox/busybox
+BUSYBOX_ENTRIES := $(filter m:%,$(ONE_ENTRIES)) x:bin/busybox:$(BUSYBOX)
+$(BUSYBOX):
+	$(Q)tools/setup
+$(BUILD)/boot-busybox.cpio: $(ONE_MODULES:%=$(BUILD)/modules/%.kmod) $(BUSYBOX) modules/boot-order-one \
+  tools/build/make-archive
+	$(Q)tools/build/make-archive $@ modules/boot-order-one $(BUSYBOX_ENTRIES)
+TESTS += $(BUILD)/boot-busybox.cpio
+
 # What only tests put into a machine, as a second archive behind the first.
 TEST_ENTRIES := $(sort $(foreach m,$(TEST_KMODS),m:lib/modules/$(notdir $(m)):$(m)) $(addprefix x:,$(TEST_PROGRAMS)))
 TEST_SOURCES := $(foreach e,$(TEST_ENTRIES),$(lastword $(subst :, ,$(e))))
