@@ -1,6 +1,6 @@
 DIR := host/malv
 NAME := malv
-SRCS := main.c options.c locate.c image.c bind.c bootline.c child.c gpu.c kvm.c qemu.c frames.c console.c report.c \
+SRCS := main.c options.c locate.c image.c bind.c bootline.c child.c gpu.c kvm.c qemu.c frames.c outgoing.c console.c report.c \
   run.c terminal.c
 NEEDS := lib/erofs
 include tools/build/host-program.mk

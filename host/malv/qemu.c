@@ -17,6 +17,7 @@
 #include "message.h"
 #include "qemu.h"
 #include "terminal.h"
+#include "uapi/hostctl.h"
 #include "uapi/virtio_gpgpu.h"
 
 #define MIB (1024ull * 1024)
@@ -209,6 +210,22 @@ static unsigned devices_count(const struct machine *machine)
            machine->options->bind_count;
 }
 
+/* The faster line, where there is a place for it. */
+static bool has_port(const struct machine *machine)
+{
+    return is_q35(machine->options) || devices_count(machine) < TRANSPORTS;
+}
+
+static void add_port(struct word_list *list, const struct machine *machine)
+{
+    word_add(list, "-device");
+    word_add(list, "virtio-serial-%s,max_ports=2", virtio_bus(machine->options));
+    word_add(list, "-chardev");
+    word_add(list, "socket,id=port,fd=%d", machine->port_fd);
+    word_add(list, "-device");
+    word_add(list, "virtserialport,nr=1,chardev=port,name=" HOSTCTL_PORT_NAME);
+}
+
 static void add_devices(struct word_list *list, const struct machine *machine)
 {
     word_add(list, "-device");
@@ -221,7 +238,7 @@ static void add_devices(struct word_list *list, const struct machine *machine)
     word_add(list, "socket,id=control,fd=%d", machine->control_fd);
     word_add(list, "-device");
     word_add(list, "isa-serial,chardev=control");
-    if (devices_count(machine) && !is_q35(machine->options)) {
+    if (!is_q35(machine->options)) {
         word_add(list, "-global");
         word_add(list, "virtio-mmio.force-legacy=false");
     }
@@ -232,6 +249,8 @@ static void add_devices(struct word_list *list, const struct machine *machine)
     if (has_rng(machine->options))
         add_rng(list, machine->options);
     add_binds(list, machine->options);
+    if (has_port(machine))
+        add_port(list, machine);
 }
 
 /* Appends to the options. False: no room. */
@@ -246,18 +265,27 @@ __attribute__((format(printf, 3, 4))) static bool option_add(char *out, size_t s
     return length >= 0 && (size_t)length < size - used;
 }
 
-/* How the machine's kernel finds its virtio devices. */
+/* One virtio-mmio device: place 0 is the first on the bus. */
+static bool transport_write(char *out, size_t size, const char *option, unsigned place)
+{
+    unsigned transport = TRANSPORTS - 1 - place;
+    return option_add(out, size, "%s=%u@0x%x:%u ", option, TRANSPORT_SIZE,
+                      TRANSPORT_BASE + transport * TRANSPORT_SIZE,
+                      TRANSPORT_FIRST_LINE + transport);
+}
+
+/* How the machine's kernel finds its virtio devices, and what it loads for the faster line. */
 static bool devices_write(char *out, size_t size, const struct machine *machine)
 {
     unsigned count = devices_count(machine);
     bool room = true;
     if (is_q35(machine->options))
-        return !count || option_add(out, size, "virtio_pci ");
-    for (unsigned i = 0; i < count; i++) {
-        unsigned place = TRANSPORTS - 1 - i;
-        room &= option_add(out, size, "virtio_mmio.device=%u@0x%x:%u ", TRANSPORT_SIZE,
-                           TRANSPORT_BASE + place * TRANSPORT_SIZE, TRANSPORT_FIRST_LINE + place);
-    }
+        return option_add(out, size, "virtio_pci hostctl.fast=virtio_pci,virtio_console ");
+    for (unsigned i = 0; i < count; i++)
+        room &= transport_write(out, size, "virtio_mmio.device", i);
+    if (has_port(machine))
+        room &= transport_write(out, size, "virtio_mmio.later", count) &&
+                option_add(out, size, "hostctl.fast=virtio_mmio,virtio_console ");
     return room;
 }
 
@@ -354,7 +382,7 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
                 TRANSPORTS, devices_count(machine));
         return false;
     }
-    const int keep[] = {machine->console_fd, machine->control_fd};
+    const int keep[] = {machine->console_fd, machine->control_fd, machine->port_fd};
     list = (struct word_list){0};
     for (char *const *word = qemu->words; *word; word++)
         word_add(&list, "%s", *word);
@@ -366,5 +394,5 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
         message("the paths of kernel, boot archive and QEMU are too long");
         return false;
     }
-    return child_start(child, list.words, keep, 2);
+    return child_start(child, list.words, keep, 3);
 }

@@ -17,6 +17,7 @@ struct machine {
     const char *gpu_socket; /* path, or NULL: no GPU */
     int console_fd;         /* QEMU's ends of the two serial lines */
     int control_fd;
+    int port_fd; /* and of the faster line beside the second */
 };
 
 /* Starts QEMU. False: a line on standard error said why. */

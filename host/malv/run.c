@@ -22,6 +22,7 @@
 #include "kvm.h"
 #include "locate.h"
 #include "message.h"
+#include "outgoing.h"
 #include "qemu.h"
 #include "report.h"
 #include "run.h"
@@ -30,27 +31,30 @@
 #define LAST_LINES      12
 #define MARK_FIRST_USER "first-user" /* the next instruction is a program's first */
 #define POWER_OFF_MS    2000         /* from the exit frame to the end of QEMU */
+#define WRITE_MOST      4096         /* a pipe that can be written takes as much without waiting */
 
 /* A run. `status` is the result once `over` is set. */
 struct run {
     const struct run_options *options;
     struct gpu gpu;
     struct child qemu;
-    int console_fd; /* our ends of the serial lines, non-blocking; -1 once closed */
+    int console_fd; /* our ends of the lines, non-blocking; -1 once closed */
     int control_fd;
+    int port_fd; /* the faster line */
     int signal_fd;
-    bool stdin_open; /* there may be more to forward */
     bool heard;      /* the machine has sent something: its channel is up */
+    bool moved;      /* it has moved to the faster line */
     bool complained; /* something came for standard error */
     bool answered;   /* the exit frame came */
+    bool closed[3];  /* nobody reads this stream of ours any more */
     bool over;
     int status;
     struct terminal terminal; /* with --tty */
     bool resized;             /* the machine is to hear of the terminal's size */
-    uint64_t deadline_ns; /* 0: none */
-    uint8_t outgoing[sizeof(struct hostctl_header) + HOSTCTL_MAX_PAYLOAD];
-    size_t outgoing_at;
-    size_t outgoing_end;
+    uint64_t deadline_ns;  /* for all of it; 0: none */
+    uint64_t power_off_ns; /* for QEMU's end; 0: none yet */
+    struct outgoing outgoing;
+    struct frame_reader port_reader;
     struct frame_reader reader;
     struct console console;
     struct report report;
@@ -65,24 +69,47 @@ static void run_finish(struct run *run, int status)
     run->status = status;
 }
 
-/* Writes all of it; a reader that went away ends the run. */
+static void signal_handle(struct run *run);
+static void deadline_check(struct run *run);
+static int poll_timeout(const struct run *run);
+
+/* Waits until a stream of ours can be written. False: the run is over before. */
+static bool output_wait(struct run *run, int fd)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = run->signal_fd, .events = POLLIN}};
+    while (!run->over) {
+        int ready = poll(fds, 2, poll_timeout(run));
+        if (ready > 0 && fds[1].revents)
+            signal_handle(run);
+        else if (ready > 0)
+            return true;
+        deadline_check(run);
+    }
+    return false;
+}
+
+/* The command hears of readers that went away when it writes again, as it would from a pipe. */
+static void output_failed(struct run *run, int fd)
+{
+    if (errno == EPIPE) {
+        run->closed[fd] = true;
+        run->outgoing.closed_due |= (uint8_t)(1u << fd);
+        return;
+    }
+    terminal_leave(&run->terminal);
+    message("can't write the command's output: %s", strerror(errno));
+    run_finish(run, MALV_FAILED);
+}
+
+/* Writes all of it, however long that takes. */
 static void output_write(struct run *run, int fd, const uint8_t *bytes, size_t count)
 {
-    while (count) {
-        ssize_t done = write(fd, bytes, count);
-        if (done < 0 && errno == EINTR)
+    while (count && !run->closed[fd] && output_wait(run, fd)) {
+        ssize_t done = write(fd, bytes, count < WRITE_MOST ? count : WRITE_MOST);
+        if (done < 0 && errno != EINTR && errno != EAGAIN)
+            output_failed(run, fd);
+        if (done <= 0)
             continue;
-        if (done < 0 && errno == EAGAIN) {
-            struct pollfd room = {.fd = fd, .events = POLLOUT};
-            poll(&room, 1, -1);
-            continue;
-        }
-        if (done < 0) {
-            terminal_leave(&run->terminal);
-            message("can't write the command's output: %s", strerror(errno));
-            run_finish(run, MALV_FAILED);
-            return;
-        }
         bytes += done;
         count -= (size_t)done;
     }
@@ -112,17 +139,21 @@ static void frame_handle(void *context, uint8_t type, const uint8_t *payload, si
         report_mark(&run->report, "exit", 4);
         run->answered = true;
         run->status = payload[0];
-        run->deadline_ns = monotonic_ns() + POWER_OFF_MS * 1000000ull;
+        run->power_off_ns = monotonic_ns() + POWER_OFF_MS * 1000000ull;
+        break;
+    case HOSTCTL_MOVE:
+        run->outgoing.move_due = !run->moved;
+        run->moved = true;
         break;
     default: /* a newer guest's; skipped by its length */
         break;
     }
 }
 
-/* Takes what a serial line has to give. */
+/* Takes what a line has to give. */
 static void line_read(struct run *run, int *fd)
 {
-    uint8_t bytes[4096];
+    static uint8_t bytes[64 * 1024];
     ssize_t count = read(*fd, bytes, sizeof(bytes));
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -134,46 +165,19 @@ static void line_read(struct run *run, int *fd)
     gpu_hide(&run->gpu);
     if (fd == &run->control_fd)
         frame_reader_feed(&run->reader, bytes, (size_t)count, frame_handle, run);
+    else if (fd == &run->port_fd)
+        frame_reader_feed(&run->port_reader, bytes, (size_t)count, frame_handle, run);
     else
         console_take(&run->console, (const char *)bytes, (size_t)count);
 }
 
-/* One frame at a time: no more is read from standard input while the machine has not taken the
- * last. */
-static void stdin_read(struct run *run)
-{
-    struct hostctl_header header = {.type = HOSTCTL_STDIN};
-    ssize_t count = read(STDIN_FILENO, run->outgoing + sizeof(header), HOSTCTL_MAX_PAYLOAD);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (count <= 0) {
-        count = 0;
-        run->stdin_open = false;
-    }
-    header.length = (uint8_t)count;
-    memcpy(run->outgoing, &header, sizeof(header));
-    run->outgoing_at = 0;
-    run->outgoing_end = sizeof(header) + (size_t)count;
-}
-
-static void outgoing_write(struct run *run)
-{
-    ssize_t count = write(run->control_fd, run->outgoing + run->outgoing_at,
-                          run->outgoing_end - run->outgoing_at);
-    if (count > 0)
-        run->outgoing_at += (size_t)count;
-}
-
 /* The window's size at the machine's start may be another one by now. */
-static void size_send(struct run *run)
+static void size_check(struct run *run)
 {
-    struct hostctl_header header = {.type = HOSTCTL_SIZE, .length = sizeof(struct hostctl_size)};
-    struct hostctl_size size;
-    terminal_size(&size.rows, &size.columns);
-    memcpy(run->outgoing, &header, sizeof(header));
-    memcpy(run->outgoing + sizeof(header), &size, sizeof(size));
-    run->outgoing_at = 0;
-    run->outgoing_end = sizeof(header) + sizeof(size);
+    if (!run->resized || !run->terminal.raw)
+        return;
+    terminal_size(&run->outgoing.size.rows, &run->outgoing.size.columns);
+    run->outgoing.size_due = true;
     run->resized = false;
 }
 
@@ -251,14 +255,15 @@ static void signal_handle(struct run *run)
     }
 }
 
+/* Once QEMU is gone its lines end, and everything they still held was read. */
 static void deadline_check(struct run *run)
 {
+    if (run->power_off_ns && monotonic_ns() >= run->power_off_ns) {
+        run->power_off_ns = 0;
+        child_end(&run->qemu, 0);
+    }
     if (!run->deadline_ns || monotonic_ns() < run->deadline_ns)
         return;
-    if (run->answered) {
-        run_finish(run, run->status);
-        return;
-    }
     terminal_leave(&run->terminal);
     console_tail(&run->console, LAST_LINES);
     message("the command did not end within %u s (--timeout)", run->options->timeout);
@@ -267,48 +272,68 @@ static void deadline_check(struct run *run)
 
 static int poll_timeout(const struct run *run)
 {
-    if (!run->deadline_ns)
+    uint64_t now = monotonic_ns(), due = run->deadline_ns;
+    if (run->power_off_ns && (!due || run->power_off_ns < due))
+        due = run->power_off_ns;
+    if (!due)
         return -1;
-    uint64_t now = monotonic_ns();
-    return now >= run->deadline_ns ? 0 : (int)((run->deadline_ns - now) / 1000000) + 1;
+    return now >= due ? 0 : (int)((due - now) / 1000000) + 1;
 }
 
 /* The machine's UART loses what comes before its driver is up, so the first word is the machine's.
  */
 static bool wants_stdin(const struct run *run)
 {
-    return run->stdin_open && run->heard && run->outgoing_at == run->outgoing_end;
+    return run->outgoing.stdin_open && run->heard && !outgoing_pending(&run->outgoing);
+}
+
+/* The serial line comes first: a frame on the other one may depend on what it said. */
+static void lines_read(struct run *run, const struct pollfd *control, const struct pollfd *port,
+                       const struct pollfd *console)
+{
+    const short ready = POLLIN | POLLHUP | POLLERR;
+    if (control->revents & ready)
+        line_read(run, &run->control_fd);
+    if (port->revents & ready)
+        line_read(run, &run->port_fd);
+    if (console->revents & ready)
+        line_read(run, &run->console_fd);
+}
+
+/* All lines are closed once QEMU is gone and everything it left was read. */
+static bool lines_ended(const struct run *run)
+{
+    return run->control_fd < 0 && run->console_fd < 0 && (run->port_fd < 0 || !run->moved);
 }
 
 static void run_step(struct run *run)
 {
-    enum { SIGNALS, CONTROL, CONSOLE, STDIN, COUNT };
-    bool sending = run->outgoing_at < run->outgoing_end;
-    if (!sending && run->resized && run->terminal.raw) {
-        size_send(run);
-        sending = true;
-    }
+    enum { SIGNALS, CONTROL, PORT, CONSOLE, STDIN, COUNT };
     struct pollfd fds[COUNT] = {
         [SIGNALS] = {.fd = run->signal_fd, .events = POLLIN},
-        [CONTROL] = {.fd = run->control_fd, .events = (short)(POLLIN | (sending ? POLLOUT : 0))},
+        [CONTROL] = {.fd = run->control_fd, .events = POLLIN},
+        [PORT] = {.fd = run->moved ? run->port_fd : -1, .events = POLLIN},
         [CONSOLE] = {.fd = run->console_fd, .events = POLLIN},
-        [STDIN] = {.fd = wants_stdin(run) ? STDIN_FILENO : -1, .events = POLLIN},
+        [STDIN] = {.fd = -1, .events = POLLIN},
     };
+    size_check(run);
+    outgoing_next(&run->outgoing);
+    struct pollfd *out = &fds[run->outgoing.moved ? PORT : CONTROL];
+    if (outgoing_pending(&run->outgoing))
+        out->events |= POLLOUT;
+    if (wants_stdin(run))
+        fds[STDIN].fd = STDIN_FILENO;
     if (poll(fds, COUNT, poll_timeout(run)) < 0 && errno != EINTR)
         run_finish(run, MALV_FAILED);
-    if (fds[CONTROL].revents & (POLLIN | POLLHUP | POLLERR))
-        line_read(run, &run->control_fd);
-    if (fds[CONSOLE].revents & (POLLIN | POLLHUP | POLLERR))
-        line_read(run, &run->console_fd);
-    if (run->control_fd >= 0 && (fds[CONTROL].revents & POLLOUT))
-        outgoing_write(run);
+    if (out->revents & POLLOUT)
+        outgoing_write(&run->outgoing, out->fd);
+    lines_read(run, &fds[CONTROL], &fds[PORT], &fds[CONSOLE]);
     if (fds[STDIN].revents)
-        stdin_read(run);
+        outgoing_read_stdin(&run->outgoing);
     if (fds[SIGNALS].revents)
         signal_handle(run);
     terminal_check(run);
-    /* Both lines are closed once QEMU is gone and everything it left was read. */
-    if (run->control_fd < 0 && run->console_fd < 0 && !run->over) {
+    if (lines_ended(run) && !run->over) {
         child_wait(&run->qemu, POWER_OFF_MS);
         report_mark(&run->report, "end", 3);
         child_end(&run->qemu, 0);
@@ -336,7 +361,7 @@ static bool signals_take(struct run *run)
     return run->signal_fd >= 0;
 }
 
-/* Makes a serial line: our end in *ours, non-blocking, QEMU's end in *theirs. */
+/* Makes a line: our end in *ours, non-blocking, QEMU's end in *theirs. */
 static bool line_make(int *ours, int *theirs)
 {
     int pair[2];
@@ -367,7 +392,8 @@ static bool machine_start(struct run *run, const char *kernel, const char *initr
         return false;
     machine.gpu_socket = with_gpu ? run->gpu.socket : NULL;
     if (!line_make(&run->console_fd, &machine.console_fd) ||
-        !line_make(&run->control_fd, &machine.control_fd))
+        !line_make(&run->control_fd, &machine.control_fd) ||
+        !line_make(&run->port_fd, &machine.port_fd))
         return false;
     run->report.start_ns = monotonic_ns();
     if (run->options->timeout)
@@ -375,12 +401,14 @@ static bool machine_start(struct run *run, const char *kernel, const char *initr
     bool started = qemu_start(&run->qemu, &qemu, &machine);
     close(machine.console_fd);
     close(machine.control_fd);
+    close(machine.port_fd);
     return started;
 }
 
 int machine_run(const struct run_options *options)
 {
-    static struct run run = {.console_fd = -1, .control_fd = -1, .stdin_open = true};
+    static struct run run = {
+        .console_fd = -1, .control_fd = -1, .port_fd = -1, .outgoing.stdin_open = true};
     char beside[2][PATH_MAX];
     const char *kernel = options->kernel ? options->kernel : beside[0];
     const char *initrd = options->initrd ? options->initrd : beside[1];

@@ -1,5 +1,6 @@
 /*
  * main.c: the control channel to the launcher: standard streams, time marks, figures, exit status.
+ * It starts on the second serial port; fast.c says when it moves on.
  *
  * Option hostctl=off leaves the port alone.
  */
@@ -45,7 +46,7 @@ static void port_interrupt(void *ctx)
 
 static void channel_text(enum hostctl_type type, const char *text)
 {
-    transmit_frame(type, text, strnlen(text, HOSTCTL_MAX_PAYLOAD));
+    transmit_frame(type, text, (uint32_t)strnlen(text, HOSTCTL_MAX_PAYLOAD));
 }
 
 static void channel_mark(const char *name)
@@ -67,7 +68,7 @@ static void channel_exit(unsigned status)
 
 static long channel_write(unsigned stream, const void *p, size_t n)
 {
-    return transmit_stream(stream == 2 ? HOSTCTL_STDERR : HOSTCTL_STDOUT, p, n);
+    return transmit_stream(stream == 2 ? 2 : 1, p, n);
 }
 
 static const struct host_channel channel = {

@@ -7,6 +7,7 @@
 #include <microlake/irq.h>
 #include <microlake/types.h>
 
+#include "modules/drivers/hostctl/include/hostctl.h"
 #include "uapi/hostctl.h"
 
 #define PORT_BASE 0x2f8
@@ -35,6 +36,7 @@ enum port_bits {
     PORT_MODEM_ON = 0x0b,       /* ready, request to send, interrupts pass */
     PORT_STATUS_DATA = 1 << 0,  /* a byte was received */
     PORT_STATUS_EMPTY = 1 << 5, /* the transmitter takes PORT_FIFO bytes */
+    PORT_STATUS_IDLE = 1 << 6,  /* all that it had is on the line */
 };
 
 /* Switches interrupts of the port on or off, by enum port_bits. Any context. */
@@ -47,17 +49,26 @@ void port_interrupts_set(uint8_t on, uint8_t off);
 void transmit_interrupt(void);
 
 /* Queues a whole frame or nothing. ERR_AGAIN: no room. Any context. */
-int transmit_frame(enum hostctl_type type, const void *payload, size_t size);
+int transmit_frame(enum hostctl_type type, const void *payload, uint32_t size);
 
-/* As transmit_frame() for any size, in frames; waits for room. Thread context. */
-long transmit_stream(enum hostctl_type type, const void *bytes, size_t size);
+/* Bytes of standard output (1) or error (2), in frames; waits for room. ERR_LOST: nobody reads
+ * them. Thread context. */
+long transmit_stream(unsigned stream, const void *bytes, size_t size);
 
-/* Sends all that is queued, for a bounded time. Any context. */
+/* The host said that nobody reads this stream. Any context. */
+void transmit_closed(unsigned stream);
+
+/* Sends all that is queued, however long the host takes. Thread context. */
 void transmit_flush(void);
 
-/* The machine's last frame: sends what is queued and then this one, for a bounded time, whatever
- * state the machine is in. Any context. */
-void transmit_last(enum hostctl_type type, const void *payload, size_t size);
+/* The machine's last frame: sends what is queued and then this one. Thread context. */
+void transmit_last(enum hostctl_type type, const void *payload, uint32_t size);
+
+/* hostctl_carry(), where there is a channel. */
+int transmit_carry(const struct hostctl_carrier *carrier);
+
+/* Tells the carrier, if there is one, that what it has received may be taken now. Any context. */
+void transmit_resume(void);
 
 /* ---- receive.c
  * ----------------------------------------------------------------------------------- */
@@ -70,3 +81,9 @@ long receive_stdin(void *out, size_t size, bool wait);
 bool receive_size(uint16_t *rows, uint16_t *columns);
 
 void receive_stop(void); /* the module goes: readers see the end */
+
+/* ---- fast.c
+ * -------------------------------------------------------------------------------------- */
+
+/* Bytes of the standard streams come or go: many of them load the faster line. Thread context. */
+void fast_note(size_t bytes);

@@ -1,80 +1,84 @@
 /*
- * receive.c: standard input from the host. The interrupt handler takes frames apart and fills a
- * ring; while the ring is full the port's receive interrupt is off, and the host is held up by its
- * own end of the line.
+ * receive.c: what comes from the host: standard input, and small frames. While the ring is full the
+ * serial port's receive interrupt is off, or the carrier keeps what it has, and the host is held up
+ * by its own end of the line.
  */
 #include <microlake/memory.h>
 #include <microlake/wait.h>
 
+#include "parse.h"
 #include "port.h"
 
 #define RING_BYTES 4096u /* a power of two */
 
 static struct spinlock lock = SPINLOCK_INIT;
-static uint8_t ring[RING_BYTES]; /* guarded by lock */
-static uint32_t head, tail;      /* guarded by lock */
-static bool ended;               /* the host closed standard input; guarded by lock */
+static uint8_t ring_bytes[RING_BYTES];
+static struct byte_ring ring = {ring_bytes, RING_BYTES, 0, 0}; /* guarded by lock */
+static struct parser serial_parser, carrier_parser;            /* guarded by lock */
+static bool ended; /* the host closed standard input; guarded by lock */
+static bool moved; /* nothing comes through the serial port any more; guarded by lock */
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers);
-
-/* Where in a frame the next byte stands; touched by the interrupt handler, under lock. */
-static struct {
-    enum { AT_TYPE, AT_LENGTH, AT_PAYLOAD } state;
-    uint8_t type;
-    uint8_t left; /* bytes of payload to come */
-    uint8_t used; /* bytes of a size so far */
-    uint8_t size[sizeof(struct hostctl_size)];
-} parser;
 
 static struct hostctl_size terminal; /* the last one that came; guarded by lock */
 static bool resized;                 /* nobody has been told yet; guarded by lock */
 
-static void size_take_locked(uint8_t byte)
+static void size_take_locked(const uint8_t *payload, size_t size)
 {
-    if (parser.used < sizeof(parser.size))
-        parser.size[parser.used++] = byte;
-    if (parser.left > 1 || parser.used < sizeof(parser.size))
+    if (size < sizeof(terminal))
         return;
-    memcpy(&terminal, parser.size, sizeof(terminal));
+    memcpy(&terminal, payload, sizeof(terminal));
     resized = true;
 }
 
-static void byte_take_locked(uint8_t byte)
+static void frame_take_locked(uint8_t type, const uint8_t *payload, size_t size)
 {
-    switch (parser.state) {
-    case AT_TYPE:
-        parser.type = byte;
-        parser.state = AT_LENGTH;
-        break;
-    case AT_LENGTH:
-        parser.left = byte;
-        parser.used = 0;
-        parser.state = byte ? AT_PAYLOAD : AT_TYPE;
-        ended |= parser.type == HOSTCTL_STDIN && byte == 0;
-        break;
-    case AT_PAYLOAD:
-        if (parser.type == HOSTCTL_STDIN)
-            ring[head++ % RING_BYTES] = byte;
-        else if (parser.type == HOSTCTL_SIZE)
-            size_take_locked(byte);
-        if (--parser.left == 0)
-            parser.state = AT_TYPE;
-        break;
+    if (type == HOSTCTL_STDIN)
+        ended = true;
+    else if (type == HOSTCTL_MOVE)
+        moved = true;
+    else if (type == HOSTCTL_CLOSED && size >= 1)
+        transmit_closed(payload[0]);
+    else if (type == HOSTCTL_SIZE)
+        size_take_locked(payload, size);
+}
+
+/* Takes what the port has. Returns true when its last frame came. */
+static bool port_take_locked(void)
+{
+    bool before = moved, full = byte_ring_room(&ring) == 0;
+
+    while (!full && (port_in8(PORT_LINE_STATUS) & PORT_STATUS_DATA)) {
+        uint8_t byte = port_in8(PORT_DATA);
+
+        parse_bytes(&serial_parser, &ring, &byte, 1, frame_take_locked);
+        full = byte_ring_room(&ring) == 0;
     }
+    if (full)
+        port_interrupts_set(0, PORT_IE_RECEIVE);
+    return moved && !before;
 }
 
 void receive_interrupt(void)
 {
     uint64_t flags = spin_lock_irqsave(&lock);
-    bool full = head - tail == RING_BYTES;
+    bool last = port_take_locked();
 
-    while (!full && (port_in8(PORT_LINE_STATUS) & PORT_STATUS_DATA)) {
-        byte_take_locked(port_in8(PORT_DATA));
-        full = head - tail == RING_BYTES;
-    }
-    if (full)
-        port_interrupts_set(0, PORT_IE_RECEIVE);
+    spin_unlock_irqrestore(&lock, flags);
+    if (last)
+        transmit_resume();
+    wait_wake_all(&readers);
+}
+
+size_t hostctl_receive(const void *bytes, size_t size)
+{
+    uint64_t flags = spin_lock_irqsave(&lock);
+    size_t count = 0;
+
+    if (moved)
+        count = parse_bytes(&carrier_parser, &ring, bytes, size, frame_take_locked);
     spin_unlock_irqrestore(&lock, flags);
     wait_wake_all(&readers);
+    return count;
 }
 
 bool receive_size(uint16_t *rows, uint16_t *columns)
@@ -92,13 +96,14 @@ bool receive_size(uint16_t *rows, uint16_t *columns)
 static long ring_take(uint8_t *out, size_t size)
 {
     uint64_t flags = spin_lock_irqsave(&lock);
-    size_t count = MIN(size, head - tail);
+    uint32_t count = (uint32_t)MIN(size, byte_ring_count(&ring));
 
-    for (size_t i = 0; i < count; i++)
-        out[i] = ring[tail++ % RING_BYTES];
-    if (count)
+    byte_ring_take(&ring, out, count);
+    if (count && !moved)
         port_interrupts_set(PORT_IE_RECEIVE, 0);
     spin_unlock_irqrestore(&lock, flags);
+    if (count)
+        transmit_resume();
     return (long)count;
 }
 
@@ -113,11 +118,14 @@ long receive_stdin(void *out, size_t size, bool wait)
         bool over = __atomic_load_n(&ended, __ATOMIC_ACQUIRE);
 
         count = ring_take(out, size);
+        if (count)
+            fast_note((size_t)count);
         if (count || over)
             return count;
         if (!wait || resized)
             return ERR_AGAIN;
-        r = WAIT_UNTIL(&readers, head != tail || ended || resized, TIME_NEVER, WAIT_INTERRUPTIBLE);
+        r = WAIT_UNTIL(&readers, byte_ring_count(&ring) || ended || resized, TIME_NEVER,
+                       WAIT_INTERRUPTIBLE);
         if (r != OK)
             return r;
     }

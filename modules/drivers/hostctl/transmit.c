@@ -1,74 +1,126 @@
 /*
  * transmit.c: frames on their way to the host. They stand whole in a ring, so that they never mix,
- * and leave it in bursts of the port's FIFO: at once while the host reads, by interrupt when it
- * lags.
+ * and leave it by the serial port in bursts of its FIFO, or by a carrier in whole stretches of the
+ * ring: at once while the host reads, by interrupt when it lags.
  */
-#include <microlake/cpu.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/thread.h>
 #include <microlake/time.h>
 #include <microlake/wait.h>
 
+#include "parse.h"
 #include "port.h"
 
-#define RING_BYTES   16384u /* a power of two */
-#define FLUSH_NS     (2 * NS_PER_SEC)
-#define LAST_LOCK_NS (50 * NS_PER_MS)
-#define ROOM_PERIOD  (50 * NS_PER_MS) /* a lost interrupt delays by this, no more */
+#define SERIAL_RING_BYTES  16384u
+#define CARRIER_RING_ORDER 4u /* 64 KiB */
+#define CARRIER_RING_BYTES ((uint32_t)PAGE_SIZE << CARRIER_RING_ORDER)
+#define CARRIER_PART       16384u           /* bytes of a long frame's payload */
+#define ROOM_PERIOD        (50 * NS_PER_MS) /* a lost interrupt delays by this, no more */
+#define IDLE_PERIOD        (1 * NS_PER_MS)
+#define STREAMS            3u
 
 static struct spinlock lock = SPINLOCK_INIT;
-static uint8_t ring[RING_BYTES]; /* guarded by lock */
-static uint32_t head, tail;      /* written at head, sent from tail; guarded by lock */
-static bool pumping;             /* somebody sends; guarded by lock */
+static uint8_t serial_ring[SERIAL_RING_BYTES];
+static struct byte_ring ring = {serial_ring, SERIAL_RING_BYTES, 0, 0}; /* guarded by lock */
+static bool pumping; /* somebody sends; guarded by lock */
+static bool
+    closed[STREAMS]; /* the host reads this stream no more; set once, read without the lock */
 static struct wait_queue room_queue = WAIT_QUEUE_INIT(room_queue);
 
-static uint32_t ring_room(void)
+/* The carrier; guarded by lock. */
+static const struct hostctl_carrier *carrier; /* NULL: all goes through the serial port */
+static uint32_t serial_end;                   /* what stands before this place still does */
+static bool carrying;                         /* that much is gone */
+static uint32_t handed;                       /* bytes at the ring's tail that the carrier has */
+
+/* What a pump takes out of the ring at once. */
+struct stretch {
+    const struct hostctl_carrier *by; /* NULL: the serial port */
+    const uint8_t *at;
+    uint32_t count;
+    uint8_t burst[PORT_FIFO];
+};
+
+/* ---- Out of the ring
+ * ------------------------------------------------------------------------------- */
+
+static uint32_t serial_count_locked(void)
 {
-    return RING_BYTES - (head - tail);
+    return carrying ? 0 : (carrier ? serial_end : ring.head) - ring.tail;
 }
 
-static void ring_put_locked(const void *bytes, size_t size)
+static bool serial_take_locked(struct stretch *s)
 {
-    const uint8_t *from = bytes;
-
-    while (size--)
-        ring[head++ % RING_BYTES] = *from++;
+    s->count = MIN(serial_count_locked(), PORT_FIFO);
+    if (s->count == 0 || !(port_in8(PORT_LINE_STATUS) & PORT_STATUS_EMPTY))
+        return false;
+    byte_ring_take(&ring, s->burst, s->count);
+    s->by = NULL;
+    s->at = s->burst;
+    carrying = carrier && ring.tail == serial_end;
+    return true;
 }
 
-/* Takes the next burst out of the ring, if there is one and the port has room. */
-static unsigned burst_take_locked(uint8_t burst[PORT_FIFO])
+/* What stands in the ring is lost with it, or the host would see pieces of frames. */
+static void carrier_drop_locked(void)
 {
-    unsigned count = MIN(head - tail, PORT_FIFO);
-
-    if (count == 0 || !(port_in8(PORT_LINE_STATUS) & PORT_STATUS_EMPTY))
-        return 0;
-    for (unsigned i = 0; i < count; i++)
-        burst[i] = ring[tail++ % RING_BYTES];
-    return count;
+    log_error("hostctl: the faster line failed; output may be lost, input ends");
+    receive_stop();
+    carrier = NULL;
+    carrying = false;
+    handed = 0;
+    ring.tail = ring.head;
 }
 
-static void burst_send(const uint8_t *burst, unsigned count)
+static bool carrier_take_locked(struct stretch *s)
 {
-    while (count--)
-        port_out8(PORT_DATA, *burst++);
+    int r = handed ? carrier->sent() : OK;
+    uint32_t at;
+
+    if (r == ERR_AGAIN)
+        return false;
+    if (r != OK) {
+        carrier_drop_locked();
+        return false;
+    }
+    ring.tail += handed;
+    at = ring.tail % ring.size;
+    handed = MIN(byte_ring_count(&ring), ring.size - at);
+    *s = (struct stretch){.by = carrier, .at = ring.bytes + at, .count = handed};
+    return handed > 0;
 }
 
-/* Next burst for the one who pumps. 0: no more; the transmitter's interrupt is on if something
- * waits. */
-static unsigned burst_next(uint8_t burst[PORT_FIFO])
+/* Next work for the one who pumps. False: none; the transmitter's interrupt is on if something
+ * waits for the port. */
+static bool stretch_next(struct stretch *s)
 {
     uint64_t flags = spin_lock_irqsave(&lock);
-    unsigned count = burst_take_locked(burst);
+    bool more = carrying ? carrier_take_locked(s) : serial_take_locked(s);
 
-    if (count == 0) {
+    if (!more) {
         pumping = false;
-        if (head != tail)
+        if (serial_count_locked())
             port_interrupts_set(PORT_IE_TRANSMIT, 0);
         else
             port_interrupts_set(0, PORT_IE_TRANSMIT);
     }
     spin_unlock_irqrestore(&lock, flags);
-    return count;
+    return more;
+}
+
+static void stretch_send(const struct stretch *s)
+{
+    uint64_t flags;
+
+    if (!s->by) {
+        for (uint32_t i = 0; i < s->count; i++)
+            port_out8(PORT_DATA, s->at[i]);
+    } else if (s->by->send(s->at, s->count) != OK) {
+        flags = spin_lock_irqsave(&lock);
+        carrier_drop_locked();
+        spin_unlock_irqrestore(&lock, flags);
+    }
 }
 
 static bool pump_claim(void)
@@ -81,17 +133,16 @@ static bool pump_claim(void)
     return claimed;
 }
 
-/* Sends until the port is full or the ring empty. One CPU at a time does it, for all: a write to
- * the port takes microseconds, and nobody shall spin on the lock for so long. */
+/* Sends until the line is full or the ring empty. One CPU at a time does it, for all: it takes
+ * microseconds, and nobody shall spin on the lock for so long. */
 static void ring_pump(void)
 {
-    uint8_t burst[PORT_FIFO];
-    unsigned count;
+    struct stretch s;
 
     if (!pump_claim())
         return;
-    while ((count = burst_next(burst)) > 0)
-        burst_send(burst, count);
+    while (stretch_next(&s))
+        stretch_send(&s);
     wait_wake_all(&room_queue);
 }
 
@@ -100,21 +151,42 @@ void transmit_interrupt(void)
     ring_pump();
 }
 
-static int frame_queue(enum hostctl_type type, const void *payload, size_t size)
+void hostctl_sent(void)
 {
-    struct hostctl_header header = {.type = (uint8_t)type, .length = (uint8_t)size};
+    ring_pump();
+}
+
+/* ---- Into the ring
+ * --------------------------------------------------------------------------------- */
+
+static uint32_t header_write(uint8_t header[sizeof(struct hostctl_long_header)],
+                             enum hostctl_type type, uint32_t size)
+{
+    header[0] = (uint8_t)type;
+    header[1] = (uint8_t)size;
+    if (size <= HOSTCTL_MAX_PAYLOAD)
+        return sizeof(struct hostctl_header);
+    header[1] = HOSTCTL_LONG;
+    memcpy(header + 2, &size, sizeof(size));
+    return sizeof(struct hostctl_long_header);
+}
+
+static int frame_queue(enum hostctl_type type, const void *payload, uint32_t size)
+{
+    uint8_t header[sizeof(struct hostctl_long_header)];
+    uint32_t header_size = header_write(header, type, size);
     uint64_t flags = spin_lock_irqsave(&lock);
-    bool fits = ring_room() >= sizeof(header) + size;
+    bool fits = byte_ring_room(&ring) >= header_size + size;
 
     if (fits) {
-        ring_put_locked(&header, sizeof(header));
-        ring_put_locked(payload, size);
+        byte_ring_put(&ring, header, header_size);
+        byte_ring_put(&ring, payload, size);
     }
     spin_unlock_irqrestore(&lock, flags);
     return fits ? OK : ERR_AGAIN;
 }
 
-int transmit_frame(enum hostctl_type type, const void *payload, size_t size)
+int transmit_frame(enum hostctl_type type, const void *payload, uint32_t size)
 {
     int r = frame_queue(type, payload, size);
 
@@ -122,28 +194,46 @@ int transmit_frame(enum hostctl_type type, const void *payload, size_t size)
     return r;
 }
 
-/* Queues one frame, or waits until some room comes and returns 0 to try again. */
-static bool frame_queue_or_wait(enum hostctl_type type, const void *payload, size_t size, int *r)
+void transmit_closed(unsigned stream)
+{
+    if (stream < STREAMS)
+        __atomic_store_n(&closed[stream], true, __ATOMIC_RELEASE);
+    wait_wake_all(&room_queue);
+}
+
+/* Queues one frame, or waits until some room comes and returns false. */
+static bool frame_queue_or_wait(unsigned stream, const void *payload, uint32_t size, int *r)
 {
     uint64_t due = time_now() + ROOM_PERIOD;
 
-    if (transmit_frame(type, payload, size) == OK)
+    if (transmit_frame(stream == 2 ? HOSTCTL_STDERR : HOSTCTL_STDOUT, payload, size) == OK)
         return true;
-    *r = WAIT_UNTIL(&room_queue, ring_room() >= sizeof(struct hostctl_header) + size, due,
-                    WAIT_INTERRUPTIBLE);
+    *r = WAIT_UNTIL(&room_queue,
+                    byte_ring_room(&ring) >= sizeof(struct hostctl_long_header) + size ||
+                        closed[stream],
+                    due, WAIT_INTERRUPTIBLE);
     return false;
 }
 
-long transmit_stream(enum hostctl_type type, const void *bytes, size_t size)
+/* The longest frame that the line takes now. */
+static size_t part_most(void)
+{
+    return __atomic_load_n(&carrier, __ATOMIC_RELAXED) ? CARRIER_PART : HOSTCTL_MAX_PAYLOAD;
+}
+
+long transmit_stream(unsigned stream, const void *bytes, size_t size)
 {
     const uint8_t *from = bytes;
     size_t done = 0;
     int r = OK;
 
+    fast_note(size);
     while (done < size) {
-        size_t part = MIN(size - done, HOSTCTL_MAX_PAYLOAD);
+        size_t part = MIN(size - done, part_most());
 
-        if (frame_queue_or_wait(type, from + done, part, &r))
+        if (__atomic_load_n(&closed[stream], __ATOMIC_ACQUIRE))
+            return done ? (long)done : ERR_LOST;
+        if (frame_queue_or_wait(stream, from + done, (uint32_t)part, &r))
             done += part;
         else if (r == ERR_INTERRUPTED)
             return done ? (long)done : ERR_INTERRUPTED;
@@ -151,43 +241,74 @@ long transmit_stream(enum hostctl_type type, const void *bytes, size_t size)
     return (long)done;
 }
 
-static void drain_locked(void)
+/* The host may be a slow one: it ends the machine itself when it has waited enough. */
+void transmit_flush(void)
 {
-    uint64_t end = time_now() + FLUSH_NS;
-    uint8_t burst[PORT_FIFO];
-
-    while (head != tail && time_now() < end) {
-        burst_send(burst, burst_take_locked(burst));
-        cpu_relax();
+    for (;;) {
+        ring_pump();
+        if (byte_ring_count(&ring) == 0)
+            return;
+        WAIT_UNTIL(&room_queue, byte_ring_count(&ring) == 0, time_now() + ROOM_PERIOD, 0);
     }
 }
 
-void transmit_flush(void)
+/* The port's own FIFO would be lost with the machine. */
+void transmit_last(enum hostctl_type type, const void *payload, uint32_t size)
 {
-    uint64_t end = time_now() + FLUSH_NS;
-
-    for (ring_pump(); head != tail && time_now() < end; ring_pump())
-        cpu_relax();
+    transmit_flush();
+    while (transmit_frame(type, payload, size) == ERR_AGAIN)
+        transmit_flush();
+    transmit_flush();
+    while (!carrying && !(port_in8(PORT_LINE_STATUS) & PORT_STATUS_IDLE))
+        thread_sleep(time_now() + IDLE_PERIOD, 0);
 }
 
-/* The machine may end in a panic inside this file, or while another CPU was stopped with the lock
- * held: after a moment neither the lock nor who sends counts any more. */
-void transmit_last(enum hostctl_type type, const void *payload, size_t size)
-{
-    struct hostctl_header header = {.type = (uint8_t)type, .length = (uint8_t)size};
-    uint64_t flags, end = time_now() + LAST_LOCK_NS;
-    bool locked;
+/* ---- The carrier
+ * ----------------------------------------------------------------------------------- */
 
-    while (__atomic_load_n(&pumping, __ATOMIC_RELAXED) && time_now() < end)
-        cpu_relax(); /* with interrupts as they are: whoever sends may need this CPU */
-    flags = interrupts_disable();
-    while (!(locked = spin_trylock(&lock)) && time_now() < end)
-        cpu_relax();
-    drain_locked();
-    ring_put_locked(&header, sizeof(header));
-    ring_put_locked(payload, size);
-    drain_locked();
-    if (locked)
-        spin_unlock(&lock);
-    interrupts_restore(flags);
+/* What waits in the ring now, and the frame behind it that says so, still goes by the serial port.
+ */
+static void carrier_take_over_locked(const struct hostctl_carrier *c, uint8_t *bytes)
+{
+    struct byte_ring larger = {bytes, CARRIER_RING_BYTES, ring.tail, ring.tail};
+    static const struct hostctl_header move = {.type = HOSTCTL_MOVE};
+
+    while (byte_ring_count(&ring)) {
+        uint8_t piece[PORT_FIFO];
+        uint32_t count = MIN(byte_ring_count(&ring), sizeof(piece));
+
+        byte_ring_take(&ring, piece, count);
+        byte_ring_put(&larger, piece, count);
+    }
+    byte_ring_put(&larger, &move, sizeof(move));
+    ring = larger;
+    serial_end = ring.head;
+    carrier = c;
+}
+
+int transmit_carry(const struct hostctl_carrier *c)
+{
+    paddr_t memory = frame_alloc(CARRIER_RING_ORDER, 0);
+    uint64_t flags;
+    bool first;
+
+    if (!memory)
+        return ERR_NO_MEMORY;
+    flags = spin_lock_irqsave(&lock);
+    first = ring.bytes == serial_ring;
+    if (first)
+        carrier_take_over_locked(c, phys_to_virt(memory));
+    spin_unlock_irqrestore(&lock, flags);
+    if (!first)
+        frame_free(memory, CARRIER_RING_ORDER);
+    ring_pump();
+    return first ? OK : ERR_EXISTS;
+}
+
+void transmit_resume(void)
+{
+    const struct hostctl_carrier *c = __atomic_load_n(&carrier, __ATOMIC_ACQUIRE);
+
+    if (c)
+        c->resume();
 }

@@ -1,6 +1,7 @@
 /*
  * main.c: finds virtio-mmio devices through the option virtio_mmio.device=SIZE@BASE:IRQ, which may
- * be repeated, and passes their interrupts on.
+ * be repeated, and passes their interrupts on. The option virtio_mmio.later= is the same for devices
+ * that nobody needs at the start: the boot does not load this module for them alone.
  */
 #include <microlake/boot.h>
 #include <microlake/log.h>
@@ -10,7 +11,6 @@
 #include "registers.h"
 #include "uapi/kmod.h"
 
-#define OPTION       "virtio_mmio.device"
 #define STATUS_TRIES 16u
 
 static struct list found = LIST_INIT(found); /* used at module start and end only */
@@ -102,18 +102,24 @@ static void mmio_add(const struct mmio_option *option)
                  option->line, status_name(r));
 }
 
-static int mmio_init(void)
+static void options_read(const char *name)
 {
     struct mmio_option option;
     const char *text, *wrong;
 
-    for (unsigned nth = 0; (text = boot_option(OPTION, nth)); nth++) {
+    for (unsigned nth = 0; (text = boot_option(name, nth)); nth++) {
         wrong = mmio_option_parse(text, &option);
         if (wrong)
-            log_warn("virtio_mmio: option " OPTION "=%s is left out: %s", text, wrong);
+            log_warn("virtio_mmio: option %s=%s is left out: %s", name, text, wrong);
         else
             mmio_add(&option);
     }
+}
+
+static int mmio_init(void)
+{
+    options_read("virtio_mmio.device");
+    options_read("virtio_mmio.later");
     return OK;
 }
 

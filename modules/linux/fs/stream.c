@@ -10,8 +10,11 @@
 #include <microlake/wait.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/process/process.h"
+#include "modules/linux/signal/signal.h"
 
-#define CHUNK    512u
+#define CHUNK    512u   /* on the stack */
+#define LARGE    16384u /* from the heap, for who moves more */
 #define LINE_MAX 200u
 
 /* A line on its way to the log, when there is no channel. */
@@ -80,14 +83,25 @@ void stream_print(unsigned stream, const char *text, size_t size)
     }
 }
 
-long stream_write(unsigned stream, vaddr_t at, size_t size)
+/* The host reads the stream no more. */
+static long broken_stream(void)
+{
+    struct task *t = task_current();
+    struct linux_siginfo info = {.signo = LINUX_SIGPIPE, .code = LINUX_SI_USER};
+
+    info.sender.pid = t->process->pid;
+    signal_send_task(t, &info);
+    return LINUX_ERRNO(EPIPE);
+}
+
+/* Writes through a buffer of `room` bytes. */
+static long write_through(char *buffer, size_t room, unsigned stream, vaddr_t at, size_t size)
 {
     size_t done = 0;
 
     while (done < size) {
-        char chunk[CHUNK];
-        size_t n = MIN(size - done, CHUNK);
-        long r = user_read(chunk, at + done, n) == OK ? put_bytes(stream, chunk, n) : ERR_FAULT;
+        size_t n = MIN(size - done, room);
+        long r = user_read(buffer, at + done, n) == OK ? put_bytes(stream, buffer, n) : ERR_FAULT;
 
         if (r <= 0)
             return done > 0 ? (long)done : r;
@@ -96,17 +110,29 @@ long stream_write(unsigned stream, vaddr_t at, size_t size)
     return (long)done;
 }
 
+long stream_write(unsigned stream, vaddr_t at, size_t size)
+{
+    char chunk[CHUNK], *large = size > CHUNK ? kmalloc(MIN(size, LARGE)) : NULL;
+    long r = large ? write_through(large, MIN(size, LARGE), stream, at, size)
+                   : write_through(chunk, CHUNK, stream, at, size);
+
+    kfree(large);
+    return r == ERR_LOST ? broken_stream() : r;
+}
+
 long stream_read(vaddr_t at, size_t size, bool nonblock)
 {
     const struct host_channel *channel = host_channel();
-    char chunk[CHUNK];
+    char chunk[CHUNK], *large;
     long n;
 
     if (!channel->read || size == 0)
         return 0;
-    n = channel->read(chunk, MIN(size, CHUNK), !nonblock);
-    if (n > 0 && user_write(at, chunk, (size_t)n) != OK)
-        return ERR_FAULT;
+    large = size > CHUNK ? kmalloc(MIN(size, LARGE)) : NULL;
+    n = channel->read(large ? large : chunk, MIN(size, large ? LARGE : CHUNK), !nonblock);
+    if (n > 0 && user_write(at, large ? large : chunk, (size_t)n) != OK)
+        n = ERR_FAULT;
+    kfree(large);
     return n;
 }
 

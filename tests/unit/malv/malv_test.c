@@ -55,7 +55,7 @@ static void options_of_kernel_tests(void **state)
     assert_string_equal(options.kernel_test, "soak");
     assert_string_equal(options.machine, "q35");
     assert_string_equal(options.accel, "tcg");
-    assert_string_equal(options.gpu, "off"); /* "auto" there */
+    assert_string_equal(options.gpu, "auto");
     assert_string_equal(options.command[0], "kernel-test");
 }
 
@@ -139,13 +139,44 @@ static void frames_come_in_any_pieces(void **state)
 static void frames_take_the_longest(void **state)
 {
     (void)state;
-    uint8_t stream[2 + 255] = {'o', 255};
+    uint8_t stream[2 + 254] = {'o', 254};
     struct frame_reader reader = {0};
     struct seen seen = {0};
-    memset(stream + 2, 'y', 255);
+    memset(stream + 2, 'y', 254);
     frame_reader_feed(&reader, stream, sizeof(stream), see, &seen);
     assert_int_equal(seen.count, 1);
-    assert_int_equal(seen.lengths[0], 255);
+    assert_int_equal(seen.lengths[0], 254);
+}
+
+static void long_frames_come_in_pieces(void **state)
+{
+    (void)state;
+    uint8_t stream[sizeof(struct hostctl_long_header) + 300 + 3];
+    assert_int_equal(frame_header_write(stream, 'o', 300), sizeof(struct hostctl_long_header));
+    memset(stream + 6, 'y', 300);
+    memcpy(stream + 306, "x\1!", 3);
+    for (size_t piece = 64; piece <= sizeof(stream); piece++) {
+        struct frame_reader reader = {0};
+        struct seen seen = {0};
+        for (size_t at = 0; at < sizeof(stream); at += piece)
+            frame_reader_feed(&reader, stream + at,
+                              sizeof(stream) - at < piece ? sizeof(stream) - at : piece, see, &seen);
+        assert_int_equal(strlen(seen.text), 301);
+        assert_int_equal(strspn(seen.text, "y"), 300);
+        assert_int_equal(seen.types[seen.count - 1], 'x');
+    }
+}
+
+static void headers_say_how_long_a_frame_is(void **state)
+{
+    (void)state;
+    uint8_t header[sizeof(struct hostctl_long_header)];
+    assert_int_equal(frame_header_write(header, 'i', 0), 2);
+    assert_memory_equal(header, "i\0", 2);
+    assert_int_equal(frame_header_write(header, 'i', 240), 2);
+    assert_memory_equal(header, "i\360", 2);
+    assert_int_equal(frame_header_write(header, 'i', 32768), 6);
+    assert_memory_equal(header, "i\377\0\200\0\0", 6);
 }
 
 static void report_keeps_first_mark_and_last_stat(void **state)
@@ -253,6 +284,8 @@ int main(void)
         cmocka_unit_test(bootline_knows_its_end),
         cmocka_unit_test(frames_come_in_any_pieces),
         cmocka_unit_test(frames_take_the_longest),
+        cmocka_unit_test(long_frames_come_in_pieces),
+        cmocka_unit_test(headers_say_how_long_a_frame_is),
         cmocka_unit_test(report_keeps_first_mark_and_last_stat),
         cmocka_unit_test(report_is_bounded),
         cmocka_unit_test(archive_is_accepted),
