@@ -655,5 +655,7 @@ void aspace_stats(struct aspace *as, struct aspace_stats *out)
     mutex_lock(&as->lock);
     out->mapped = as->mapped;
     out->resident = as->resident;
+    out->most = MAX(as->most, as->resident);
+    out->faults = as->faults;
     mutex_unlock(&as->lock);
 }

@@ -25,6 +25,8 @@ struct aspace {
     vaddr_t top;     /* mappings without a wish go below this */
     vaddr_t next;    /* where the last such one began */
     uint64_t mapped, resident; /* bytes; guarded by lock */
+    uint64_t most;             /* of resident, as of the last time it got less; guarded by lock */
+    uint64_t faults;           /* guarded by lock */
 };
 
 struct mapping *mapping_at(struct aspace *as, vaddr_t at);

@@ -39,6 +39,7 @@ void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end)
 {
     struct zap z = {.as = as, .start = end, .end = end};
 
+    as->most = MAX(as->most, as->resident);
     for (vaddr_t va = paging_next(as->root, start, end); va < end;
          va = paging_next(as->root, va + PAGE_SIZE, end)) {
         pte_t *e = large_entry(as, va), old;
@@ -210,6 +211,7 @@ int aspace_fault(struct aspace *as, vaddr_t address, unsigned access)
     if (address >= USER_ADDRESS_END)
         return ERR_NOT_FOUND;
     mutex_lock(&as->lock);
+    as->faults++;
     r = fault_locked(as, address, access);
     mutex_unlock(&as->lock);
     return r;

@@ -196,6 +196,9 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_setrlimit] = sys_setrlimit,
     [NR_prctl] = sys_prctl,
     [NR_arch_prctl] = sys_arch_prctl,
+    [NR_pidfd_open] = sys_pidfd_open,
+    [NR_pidfd_send_signal] = sys_pidfd_send_signal,
+    [NR_pidfd_getfd] = sys_pidfd_getfd,
     [NR_rseq] = sys_rseq,
     [NR_membarrier] = sys_membarrier,
 

@@ -137,5 +137,7 @@ void aspace_barrier(struct aspace *as);
 struct aspace_stats {
     uint64_t mapped;   /* bytes of mappings */
     uint64_t resident; /* bytes in frames, shared ones included */
+    uint64_t most;     /* bytes: the largest that `resident` has been */
+    uint64_t faults;   /* pages that a touch brought in, or changed */
 };
 void aspace_stats(struct aspace *as, struct aspace_stats *out);

@@ -48,7 +48,7 @@ enum {
     LINUX_WCONTINUED = 8,
     LINUX_WNOWAIT = 0x01000000,
 };
-enum { LINUX_P_ALL = 0, LINUX_P_PID = 1, LINUX_P_PGID = 2 };
+enum { LINUX_P_ALL = 0, LINUX_P_PID = 1, LINUX_P_PGID = 2, LINUX_P_PIDFD = 3 };
 enum {
     LINUX_CLD_EXITED = 1,
     LINUX_CLD_KILLED = 2,
@@ -128,7 +128,10 @@ struct linux_rusage {
     struct linux_timeval user_time;
     struct linux_timeval system_time;
     int64_t max_rss_kib;
-    int64_t other[13]; /* faults, swaps, context switches: not counted */
+    int64_t shared_memory[3]; /* never counted */
+    int64_t minor_faults, major_faults;
+    int64_t never[6]; /* swaps, blocks, messages, signals */
+    int64_t switches, involuntary_switches;
 };
 _Static_assert(sizeof(struct linux_rusage) == 144, "rusage layout");
 

@@ -5,6 +5,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/process/pidfd.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/vector.h"
 #include "modules/linux/syscall.h"
@@ -15,6 +16,7 @@ struct clone_request {
     int exit_signal;
     vaddr_t stack; /* the new stack pointer; 0: the caller's */
     vaddr_t parent_tid, child_tid;
+    vaddr_t pidfd; /* where the new process's descriptor goes */
     uint64_t tls;
 };
 
@@ -22,7 +24,7 @@ struct clone_request {
     (LINUX_CLONE_VM | LINUX_CLONE_FS | LINUX_CLONE_FILES | LINUX_CLONE_SIGHAND |                   \
      LINUX_CLONE_VFORK | LINUX_CLONE_PARENT | LINUX_CLONE_THREAD | LINUX_CLONE_SYSVSEM |           \
      LINUX_CLONE_SETTLS | LINUX_CLONE_PARENT_SETTID | LINUX_CLONE_CHILD_CLEARTID |                 \
-     LINUX_CLONE_DETACHED | LINUX_CLONE_CHILD_SETTID | LINUX_CLONE_PTRACE |                        \
+     LINUX_CLONE_DETACHED | LINUX_CLONE_PIDFD | LINUX_CLONE_CHILD_SETTID | LINUX_CLONE_PTRACE |                        \
      LINUX_CLONE_CLEAR_SIGHAND)
 
 /* The parts that a thread shares with its process; it can't have its own. */
@@ -42,6 +44,8 @@ static int check_request(const struct clone_request *r)
         return ERR_INVALID;
     if (!(flags & LINUX_CLONE_THREAD) && (flags & LINUX_CLONE_SIGHAND))
         return ERR_INVALID; /* processes that share handlers are not there */
+    if ((flags & LINUX_CLONE_PIDFD) && (flags & (LINUX_CLONE_THREAD | LINUX_CLONE_DETACHED)))
+        return ERR_INVALID;
     if (r->exit_signal != 0 && !signal_valid(r->exit_signal))
         return ERR_INVALID;
     if (r->tls >= USER_ADDRESS_END && (flags & LINUX_CLONE_SETTLS))
@@ -188,16 +192,46 @@ static long clone_thread(struct call *c, const struct clone_request *r)
     return tid;
 }
 
+/* CLONE_PIDFD: a descriptor for the new process; *fd is -1 when none is asked for. */
+static int give_pidfd(struct call *c, struct process *p, const struct clone_request *r, int *fd)
+{
+    struct file *f;
+    long result;
+    int32_t number;
+
+    *fd = -1;
+    if (!(r->flags & LINUX_CLONE_PIDFD))
+        return OK;
+    result = pidfd_create(p, 0, &f);
+    if (result == OK)
+        result = file_install(c->task, f, true);
+    if (result < 0)
+        return (int)result;
+    *fd = number = (int32_t)result;
+    return user_write(r->pidfd, &number, sizeof(number)) == OK ? OK : ERR_FAULT;
+}
+
+static void take_back(struct call *c, int fd)
+{
+    struct file *f = fd >= 0 ? fd_take(c->task->process->files, fd) : NULL;
+
+    if (f)
+        file_unref(f);
+}
+
 static long clone_process(struct call *c, const struct clone_request *r)
 {
     struct process *p;
     struct task *t;
-    int pid, result = make_process(c, r, &p);
+    int fd, pid, result = make_process(c, r, &p);
 
     if (result != OK)
         return result;
-    result = make_task(c, p, r, &t);
+    result = give_pidfd(c, p, r, &fd);
+    if (result == OK)
+        result = make_task(c, p, r, &t);
     if (result != OK) {
+        take_back(c, fd);
         process_abandon(p);
         return result;
     }
@@ -242,7 +276,6 @@ static long clone_apply(struct call *c, const struct clone_request *r)
 
     if (result == OK)
         result = check_count(c->task->process);
-
     if (result != OK)
         return result;
     return r->flags & LINUX_CLONE_THREAD ? clone_thread(c, r) : clone_process(c, r);
@@ -256,9 +289,12 @@ long sys_clone(struct call *c)
         .stack = c->arg[1],
         .parent_tid = c->arg[2],
         .child_tid = c->arg[3],
+        .pidfd = c->arg[2],
         .tls = c->arg[4],
     };
 
+    if ((r.flags & LINUX_CLONE_PIDFD) && (r.flags & LINUX_CLONE_PARENT_SETTID))
+        return ERR_INVALID; /* one place for both */
     return clone_apply(c, &r);
 }
 
@@ -300,6 +336,7 @@ long sys_clone3(struct call *c)
         .stack = args.stack + args.stack_size,
         .parent_tid = args.parent_tid,
         .child_tid = args.child_tid,
+        .pidfd = args.pidfd,
         .tls = args.tls,
     };
     return clone_apply(c, &r);

@@ -61,6 +61,16 @@ bool credentials_may_signal(struct process *self, struct process *p, int signal)
            mine->real == theirs->real || mine->real == theirs->saved;
 }
 
+bool credentials_same_user(struct process *self, struct process *p)
+{
+    const struct ids *user = &p->credentials.user, *group = &p->credentials.group;
+    uint32_t uid = self->credentials.user.real, gid = self->credentials.group.real;
+
+    return self == p || (self->credentials.effective & CAP_BIT(CAP_SYS_RESOURCE)) ||
+           (uid == user->real && uid == user->effective && uid == user->saved &&
+            gid == group->real && gid == group->effective && gid == group->saved);
+}
+
 /* Root gets everything that is not taken away for good; others what is theirs across programs. */
 static void exec_capabilities(struct credentials *now)
 {

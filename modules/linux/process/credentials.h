@@ -68,6 +68,9 @@ bool credentials_in_group(struct process *p, uint32_t group);
 /* May `self` send a signal to p? Any lock but the processes' own may be held. */
 bool credentials_may_signal(struct process *self, struct process *p, int signal);
 
+/* p acts for the same user and group as self and for nobody else, or self may do as it likes. */
+bool credentials_same_user(struct process *self, struct process *p);
+
 /* What a program of this mode and owner gets at exec when *now is what its process has; changes
  * *now. Returns true when the program must not trust its caller (AT_SECURE). */
 bool credentials_exec(struct credentials *now, uint32_t mode, uint32_t uid, uint32_t gid);

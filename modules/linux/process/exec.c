@@ -387,6 +387,8 @@ static void exec_commit(struct call *c, const struct exec_program *program)
     p->dumpable = !program->secure;
     spin_unlock_irqrestore(&p->lock, flags);
     strlcpy(t->thread->name, program->name, sizeof(t->thread->name));
+    if (!p->borrowed_mm)
+        usage_keep(p, old);
     process_release_mm(p);
     mm_unref(old);
     thread_set_fs_base(0);

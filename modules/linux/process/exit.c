@@ -7,6 +7,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/job.h"
+#include "modules/linux/fs/poll.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/process/wait.h"
@@ -217,6 +218,7 @@ static void process_finish(struct process *p)
     if (reaped)
         process_leave_table_locked(p);
     spin_unlock_irqrestore(&process_table_lock, flags);
+    poll_notify(&p->end_source, LINUX_POLLIN);
     drop_orphans(&orphans);
     job_settle_exit(p);
     if (parent)

@@ -158,6 +158,7 @@ int process_create(struct process *maker, bool sibling, struct process **out)
     wait_queue_init(&p->child_queue);
     wait_queue_init(&p->stop_queue);
     wait_queue_init(&p->tasks_queue);
+    linux_poll_source_init(&p->end_source);
     if (maker)
         inherit(p, maker);
     else
@@ -219,8 +220,11 @@ void process_drop_resources(struct process *p)
         fd_table_unref(files);
     if (fs)
         fs_context_unref(fs);
-    if (mm)
-        mm_unref(mm);
+    if (!mm)
+        return;
+    if (!p->borrowed_mm) /* what is lent is its owner's */
+        usage_keep(p, mm);
+    mm_unref(mm);
 }
 
 struct mm *process_mm(struct process *p)
@@ -319,7 +323,8 @@ unsigned task_leave_table(struct task *t)
     list_remove(&t->link);
     left = --p->task_count;
     if (t->thread)
-        p->dead_cpu_time += thread_cpu_time(t->thread);
+        usage_add(&p->gone, &(struct usage){.cpu_time = thread_cpu_time(t->thread),
+                                            .switches = t->thread->switches});
     spin_unlock(&p->lock);
     spin_unlock_irqrestore(&process_table_lock, flags);
     wait_wake_all(&p->tasks_queue);
@@ -364,7 +369,7 @@ void task_take_pid(struct task *t)
 uint64_t process_cpu_time(struct process *p)
 {
     uint64_t flags = spin_lock_irqsave(&p->lock);
-    uint64_t sum = p->dead_cpu_time;
+    uint64_t sum = p->gone.cpu_time;
 
     list_for_each (it, &p->tasks) {
         const struct task *t = list_entry(it, struct task, link);

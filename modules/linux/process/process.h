@@ -21,9 +21,11 @@
 
 #include "modules/linux/abi/process.h"
 #include "modules/linux/abi/signal.h"
+#include "modules/linux/include/linux_dev.h"
 #include "modules/linux/process/credentials.h"
 #include "modules/linux/process/rseq.h"
 #include "modules/linux/signal/signal.h"
+#include "modules/linux/time/usage.h"
 
 struct mm;
 struct fd_table;
@@ -80,10 +82,11 @@ struct process {
     struct wait_queue child_queue;   /* woken when a child changes state */
     struct wait_queue stop_queue;    /* woken when stopped becomes false, or all are to end */
     struct wait_queue tasks_queue;   /* woken when a task has left */
+    struct linux_poll_source end_source; /* for poll(): notified when it has ended */
 
     uint64_t start_time;
-    uint64_t dead_cpu_time;       /* of tasks that have ended; guarded by lock */
-    uint64_t children_cpu_time;   /* of children reaped; guarded by process_table_lock */
+    struct usage gone;            /* of tasks that have ended and memory given back; guarded by lock */
+    struct usage children_usage;  /* of children reaped; guarded by process_table_lock */
     struct interval_timer *timers[LINUX_ITIMER_KINDS]; /* made when first used; guarded by lock */
 };
 

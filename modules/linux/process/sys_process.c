@@ -53,17 +53,6 @@ static long limit_exchange(struct process *p, unsigned which, const struct linux
     return r;
 }
 
-/* Whose limits a process may see and set: those of processes that act for the same user alone. */
-static bool limits_are_open(const struct process *self, const struct process *p)
-{
-    const struct ids *user = &p->credentials.user, *group = &p->credentials.group;
-    uint32_t uid = self->credentials.user.real, gid = self->credentials.group.real;
-
-    return self == p || capable(CAP_SYS_RESOURCE) ||
-           (uid == user->real && uid == user->effective && uid == user->saved &&
-            gid == group->real && gid == group->effective && gid == group->saved);
-}
-
 static long change_limit(struct process *p, uint64_t which, vaddr_t fresh_at, vaddr_t old_at)
 {
     struct linux_rlimit fresh, old;
@@ -95,7 +84,7 @@ long sys_prlimit64(struct call *c)
 
     if (!p)
         return LINUX_ERRNO(ESRCH);
-    r = limits_are_open(c->task->process, p) ? change_limit(p, c->arg[1], c->arg[2], c->arg[3])
+    r = credentials_same_user(c->task->process, p) ? change_limit(p, c->arg[1], c->arg[2], c->arg[3])
                                              : LINUX_ERRNO(EPERM);
     process_unref(p);
     return r;

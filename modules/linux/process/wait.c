@@ -5,6 +5,8 @@
 
 #include <microlake/user.h>
 
+#include "modules/linux/abi/fs.h"
+#include "modules/linux/process/pidfd.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/syscall.h"
@@ -24,7 +26,7 @@ struct wait_event {
     int status; /* as wait4() reports it */
     int code;   /* LINUX_CLD_* */
     int value;  /* exit code or signal */
-    uint64_t cpu_time;
+    struct usage usage;
     bool reaped;
 };
 
@@ -50,11 +52,12 @@ static void reap_locked(struct process *p, struct process *child, const struct w
     out->status = child->exit_status;
     out->code = killed ? LINUX_CLD_KILLED : LINUX_CLD_EXITED;
     out->value = killed ? child->exit_status & 0x7f : child->exit_status >> 8;
-    out->cpu_time = child->dead_cpu_time + child->children_cpu_time;
+    out->usage = child->gone;
+    usage_add(&out->usage, &child->children_usage);
     if (w->options & LINUX_WNOWAIT)
         return;
     out->reaped = true;
-    p->children_cpu_time += out->cpu_time;
+    usage_add(&p->children_usage, &out->usage);
     process_leave_table_locked(child);
 }
 
@@ -168,9 +171,32 @@ long sys_wait4(struct call *c)
     status = event.status;
     if (event.pid != 0 && c->arg[1] != 0 && user_write(c->arg[1], &status, sizeof(status)) != OK)
         return ERR_FAULT;
-    if (event.pid != 0 && c->arg[3] != 0 && usage_write(c->arg[3], event.cpu_time) != OK)
+    if (event.pid != 0 && c->arg[3] != 0 && usage_write(c->arg[3], &event.usage) != OK)
         return ERR_FAULT;
     return event.pid;
+}
+
+/* Makes a number of the descriptor; one with O_NONBLOCK does not wait. */
+static int by_descriptor(struct task *t, struct wait_request *w)
+{
+    struct process *child;
+    uint32_t flags;
+    int r;
+
+    if (w->id < 0)
+        return ERR_INVALID;
+    r = pidfd_get(t, w->id, &child, &flags);
+    if (r != OK)
+        return r;
+    /* The number is the child's until it is reaped, and then it is no child any more. */
+    if (__atomic_load_n(&child->state, __ATOMIC_ACQUIRE) == PROCESS_REAPED)
+        r = LINUX_ERRNO(ECHILD);
+    w->kind = LINUX_P_PID;
+    w->id = child->pid;
+    if (flags & LINUX_O_NONBLOCK)
+        w->options |= LINUX_WNOHANG;
+    process_unref(child);
+    return r;
 }
 
 long sys_waitid(struct call *c)
@@ -179,9 +205,10 @@ long sys_waitid(struct call *c)
     struct wait_request w = {(int)c->arg[0], (int)c->arg[1], (unsigned)c->arg[3]};
     struct linux_siginfo info = {0};
     struct wait_event event;
+    bool again = false; /* a descriptor that is not to wait: say so */
     int r;
 
-    if (w.kind != LINUX_P_ALL && w.kind != LINUX_P_PID && w.kind != LINUX_P_PGID)
+    if (w.kind < LINUX_P_ALL || w.kind > LINUX_P_PIDFD)
         return ERR_INVALID;
     if (!(w.options & (LINUX_WEXITED | LINUX_WUNTRACED | LINUX_WCONTINUED)) ||
         (w.options & ~(unsigned)(LINUX_WNOHANG | LINUX_WUNTRACED | LINUX_WEXITED |
@@ -189,9 +216,18 @@ long sys_waitid(struct call *c)
         return ERR_INVALID;
     if (w.kind == LINUX_P_PGID && w.id == 0)
         w.id = p->group;
+    if (w.kind == LINUX_P_PIDFD) {
+        again = !(w.options & LINUX_WNOHANG);
+        r = by_descriptor(c->task, &w);
+        if (r != OK)
+            return r;
+        again = again && (w.options & LINUX_WNOHANG);
+    }
     r = wait_for(p, &w, &event);
     if (r != OK)
         return r;
+    if (again && event.pid == 0)
+        return ERR_AGAIN;
     if (event.pid != 0) {
         info.signo = LINUX_SIGCHLD;
         info.code = event.code;
@@ -200,7 +236,7 @@ long sys_waitid(struct call *c)
     }
     if (c->arg[2] != 0 && user_write(c->arg[2], &info, sizeof(info)) != OK)
         return ERR_FAULT;
-    if (event.pid != 0 && c->arg[4] != 0 && usage_write(c->arg[4], event.cpu_time) != OK)
+    if (event.pid != 0 && c->arg[4] != 0 && usage_write(c->arg[4], &event.usage) != OK)
         return ERR_FAULT;
     return 0;
 }

@@ -9,7 +9,6 @@
 #include "modules/linux/abi/fs.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
-#include "modules/linux/time/usage.h"
 #include "modules/linux/vdso/vdso.h"
 
 #define SECONDS_MAX (INT64_MAX / (int64_t)NS_PER_SEC)
@@ -190,53 +189,4 @@ long sys_clock_nanosleep(struct call *c)
     if (thread_sleep(wall ? clock_due_at_wall(ns) : ns, WAIT_INTERRUPTIBLE) == ERR_INTERRUPTED)
         return LINUX_RESTART_NO_HANDLER;
     return 0;
-}
-
-static struct linux_timeval timeval_of(uint64_t ns)
-{
-    return (struct linux_timeval){(int64_t)(ns / NS_PER_SEC),
-                                  (int64_t)(ns % NS_PER_SEC / NS_PER_US)};
-}
-
-int usage_write(vaddr_t at, uint64_t cpu_time)
-{
-    struct linux_rusage usage = {.user_time = timeval_of(cpu_time)};
-
-    return user_write(at, &usage, sizeof(usage));
-}
-
-static uint64_t children_time(struct process *p)
-{
-    uint64_t flags = spin_lock_irqsave(&process_table_lock);
-    uint64_t ns = p->children_cpu_time;
-
-    spin_unlock_irqrestore(&process_table_lock, flags);
-    return ns;
-}
-
-long sys_getrusage(struct call *c)
-{
-    switch ((int)c->arg[0]) {
-    case LINUX_RUSAGE_SELF:
-        return usage_write(c->arg[1], process_cpu_time(c->task->process));
-    case LINUX_RUSAGE_CHILDREN:
-        return usage_write(c->arg[1], children_time(c->task->process));
-    case LINUX_RUSAGE_THREAD:
-        return usage_write(c->arg[1], thread_cpu_time(c->task->thread));
-    default:
-        return ERR_INVALID;
-    }
-}
-
-long sys_times(struct call *c)
-{
-    const uint64_t tick = NS_PER_SEC / LINUX_TICKS_PER_SECOND;
-    struct linux_tms t = {
-        .user = (int64_t)(process_cpu_time(c->task->process) / tick),
-        .children_user = (int64_t)(children_time(c->task->process) / tick),
-    };
-
-    if (c->arg[0] != 0 && user_write(c->arg[0], &t, sizeof(t)) != OK)
-        return ERR_FAULT;
-    return (long)(time_now() / tick);
 }
