@@ -46,8 +46,12 @@ bool mm_range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end);
 /* A random number of pages below 2^bits, in bytes. */
 uint64_t mm_random_pages(unsigned bits);
 
-/* mm/futex.c */
+/* mm/oom.c: the task needs a page and there is none: somebody ends, maybe the task's own process.
+ * Returns when it is worth trying again, or the task is to end. Thread context, no lock is held. */
 struct task;
+void oom_relieve(struct task *t);
+
+/* mm/futex.c */
 void futex_init(void);
 void futex_wake_address(struct mm *mm, vaddr_t at, unsigned count);
 

@@ -7,6 +7,7 @@
 
 #include "modules/linux/event/event.h"
 #include "modules/linux/process/job.h"
+#include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/wait.h"
 #include "modules/linux/syscall.h"
@@ -428,8 +429,9 @@ void signal_fault(struct task *t, struct user_regs *regs, const struct user_faul
     int code;
 
     if (fault->vector == 14 && fault->status == ERR_NO_MEMORY) {
-        log_error("linux: out of memory: %s (pid %d) ended", t->process->name, t->process->pid);
-        process_exit(t, status_of_signal(LINUX_SIGKILL));
+        oom_relieve(t);
+        signal_attend(t, regs, 0); /* the instruction runs again, unless the task ends here */
+        return;
     }
     info.signo = fault_signal(fault, &code);
     info.code = code;

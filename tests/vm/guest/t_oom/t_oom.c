@@ -1,0 +1,90 @@
+/*
+ * t_oom.c: who ends when memory runs out. It takes all that there is: in a small machine only.
+ */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "tests/vm/guest/check.h"
+
+#define PAGE  4096ul
+#define CHUNK (1ul << 20)
+
+static unsigned long memory_kib(void)
+{
+    char line[128];
+    unsigned long kib = 0;
+    FILE *info = fopen("/proc/meminfo", "r");
+
+    while (info && fgets(line, sizeof(line), info))
+        if (sscanf(line, "MemTotal: %lu kB", &kib) == 1)
+            break;
+    if (info)
+        fclose(info);
+    return kib;
+}
+
+/* Takes memory until there is no more; with `most` bytes, waits. */
+static pid_t start_taker(unsigned long most)
+{
+    pid_t child = fork();
+
+    if (child != 0)
+        return child;
+    for (unsigned long taken = 0; taken < most; taken += CHUNK) {
+        char *at = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (at == MAP_FAILED)
+            _exit(1);
+        for (unsigned long i = 0; i < CHUNK; i += PAGE)
+            at[i] = 1;
+    }
+    pause();
+    _exit(2);
+}
+
+static bool was_killed(pid_t child)
+{
+    int status;
+
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+           WTERMSIG(status) == SIGKILL;
+}
+
+static void test_largest_ends(void)
+{
+    pid_t small = start_taker(2 * CHUNK), large;
+    int status;
+
+    for (int round = 0; round < 3; round++) {
+        large = start_taker(-1ul);
+        CHECK(was_killed(large));
+        CHECK(waitpid(small, &status, WNOHANG) == 0); /* it had less */
+    }
+    CHECK(kill(small, SIGKILL) == 0 && was_killed(small));
+}
+
+/* Several at once: all of them end, one after the other, and nobody else. */
+static void test_several(void)
+{
+    pid_t takers[4];
+
+    for (int i = 0; i < 4; i++)
+        takers[i] = start_taker(-1ul);
+    for (int i = 0; i < 4; i++)
+        CHECK(was_killed(takers[i]));
+}
+
+int main(int argc, char **argv)
+{
+    const struct test tests[] = {
+        {"largest_ends", test_largest_ends},
+        {"several", test_several},
+    };
+
+    if (memory_kib() > 256 * 1024) {
+        fprintf(stderr, "t_oom: this machine has too much memory to take all of it\n");
+        return 2;
+    }
+    return RUN_TESTS(tests, argc, argv);
+}
