@@ -18,30 +18,22 @@
 /* Positions of the fields used, counted in fields behind the magic number. */
 enum field { FIELD_MODE = 1, FIELD_FILESIZE = 6, FIELD_NAMESIZE = 11 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
+/* Without branches: an emulator translates each before the machine can start. */
 static bool field_decode(const char *header, enum field field, uint32_t *out)
 {
     const char *digits = header + MAGIC_LENGTH + (size_t)field * FIELD_LENGTH;
+    uint32_t value = 0;
+    bool good = true;
 
-    *out = 0;
     for (int i = 0; i < FIELD_LENGTH; i++) {
-        int digit = hex_digit(digits[i]);
+        uint32_t digit = (uint8_t)digits[i] - (uint32_t)'0';
+        uint32_t letter = ((uint8_t)digits[i] | 0x20u) - 'a'; /* of either case */
 
-        if (digit < 0)
-            return false;
-        *out = *out << 4 | (uint32_t)digit;
+        good &= (digit < 10) | (letter < 6);
+        value = value << 4 | ((letter < 6 ? letter + 10 : digit) & 15);
     }
-    return true;
+    *out = value;
+    return good;
 }
 
 /* The multiple of 4 at or above n; n is far below SIZE_MAX, as it is at most the archive's size. */
@@ -81,9 +73,10 @@ static int entry_decode(const char *archive, size_t size, size_t at, struct cpio
     if (memcmp(header, MAGIC, MAGIC_LENGTH) != 0 &&
         memcmp(header, MAGIC_CHECKSUM, MAGIC_LENGTH) != 0)
         return CPIO_CORRUPT;
-    if (!field_decode(header, FIELD_MODE, &mode) ||
-        !field_decode(header, FIELD_FILESIZE, &file_size) ||
-        !field_decode(header, FIELD_NAMESIZE, &path_size))
+    bool good = field_decode(header, FIELD_MODE, &mode);
+    good &= field_decode(header, FIELD_FILESIZE, &file_size);
+    good &= field_decode(header, FIELD_NAMESIZE, &path_size);
+    if (!good)
         return CPIO_CORRUPT;
 
     size_t path_at = at + HEADER_LENGTH;
