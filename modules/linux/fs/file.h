@@ -136,6 +136,10 @@ int pipe_create(uint32_t flags, struct file **reader, struct file **writer);
  * otherwise. ERR_INTERRUPTED, ENXIO: nobody reads, ERR_NO_MEMORY. */
 int fifo_open(struct node *node, struct file *f);
 
+/* A node that stands for the pipe of f, which has no name, for opening it once more; parent: a node of
+ * the file system that shows it. *out is a reference. ENXIO: f is no pipe; ERR_NO_MEMORY. */
+int pipe_node(struct file *f, struct node *parent, struct node **out);
+
 /* F_GETPIPE_SZ and F_SETPIPE_SZ: the bytes a pipe has room for. EBADF: no pipe; ERR_BUSY: more bytes
  * than that are in it. */
 long pipe_get_size(const struct file *f);

@@ -79,6 +79,8 @@ struct node_ops {
     int (*open)(struct node *node, struct file *f);
     /* A symbolic link's text; returns its length, at most size. */
     long (*text)(struct node *node, char *out, size_t size);
+    /* Where a link leads whose text is only for show; *out is a reference. NULL: the text says. */
+    int (*target)(struct node *node, struct node **out);
     /* The pages of a file, for mapping and running it; *out is a reference. NULL: it has none. */
     int (*object)(struct node *node, struct memobj **out);
     uint64_t (*size)(struct node *node);             /* NULL: 0 */

@@ -111,6 +111,12 @@ static int follow_link(struct walk *w, struct node *link, bool trailing)
     return OK;
 }
 
+/* A link that leads to a node rather than to a name. */
+static int follow_target(struct walk *w, struct node *link, struct node **out)
+{
+    return ++w->links > LINKS_MAX ? LINUX_ERRNO(ELOOP) : link->ops->target(link, out);
+}
+
 static void walk_to(struct walk *w, struct node *n)
 {
     node_unref(w->at);
@@ -150,9 +156,13 @@ static int walk_step(struct walk *w, unsigned flags)
         return r;
     last = *w->rest == '\0';
     if (node_is_link(next) && !(last && !trailing && (flags & PATH_NOFOLLOW))) {
-        r = follow_link(w, next, trailing);
-        node_unref(next);
-        return r;
+        struct node *link = next;
+        bool leads = link->ops->target != NULL;
+
+        r = leads ? follow_target(w, link, &next) : follow_link(w, link, trailing);
+        node_unref(link);
+        if (r != OK || !leads)
+            return r;
     }
     if (last && trailing && !node_is_folder(next)) {
         node_unref(next);

@@ -235,7 +235,7 @@ static void fifo_put(struct node *node)
 
     mutex_lock(&node->lock);
     p = node->pipe;
-    if (p->refs == 1)
+    if (__atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1)
         node->pipe = NULL;
     pipe_unref(p);
     mutex_unlock(&node->lock);
@@ -354,7 +354,7 @@ static struct pipe *fifo_get(struct node *node)
     mutex_lock(&node->lock);
     p = node->pipe;
     if (p)
-        p->refs++;
+        __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
     else
         p = node->pipe = pipe_make();
     mutex_unlock(&node->lock);
@@ -400,5 +400,27 @@ int fifo_open(struct node *node, struct file *f)
     }
     f->ops = &pipe_ops;
     f->data = p;
+    return OK;
+}
+
+static void pipe_node_release(struct node *n)
+{
+    pipe_unref(n->pipe);
+}
+
+static const struct node_ops pipe_node_ops = {.release = pipe_node_release};
+
+int pipe_node(struct file *f, struct node *parent, struct node **out)
+{
+    struct pipe *p = f->data;
+    int r;
+
+    if (f->ops != &pipe_ops)
+        return LINUX_ERRNO(ENXIO);
+    r = node_create(parent, "pipe", LINUX_S_IFIFO | 0600, parent->fs, &pipe_node_ops, NULL, out);
+    if (r != OK)
+        return r;
+    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+    (*out)->pipe = p; /* for as long as the node is there */
     return OK;
 }

@@ -371,10 +371,29 @@ static long fd_text(struct node *n, char *out, size_t size)
     return MIN(r, (long)size);
 }
 
+/* The file itself, whatever its name is by now; of those without a name only pipes can be opened. */
+static int fd_target(struct node *n, struct node **out)
+{
+    struct file *f = file_of(n->data);
+    int r = OK;
+
+    if (!f)
+        return ERR_NOT_FOUND;
+    if (f->node) {
+        *out = f->node;
+        node_ref(f->node);
+    } else {
+        r = pipe_node(f, n, out);
+    }
+    file_unref(f);
+    return r;
+}
+
 static const struct node_ops exe_ops = {.text = exe_text, .release = entry_release};
 static const struct node_ops cwd_ops = {.text = cwd_text, .release = entry_release};
 static const struct node_ops root_ops = {.text = root_text, .release = entry_release};
-static const struct node_ops fd_link_ops = {.text = fd_text, .release = entry_release};
+static const struct node_ops fd_link_ops = {
+    .text = fd_text, .target = fd_target, .release = entry_release};
 
 /* ---- Folders
  * ---------------------------------------------------------------------------------------- */

@@ -122,6 +122,37 @@ static void test_fifo_interrupted(void)
     unlink(FIFO);
 }
 
+/* /proc/self/fd leads to the file itself: also where it has no name, or no longer one. */
+static void test_open_again(void)
+{
+    char text[64], byte;
+    struct stat s;
+    int fds[2], again, fd;
+
+    CHECK(pipe(fds) == 0);
+    snprintf(text, sizeof(text), "/proc/self/fd/%d", fds[0]);
+    CHECK(stat(text, &s) == 0 && S_ISFIFO(s.st_mode));
+    again = open(text, O_RDONLY | O_NONBLOCK);
+    CHECK(again >= 0 && read(again, &byte, 1) == -1 && errno == EAGAIN);
+    CHECK(write(fds[1], "ab", 2) == 2);
+    CHECK(read(again, &byte, 1) == 1 && byte == 'a');
+    close(fds[0]);
+    CHECK(read(again, &byte, 1) == 1 && byte == 'b');
+    close(again);
+    snprintf(text, sizeof(text), "/proc/self/fd/%d", fds[1]);
+    again = open(text, O_RDWR);
+    close(fds[1]);
+    CHECK(write(again, "c", 1) == 1 && read(again, &byte, 1) == 1 && byte == 'c');
+    close(again);
+    fd = open("/tmp/t_pipes.gone", O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && write(fd, "kept", 4) == 4 && unlink("/tmp/t_pipes.gone") == 0);
+    snprintf(text, sizeof(text), "/proc/self/fd/%d", fd);
+    again = open(text, O_RDONLY);
+    CHECK(again >= 0 && read(again, text, 8) == 4 && memcmp(text, "kept", 4) == 0);
+    close(again);
+    close(fd);
+}
+
 static volatile sig_atomic_t ticks;
 
 static void on_tick(int signal)
@@ -215,6 +246,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"sizes", test_pipe_sizes},      {"fifo", test_fifo},
         {"fifo_ends", test_fifo_ends},   {"fifo_interrupted", test_fifo_interrupted},
+        {"open_again", test_open_again},
         {"cpu_timers", test_cpu_timers}, {"cpu_clocks", test_cpu_clocks},
         {"many_files", test_many_files}, {"classes", test_classes},
     };
