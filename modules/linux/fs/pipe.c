@@ -17,7 +17,8 @@
 #define PIPE_ATOMIC   4096u /* PIPE_BUF: writes up to this are not mixed with others */
 
 struct pipe {
-    uint32_t refs; /* files, and who is opening one */
+    uint32_t refs; /* files, who is opening one, and nodes that stand for a pipe without a name */
+    bool named;    /* a FIFO: opening waits for the other end */
     struct mutex lock;
     uint8_t *ring;                       /* guarded by lock */
     size_t size, head, count;            /* guarded by lock; size and count are looked at without */
@@ -257,7 +258,7 @@ static const struct file_ops pipe_ops = {.read = pipe_read,
                                          .close = pipe_close};
 
 /* Without files yet; the reference is the caller's. */
-static struct pipe *pipe_make(void)
+static struct pipe *pipe_make(bool named)
 {
     struct pipe *p = kzalloc(sizeof(*p));
 
@@ -269,6 +270,7 @@ static struct pipe *pipe_make(void)
         return NULL;
     }
     p->refs = 1;
+    p->named = named;
     p->size = PIPE_SIZE;
     mutex_init(&p->lock);
     wait_queue_init(&p->readable);
@@ -279,7 +281,7 @@ static struct pipe *pipe_make(void)
 
 int pipe_create(uint32_t flags, struct file **reader, struct file **writer)
 {
-    struct pipe *p = pipe_make();
+    struct pipe *p = pipe_make(false);
     int r;
 
     if (!p)
@@ -356,7 +358,7 @@ static struct pipe *fifo_get(struct node *node)
     if (p)
         __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
     else
-        p = node->pipe = pipe_make();
+        p = node->pipe = pipe_make(true);
     mutex_unlock(&node->lock);
     return p;
 }
@@ -373,7 +375,8 @@ static int wait_for_end(struct wait_queue *queue, const uint32_t *now, const uin
 
 static int wait_for_other_end(const struct file *f, struct pipe *p)
 {
-    if ((f->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR || (f->flags & LINUX_O_NONBLOCK))
+    if (!p->named || (f->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR ||
+        (f->flags & LINUX_O_NONBLOCK))
         return OK;
     return file_writable(f) ? wait_for_end(&p->writable, &p->readers, &p->readers_ever)
                             : wait_for_end(&p->readable, &p->writers, &p->writers_ever);
@@ -386,8 +389,8 @@ int fifo_open(struct node *node, struct file *f)
 
     if (!p)
         return ERR_NO_MEMORY;
-    if ((f->flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK)) == (LINUX_O_WRONLY | LINUX_O_NONBLOCK) &&
-        ends(&p->readers) == 0) {
+    if (p->named && ends(&p->readers) == 0 &&
+        (f->flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK)) == (LINUX_O_WRONLY | LINUX_O_NONBLOCK)) {
         fifo_put(node);
         return LINUX_ERRNO(ENXIO);
     }

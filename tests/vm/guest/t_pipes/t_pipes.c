@@ -139,6 +139,15 @@ static void test_open_again(void)
     close(fds[0]);
     CHECK(read(again, &byte, 1) == 1 && byte == 'b');
     close(again);
+    CHECK(pipe(fds) == 0 && write(fds[1], "z", 1) == 1);
+    close(fds[1]);
+    snprintf(text, sizeof(text), "/proc/self/fd/%d", fds[0]);
+    again = open(text, O_RDONLY); /* nobody writes, and nobody is waited for */
+    CHECK(again >= 0 && read(again, text, 8) == 1 && read(again, text, 8) == 0);
+    close(again);
+    close(fds[0]);
+    CHECK(pipe(fds) == 0);
+    close(fds[0]);
     snprintf(text, sizeof(text), "/proc/self/fd/%d", fds[1]);
     again = open(text, O_RDWR);
     close(fds[1]);
