@@ -1,6 +1,6 @@
 /*
- * terminal.h: the terminal that malv runs on, for --tty: raw while the machine has it, and as it was
- * afterwards, whatever becomes of malv.
+ * terminal.h: the terminal that malv runs on, for --tty: raw while the machine has it, and as it
+ * was afterwards, whatever becomes of malv.
  */
 #pragma once
 

@@ -21,7 +21,8 @@ bool group_is_orphaned(int group);
 /* Sends a signal from the kernel to every member. Thread context. */
 void group_signal(int group, int signal);
 
-/* A session's terminal is gone: its leader learns it now, the foreground `group` at the leader's end. */
+/* A session's terminal is gone: its leader learns it now, the foreground `group` at the leader's
+ * end. */
 void session_hang_up(int session, int group);
 
 /* The process is about to become a zombie, process_table_lock is held: notes which groups are

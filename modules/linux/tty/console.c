@@ -1,9 +1,9 @@
 /*
- * console.c: /dev/console. With the option tty=ROWSxCOLUMNS it is a terminal, the other end of which
- * is the host's, through the launcher's channel; else it is the standard streams. See tty.h.
+ * console.c: /dev/console. With the option tty=ROWSxCOLUMNS it is a terminal, the other end of
+ * which is the host's, through the launcher's channel; else it is the standard streams. See tty.h.
  *
- * Two threads of the kernel carry the bytes, so that nobody holds the terminal's lock while the host
- * is slow. They start with the first open and stay.
+ * Two threads of the kernel carry the bytes, so that nobody holds the terminal's lock while the
+ * host is slow. They start with the first open and stay.
  */
 #include <microlake/boot.h>
 #include <microlake/memory.h>

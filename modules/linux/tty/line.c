@@ -243,7 +243,8 @@ static bool has_room(const struct line *l)
     return endless || l->head - l->tail < LINE_SIZE - 1;
 }
 
-size_t line_receive(struct line *l, const uint8_t *bytes, size_t count, const struct line_port *port)
+size_t line_receive(struct line *l, const uint8_t *bytes, size_t count,
+                    const struct line_port *port)
 {
     size_t i = 0;
 

@@ -16,8 +16,8 @@
 /* What a line needs of its surroundings. */
 struct line_port {
     void (*echo)(void *context, const uint8_t *bytes, size_t count);
-    void (*signal)(void *context, int signal);      /* a key asks for it */
-    void (*stop)(void *context, bool stop);         /* holds output back, or lets it go on */
+    void (*signal)(void *context, int signal); /* a key asks for it */
+    void (*stop)(void *context, bool stop);    /* holds output back, or lets it go on */
     void *context;
 };
 
@@ -100,7 +100,7 @@ static inline bool line_is_continued(const struct line *l, uint8_t byte)
     return line_input(l, LINUX_IUTF8) && (byte & 0xc0) == 0x80;
 }
 
-void line_echo(struct line *l, const struct line_port *port, uint8_t byte);     /* as it is */
+void line_echo(struct line *l, const struct line_port *port, uint8_t byte);      /* as it is */
 void line_echo_char(struct line *l, const struct line_port *port, uint8_t byte); /* as ^X */
 void line_echo_erased(struct line *l, const struct line_port *port);
 

@@ -17,7 +17,7 @@
 #define PTY_MAX      4096u
 #define OUTPUT_LIMIT 12288u
 #define OUTPUT_ECHO  4096u /* so much more for echoes and the rest of a write */
-#define CHUNK 256u
+#define CHUNK        256u
 
 static const struct file_system devpts = {.name = "devpts", .id = 12, .magic = 0x1cd1};
 
@@ -105,7 +105,7 @@ static void pty_tell(struct tty *t, unsigned status)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
         if (status & (pairs[i][0] | pairs[i][1]))
-            p->status &= (uint8_t)~(pairs[i][0] | pairs[i][1]);
+            p->status &= (uint8_t) ~(pairs[i][0] | pairs[i][1]);
     }
     p->status |= (uint8_t)status;
     master_wake(p, LINUX_POLLIN | LINUX_POLLPRI);
@@ -318,10 +318,9 @@ static long master_write(struct file *f, vaddr_t at, size_t size, uint64_t *offs
         taken = r == OK ? tty_input(&p->tty, chunk, n) : 0;
         done += taken;
         if (r == OK && taken == 0)
-            r = f->flags & LINUX_O_NONBLOCK
-                    ? ERR_AGAIN
-                    : WAIT_UNTIL(&p->tty.room, backlog_empty(&p->tty), TIME_NEVER,
-                                 WAIT_INTERRUPTIBLE);
+            r = f->flags & LINUX_O_NONBLOCK ? ERR_AGAIN
+                                            : WAIT_UNTIL(&p->tty.room, backlog_empty(&p->tty),
+                                                         TIME_NEVER, WAIT_INTERRUPTIBLE);
     }
     return done > 0 ? (long)done : r;
 }
@@ -332,8 +331,8 @@ static unsigned master_poll(struct file *f, struct linux_poll_source **source)
 
     *source = &p->source;
     return (master_ready(p) ? LINUX_POLLIN : 0u) |
-           (p->packet && p->status != 0 ? LINUX_POLLPRI : 0u) |
-           (has_left(p) ? LINUX_POLLHUP : 0u) | (backlog_empty(&p->tty) ? LINUX_POLLOUT : 0u);
+           (p->packet && p->status != 0 ? LINUX_POLLPRI : 0u) | (has_left(p) ? LINUX_POLLHUP : 0u) |
+           (backlog_empty(&p->tty) ? LINUX_POLLOUT : 0u);
 }
 
 static long number_write(vaddr_t at, unsigned number)

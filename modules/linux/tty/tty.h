@@ -29,12 +29,12 @@ struct tty_driver {
     size_t (*put)(struct tty *t, const uint8_t *bytes, size_t count);
     /* put would take a byte now. Without the lock; may be wrong the next moment. */
     bool (*ready)(struct tty *t);
-    uint32_t (*pending)(struct tty *t);              /* bytes not yet taken, for TIOCOUTQ */
-    void (*discard)(struct tty *t);                  /* forgets those */
-    void (*tell)(struct tty *t, unsigned status);    /* LINUX_TIOCPKT_*, for packet mode */
-    void (*opened)(struct tty *t);                   /* the first file, or again one */
-    void (*closed)(struct tty *t);                   /* the last file is gone */
-    void (*release)(struct tty *t);                  /* the last reference is gone: free it */
+    uint32_t (*pending)(struct tty *t);           /* bytes not yet taken, for TIOCOUTQ */
+    void (*discard)(struct tty *t);               /* forgets those */
+    void (*tell)(struct tty *t, unsigned status); /* LINUX_TIOCPKT_*, for packet mode */
+    void (*opened)(struct tty *t);                /* the first file, or again one */
+    void (*closed)(struct tty *t);                /* the last file is gone */
+    void (*release)(struct tty *t);               /* the last reference is gone: free it */
 };
 
 struct tty {
@@ -58,8 +58,8 @@ struct tty {
     struct linux_poll_source source;
 
     /* guarded by process_table_lock */
-    int session; /* whose controlling terminal it is; 0: nobody's */
-    int group;   /* the foreground; 0: none */
+    int session;             /* whose controlling terminal it is; 0: nobody's */
+    int group;               /* the foreground; 0: none */
     struct list controlling; /* in the list of those that have a session */
 };
 

@@ -1,6 +1,6 @@
 /*
- * t_jobs.c: job control: sessions, process groups, stopping and continuing, the controlling terminal,
- * its foreground, and what happens when it goes.
+ * t_jobs.c: job control: sessions, process groups, stopping and continuing, the controlling
+ * terminal, its foreground, and what happens when it goes.
  *
  * Most cases run in a child that leads a session on a pty of its own; what it finds wrong is its
  * exit status, the line.
@@ -22,7 +22,7 @@ static void note(int number)
     seen[number]++;
 }
 
-static void catch(int number)
+static void catch (int number)
 {
     struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
 
@@ -30,7 +30,8 @@ static void catch(int number)
     sigaction(number, &action, NULL);
 }
 
-/* In a session's child: a failure ends it with the line as status, in two bytes by way of 1..255. */
+/* In a session's child: a failure ends it with the line as status, in two bytes by way of 1..255.
+ */
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -189,7 +190,7 @@ static void states(void)
     siginfo_t info;
     int status;
 
-    catch(SIGCHLD);
+    catch (SIGCHLD);
     EXPECT(kill(child, SIGSTOP) == 0 && wait_signal(SIGCHLD));
     memset(&info, 0, sizeof(info));
     EXPECT(waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOWAIT) == 0);
@@ -258,8 +259,8 @@ static void terminal(void)
         _exit(0);
     }
     EXPECT(ended(child));
-    catch(SIGHUP);
-    catch(SIGCONT);
+    catch (SIGHUP);
+    catch (SIGCONT);
     EXPECT(ioctl(0, TIOCNOTTY) == 0 && wait_signal(SIGHUP) && wait_signal(SIGCONT));
     EXPECT_ERRNO(tcgetsid(0), ENOTTY);
     EXPECT(ioctl(0, TIOCSCTTY, 0) == 0 && tcgetsid(0) == self);
@@ -295,7 +296,7 @@ static void keys(void)
     EXPECT(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
     dprintf(0, "3");
     EXPECT(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGQUIT);
-    catch(SIGINT);
+    catch (SIGINT);
     EXPECT(tcsetpgrp(0, getpid()) == 0);
     dprintf(0, "4");
     EXPECT(wait_signal(SIGINT));
@@ -329,7 +330,7 @@ static void test_keys(void)
 
 static void resized(void)
 {
-    catch(SIGWINCH);
+    catch (SIGWINCH);
     dprintf(0, "1");
     EXPECT(wait_signal(SIGWINCH));
 }
@@ -464,8 +465,8 @@ static void strand(void)
 
     if (child == 0) {
         setpgid(0, 0);
-        catch(SIGHUP);
-        catch(SIGCONT);
+        catch (SIGHUP);
+        catch (SIGCONT);
         raise(SIGSTOP);
         wait_signal(SIGHUP);
         wait_signal(SIGCONT);
@@ -496,8 +497,8 @@ static void hung_up(void)
 {
     char c;
 
-    catch(SIGHUP);
-    catch(SIGCONT);
+    catch (SIGHUP);
+    catch (SIGCONT);
     dprintf(0, "1");
     EXPECT(wait_signal(SIGHUP) && wait_signal(SIGCONT));
     EXPECT_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
@@ -521,7 +522,7 @@ static void hangs_with_leader(void)
 
     if (child == 0) {
         setpgid(0, 0);
-        catch(SIGHUP);
+        catch (SIGHUP);
         dprintf(end_pipe[1], "r");
         dprintf(end_pipe[1], wait_signal(SIGHUP) ? "h" : "-");
         _exit(0);
@@ -548,11 +549,11 @@ static void test_leader_end(void)
 }
 
 static const struct test tests[] = {
-    {"groups", test_groups},         {"states", test_states},
-    {"terminal", test_terminal},     {"keys", test_keys},
-    {"resize", test_resize},         {"background", test_background},
-    {"orphan", test_orphan},         {"stranded", test_stranded},
-    {"hang_up", test_hang_up},       {"leader_end", test_leader_end},
+    {"groups", test_groups},     {"states", test_states},
+    {"terminal", test_terminal}, {"keys", test_keys},
+    {"resize", test_resize},     {"background", test_background},
+    {"orphan", test_orphan},     {"stranded", test_stranded},
+    {"hang_up", test_hang_up},   {"leader_end", test_leader_end},
 };
 
 int main(int argc, char **argv)

@@ -193,7 +193,8 @@ static void test_lines(void)
     CHECK(types(s, "out\n") && reads(m, "out\r\n"));
     CHECK(types(m, "half\004") && reads(m, "half") && reads_once(s, "half"));
     CHECK(types(m, "\004") && reads_once(s, ""));
-    CHECK(types(m, "a\026\004b\001\n") && reads(m, "a^\b^Db^A\r\n") && reads_once(s, "a\004b\001\n"));
+    CHECK(types(m, "a\026\004b\001\n") && reads(m, "a^\b^Db^A\r\n") &&
+          reads_once(s, "a\004b\001\n"));
     local_change(s, 0, ECHO);
     CHECK(types(m, "quiet\n") && silent(m) && reads_once(s, "quiet\n"));
     local_change(s, ECHONL, 0);
@@ -340,7 +341,8 @@ static void test_no_waiting(void)
     int m, s;
 
     CHECK(pair_open(&m, &s));
-    CHECK(fcntl(m, F_SETFL, O_RDWR | O_NONBLOCK) == 0 && fcntl(s, F_SETFL, O_RDWR | O_NONBLOCK) == 0);
+    CHECK(fcntl(m, F_SETFL, O_RDWR | O_NONBLOCK) == 0 &&
+          fcntl(s, F_SETFL, O_RDWR | O_NONBLOCK) == 0);
     CHECK_ERRNO(read(m, c, 8), EAGAIN);
     CHECK_ERRNO(read(s, c, 8), EAGAIN);
     CHECK(types(m, "half"));
