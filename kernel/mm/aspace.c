@@ -514,8 +514,11 @@ int aspace_resident(struct aspace *as, vaddr_t at, uint64_t pages, uint8_t *out)
         e = large_entry(as, va);
         if (!e)
             e = paging_entry(as->root, va, false);
-        out[i] = (e && entry_used(*e)) ||
-                 (m->obj && memobj_has_page(m->obj, (m->offset + (va - m->start)) / PAGE_SIZE));
+        out[i] = 0;
+        if (e && entry_used(*e))
+            out[i] = ASPACE_RESIDENT | ASPACE_MAPPED | (*e & PTE_PRIVATE ? ASPACE_OWN : 0);
+        else if (m->obj && memobj_has_page(m->obj, (m->offset + (va - m->start)) / PAGE_SIZE))
+            out[i] = ASPACE_RESIDENT;
     }
     mutex_unlock(&as->lock);
     return r;
@@ -638,7 +641,7 @@ int aspace_fork(struct aspace *as, struct aspace **out)
     return r;
 }
 
-int aspace_find(struct aspace *as, vaddr_t at, struct aspace_mapping *out)
+static int find(struct aspace *as, vaddr_t at, bool hold, struct aspace_mapping *out)
 {
     struct mapping *m;
 
@@ -646,8 +649,20 @@ int aspace_find(struct aspace *as, vaddr_t at, struct aspace_mapping *out)
     m = mapping_from(as, at);
     if (m)
         *out = (struct aspace_mapping){m->start, m->end, m->prot, m->flags, m->offset, m->obj};
+    if (m && m->obj && hold)
+        memobj_ref(m->obj);
     mutex_unlock(&as->lock);
     return m ? OK : ERR_NOT_FOUND;
+}
+
+int aspace_find(struct aspace *as, vaddr_t at, struct aspace_mapping *out)
+{
+    return find(as, at, false, out);
+}
+
+int aspace_find_ref(struct aspace *as, vaddr_t at, struct aspace_mapping *out)
+{
+    return find(as, at, true, out);
 }
 
 void aspace_stats(struct aspace *as, struct aspace_stats *out)

@@ -260,6 +260,16 @@ void memobj_writer(struct memobj *obj, int by)
     mutex_unlock(&obj->lock);
 }
 
+void memobj_set_owner(struct memobj *obj, void *owner)
+{
+    obj->owner = owner;
+}
+
+void *memobj_owner(const struct memobj *obj)
+{
+    return obj->owner;
+}
+
 unsigned memobj_writers(const struct memobj *obj)
 {
     return __atomic_load_n(&obj->writers, __ATOMIC_RELAXED);

@@ -17,6 +17,7 @@ struct memobj {
     unsigned levels;            /* guarded by lock */
     paddr_t base;               /* PHYS */
     const struct pager_ops *ops; /* PAGER */
+    void *owner;                /* what it is for those who use it */
     uint32_t writers;           /* mappings that can write to it; changed under lock */
     void *pager;
 };

@@ -51,6 +51,10 @@ int memobj_write_back(struct memobj *obj, uint64_t first, uint64_t count);
 /* Mappings through which programs can write to it. Any context. */
 unsigned memobj_writers(const struct memobj *obj);
 
+/* Whatever who made the object, or maps it, wants to find again. Any context; the callers lock. */
+void memobj_set_owner(struct memobj *obj, void *owner);
+void *memobj_owner(const struct memobj *obj);
+
 /* Reads or writes bytes of an object through its pages. */
 int memobj_read(struct memobj *obj, uint64_t offset, void *dst, size_t size);
 int memobj_write(struct memobj *obj, uint64_t offset, const void *src, size_t size);
@@ -100,7 +104,12 @@ int aspace_move_pages(struct aspace *as, vaddr_t from, uint64_t length, vaddr_t 
 /* Writes back what was written through shared mappings in the range. ERR_NO_MEMORY: holes; ERR_IO. */
 int aspace_sync(struct aspace *as, vaddr_t at, uint64_t length);
 
-/* Which pages of the range a touch would find at once: out[i] is 1 or 0. ERR_NO_MEMORY: holes. */
+/* What is known of the pages of the range. ERR_NO_MEMORY: holes. */
+enum aspace_page {
+    ASPACE_RESIDENT = 1u << 0, /* a touch would find it at once */
+    ASPACE_MAPPED = 1u << 1,   /* it is in the tables */
+    ASPACE_OWN = 1u << 2,      /* and is private memory */
+};
 int aspace_resident(struct aspace *as, vaddr_t at, uint64_t pages, uint8_t *out);
 
 /* Drops the pages of private memory in the range: the next touch sees zeroes or the object again. */
@@ -125,6 +134,9 @@ struct aspace_mapping {
 
 /* The first mapping that ends above `at`. ERR_NOT_FOUND: none. */
 int aspace_find(struct aspace *as, vaddr_t at, struct aspace_mapping *out);
+
+/* The same; obj, if there is one, is a reference. */
+int aspace_find_ref(struct aspace *as, vaddr_t at, struct aspace_mapping *out);
 
 /* Resolves a fault at any address, as a page fault would. OK, ERR_NOT_FOUND, ERR_ACCESS, ERR_NO_MEMORY,
  * ERR_IO. */

@@ -72,6 +72,7 @@ void node_unref(struct node *n)
     while (n && __atomic_sub_fetch(&n->refs, 1, __ATOMIC_ACQ_REL) == 0) {
         struct node *parent = n->parent != n ? n->parent : NULL;
 
+        node_unname_object(n);
         if (n->ops->release)
             n->ops->release(n);
         if (n->same)

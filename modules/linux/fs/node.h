@@ -114,6 +114,7 @@ struct node {
     /* Of access, content and status: time_now() values; times before the machine's start wrap. */
     uint64_t accessed, modified, changed;
 
+    struct memobj *named; /* its pages, a reference, once they are mapped; proc_memory.c's lock */
     unsigned seals; /* LINUX_F_SEAL_...: what may not happen to it; changed under lock */
     bool sealable;  /* it is a nameless file, which has seals; constant */
 
@@ -225,6 +226,10 @@ int node_remove(struct node *folder, const char *name, bool remove_folder);
  * a root; ERR_NOT_FOUND: it is not below that. */
 long node_path(struct node *n, char *out, size_t size);
 long node_path_from(const struct node *root, struct node *n, char *out, size_t size);
+
+/* Mappings of the object are shown as the node's; what a node that goes must do about it. */
+void node_name_object(struct node *n, struct memobj *object);
+void node_unname_object(struct node *n);
 
 uint64_t node_size(struct node *n);
 void node_touch(struct node *n);         /* its content changed now */

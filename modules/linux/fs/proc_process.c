@@ -57,60 +57,6 @@ static int entry_create(struct node *folder, const char *name, uint32_t mode,
 /* ---- Texts: the context is the process ---------------------------------------------------------
  */
 
-static void add_mapping(struct text *t, const struct mm *mm, const struct aspace_mapping *m,
-                        const struct memobj *program, const char *program_path)
-{
-    const char *name = "";
-
-    if (m->end == mm->stack_end || (m->start <= mm->stack_start && m->end > mm->stack_start))
-        name = "[stack]";
-    else if (m->start < mm->brk_end && m->end > mm->brk_start)
-        name = "[heap]";
-    else if (m->start == mm->vdso)
-        name = "[vdso]";
-    else if (m->end == mm->vdso)
-        name = "[vvar]";
-    else if (m->obj && m->obj == program)
-        name = program_path;
-    text_add(t, "%08lx-%08lx %c%c%c%c %08llx 00:00 0 %s%s\n", m->start, m->end,
-             m->prot & PROT_READ ? 'r' : '-', m->prot & PROT_WRITE ? 'w' : '-',
-             m->prot & PROT_EXEC ? 'x' : '-', m->flags & MAP_PRIVATE ? 'p' : 's',
-             (unsigned long long)m->offset, *name ? "                  " : "", name);
-}
-
-static long show_maps(void *context, char *out, size_t size)
-{
-    struct mm *mm = process_mm(context);
-    struct memobj *program = NULL;
-    struct text t = {out, size, 0};
-    struct aspace_mapping m;
-    char path[256] = "";
-
-    if (!mm)
-        return 0;
-    if (mm->program && mm->program->ops->object(mm->program, &program) != OK)
-        program = NULL;
-    if (mm->program)
-        node_path(mm->program, path, sizeof(path));
-    for (vaddr_t at = 0; aspace_find(mm->as, at, &m) == OK; at = m.end)
-        add_mapping(&t, mm, &m, program, path);
-    if (program)
-        memobj_unref(program);
-    mm_unref(mm);
-    return text_length(&t);
-}
-
-static void memory_of(struct process *p, struct aspace_stats *out)
-{
-    struct mm *mm = process_mm(p);
-
-    *out = (struct aspace_stats){0};
-    if (!mm)
-        return;
-    aspace_stats(mm->as, out);
-    mm_unref(mm);
-}
-
 static int parent_number(const struct process *p)
 {
     uint64_t flags = spin_lock_irqsave(&process_table_lock);
@@ -120,11 +66,28 @@ static int parent_number(const struct process *p)
     return pid;
 }
 
-static const char *state_name(const struct process *p)
+static bool is_asleep(struct process *p)
+{
+    uint64_t flags = spin_lock_irqsave(&p->lock);
+    bool asleep = true;
+
+    list_for_each (it, &p->tasks) {
+        const struct task *t = list_entry(it, struct task, link);
+
+        if (t->thread && t->thread->state != THREAD_BLOCKED)
+            asleep = false;
+    }
+    spin_unlock_irqrestore(&p->lock, flags);
+    return asleep;
+}
+
+static const char *state_name(struct process *p)
 {
     if (p->state != PROCESS_ALIVE)
         return "Z (zombie)";
-    return p->stopped ? "T (stopped)" : "R (running)";
+    if (p->stopped)
+        return "T (stopped)";
+    return is_asleep(p) ? "S (sleeping)" : "R (running)";
 }
 
 static void add_ids(struct text *t, const char *name, const struct ids *ids)
@@ -152,21 +115,82 @@ static void add_credentials(struct text *t, struct process *p)
     credentials_drop(&c);
 }
 
+static void add_memory(struct text *t, const char *name, uint64_t bytes)
+{
+    text_add(t, "%s:\t%8llu kB\n", name, (unsigned long long)(bytes / 1024));
+}
+
+static void add_memory_figures(struct text *t, struct process *p)
+{
+    struct proc_memory m;
+
+    proc_memory_of(p, &m);
+    add_memory(t, "VmPeak", m.stats.mapped);
+    add_memory(t, "VmSize", m.stats.mapped);
+    add_memory(t, "VmLck", 0);
+    add_memory(t, "VmHWM", m.stats.most);
+    add_memory(t, "VmRSS", m.stats.resident);
+    add_memory(t, "VmData", m.data);
+    add_memory(t, "VmStk", m.stack);
+    add_memory(t, "VmExe", m.program);
+    add_memory(t, "VmLib", m.libraries);
+    add_memory(t, "VmSwap", 0);
+}
+
+/* What the process's signals are set to; of its first task what that blocks. */
+struct signal_sets {
+    uint64_t pending, shared, blocked, ignored, caught;
+};
+
+static void signal_sets_of(struct process *p, struct signal_sets *out)
+{
+    uint64_t flags = spin_lock_irqsave(&p->lock);
+
+    *out = (struct signal_sets){.shared = p->pending.set};
+    if (!list_empty(&p->tasks)) {
+        const struct task *t = list_entry(list_first(&p->tasks), struct task, link);
+
+        out->pending = t->pending.set;
+        out->blocked = t->blocked;
+    }
+    for (int i = 1; i <= LINUX_SIGNALS; i++) {
+        uint64_t handler = p->actions[i - 1].handler;
+
+        if (handler == LINUX_SIG_IGN)
+            out->ignored |= signal_bit(i);
+        else if (handler != LINUX_SIG_DFL)
+            out->caught |= signal_bit(i);
+    }
+    spin_unlock_irqrestore(&p->lock, flags);
+}
+
+static void add_signals(struct text *t, struct process *p)
+{
+    struct signal_sets s;
+
+    signal_sets_of(p, &s);
+    text_add(t, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n",
+             (unsigned long long)s.pending, (unsigned long long)s.shared,
+             (unsigned long long)s.blocked);
+    text_add(t, "SigIgn:\t%016llx\nSigCgt:\t%016llx\n", (unsigned long long)s.ignored,
+             (unsigned long long)s.caught);
+}
+
 static long show_status(void *context, char *out, size_t size)
 {
     struct process *p = context;
     struct text t = {out, size, 0};
-    struct aspace_stats memory;
+    struct usage usage;
 
-    memory_of(p, &memory);
-    text_add(&t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n", p->name, state_name(p),
-             p->pid, p->pid, parent_number(p));
+    process_usage(p, &usage);
+    text_add(&t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+             p->name, state_name(p), p->pid, p->pid, parent_number(p));
     add_credentials(&t, p);
-    text_add(&t, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\n",
-             (unsigned long long)(memory.mapped / 1024),
-             (unsigned long long)(memory.resident / 1024));
-    text_add(&t, "Threads:\t%u\nSigPnd:\t%016llx\n", p->task_count,
-             (unsigned long long)p->pending.set);
+    add_memory_figures(&t, p);
+    text_add(&t, "Threads:\t%u\n", p->task_count);
+    add_signals(&t, p);
+    text_add(&t, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t0\n",
+             (unsigned long long)usage.switches);
     return text_length(&t);
 }
 
@@ -175,32 +199,33 @@ static long show_stat(void *context, char *out, size_t size)
     const uint64_t tick = NS_PER_SEC / LINUX_TICKS_PER_SECOND;
     struct process *p = context;
     struct text t = {out, size, 0};
-    struct aspace_stats memory;
+    struct proc_memory memory;
+    struct signal_sets signals;
+    struct usage usage;
     uint32_t terminal;
     int foreground;
 
-    memory_of(p, &memory);
+    proc_memory_of(p, &memory);
+    process_usage(p, &usage);
+    signal_sets_of(p, &signals);
     control_describe(p, &terminal, &foreground);
-    text_add(&t, "%d (%s) %c %d %d %d %u %d 0 0 0 0 0 ", p->pid, p->name, *state_name(p),
-             parent_number(p), p->group, p->session, terminal, foreground);
-    text_add(&t, "%llu 0 0 0 20 0 %u 0 %llu %llu %llu", /* times, threads, start, sizes */
-             (unsigned long long)(process_cpu_time(p) / tick), p->task_count,
-             (unsigned long long)(p->start_time / tick), (unsigned long long)memory.mapped,
-             (unsigned long long)(memory.resident / PAGE_SIZE));
-    for (unsigned i = 0; i < 28; i++)
+    text_add(&t, "%d (%s) %c %d %d %d %u %d 0 %llu %llu 0 0 ", p->pid, p->name, *state_name(p),
+             parent_number(p), p->group, p->session, terminal, foreground,
+             (unsigned long long)usage.faults, (unsigned long long)p->children_usage.faults);
+    text_add(&t, "%llu 0 %llu 0 20 0 %u 0 %llu %llu %llu", /* times, threads, start, sizes */
+             (unsigned long long)(usage.cpu_time / tick),
+             (unsigned long long)(p->children_usage.cpu_time / tick), p->task_count,
+             (unsigned long long)(p->start_time / tick), (unsigned long long)memory.stats.mapped,
+             (unsigned long long)(memory.stats.resident / PAGE_SIZE));
+    text_add(&t, " %llu 1 1 0 0 0 %llu %llu %llu %llu 0 0 0 %d 0", /* limit, signals, end */
+             (unsigned long long)LINUX_RLIM_INFINITY,
+             (unsigned long long)(signals.pending & INT32_MAX),
+             (unsigned long long)(signals.blocked & INT32_MAX),
+             (unsigned long long)(signals.ignored & INT32_MAX),
+             (unsigned long long)(signals.caught & INT32_MAX), p->exit_signal);
+    for (unsigned i = 0; i < 13; i++)
         text_add(&t, " 0");
     text_add(&t, "\n");
-    return text_length(&t);
-}
-
-static long show_statm(void *context, char *out, size_t size)
-{
-    struct text t = {out, size, 0};
-    struct aspace_stats memory;
-
-    memory_of(context, &memory);
-    text_add(&t, "%llu %llu 0 0 0 0 0\n", (unsigned long long)(memory.mapped / PAGE_SIZE),
-             (unsigned long long)(memory.resident / PAGE_SIZE));
     return text_length(&t);
 }
 
@@ -223,8 +248,15 @@ static long copy_strings(struct mm *mm, vaddr_t from, vaddr_t to, char *out, siz
         vaddr_t at = from + done;
         size_t n = MIN(MIN(total, size) - done, PAGE_SIZE - (at & PAGE_MASK));
 
-        if (aspace_find(mm->as, at, &m) != OK || m.start > at || !m.obj ||
-            memobj_read(m.obj, m.offset + (at - m.start), out + done, n) != OK)
+        int r = ERR_FAULT;
+
+        if (aspace_find_ref(mm->as, at, &m) != OK)
+            return (long)done;
+        if (m.obj && m.start <= at)
+            r = memobj_read(m.obj, m.offset + (at - m.start), out + done, n);
+        if (m.obj)
+            memobj_unref(m.obj);
+        if (r != OK)
             return (long)done;
         done += n;
     }
@@ -275,10 +307,8 @@ static long show_mountinfo(void *context, char *out, size_t size)
 
 static const struct linux_pseudo_ops mount_table = {.show = show_mounts};
 static const struct linux_pseudo_ops mountinfo = {.show = show_mountinfo};
-static const struct linux_pseudo_ops maps = {.show = show_maps};
 static const struct linux_pseudo_ops status = {.show = show_status};
 static const struct linux_pseudo_ops stat = {.show = show_stat};
-static const struct linux_pseudo_ops statm = {.show = show_statm};
 static const struct linux_pseudo_ops comm = {.show = show_comm};
 static const struct linux_pseudo_ops cmdline = {.show = show_cmdline};
 static const struct linux_pseudo_ops environ = {.show = show_environ};
@@ -462,10 +492,13 @@ static const struct {
     const struct node_ops *ops;
     const struct linux_pseudo_ops *text;
 } entries[] = {
-    {"maps", LINUX_S_IFREG | 0444, &text_ops, &maps},
+    {"maps", LINUX_S_IFREG | 0444, &text_ops, &proc_maps},
+    {"smaps", LINUX_S_IFREG | 0444, &text_ops, &proc_smaps},
+    {"smaps_rollup", LINUX_S_IFREG | 0444, &text_ops, &proc_smaps_rollup},
+    {"limits", LINUX_S_IFREG | 0444, &text_ops, &proc_limits},
     {"status", LINUX_S_IFREG | 0444, &text_ops, &status},
     {"stat", LINUX_S_IFREG | 0444, &text_ops, &stat},
-    {"statm", LINUX_S_IFREG | 0444, &text_ops, &statm},
+    {"statm", LINUX_S_IFREG | 0444, &text_ops, &proc_statm},
     {"comm", LINUX_S_IFREG | 0444, &text_ops, &comm},
     {"cmdline", LINUX_S_IFREG | 0444, &text_ops, &cmdline},
     {"environ", LINUX_S_IFREG | 0400, &text_ops, &environ},

@@ -166,6 +166,8 @@ long sys_mincore(struct call *c)
 
         if (r != OK)
             return r;
+        for (uint64_t i = 0; i < n; i++)
+            there[i] &= ASPACE_RESIDENT;
         if (user_write(c->arg[2] + done, there, n) != OK)
             return ERR_FAULT;
         done += n;

@@ -154,6 +154,7 @@ int elf_map_image(struct mm *mm, struct node *file, const struct elf_image *imag
         r = file->ops->object(file, &object);
     if (r != OK)
         return r;
+    node_name_object(file, object);
     for (unsigned i = 0; i < image->segment_count && r == OK; i++)
         r = map_segment(mm, object, &image->segments[i], *bias);
     memobj_unref(object);
