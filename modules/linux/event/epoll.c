@@ -21,6 +21,7 @@
 #include "modules/linux/time/clock.h"
 
 #define BUCKETS   32u
+#define DEPTH_MAX 5u /* of epolls in epolls */
 #define ROOM_MIN  128u /* events that a wait has room for, however few items there are */
 #define ALWAYS    (uint32_t)(LINUX_POLLERR | LINUX_POLLHUP)
 #define BEHAVIOUR (LINUX_EPOLLEXCLUSIVE | LINUX_EPOLLWAKEUP | LINUX_EPOLLONESHOT | LINUX_EPOLLET)
@@ -29,6 +30,7 @@
      LINUX_POLLOUT)
 
 struct epoll {
+    struct file *file; /* not a reference: it goes with its file */
     struct mutex lock;
     struct list items[BUCKETS]; /* by descriptor; guarded by lock */
     size_t count;               /* of items; guarded by lock; looked at without */
@@ -225,6 +227,7 @@ static long make_epoll(struct task *t, bool close_on_exec)
         kfree(e);
         return r;
     }
+    e->file = f;
     return file_install(t, f, close_on_exec);
 }
 
@@ -302,13 +305,54 @@ static int change_locked(struct epoll *e, int op, int fd, struct file *f,
     return OK;
 }
 
-/* May this file be watched? Files with a name are always ready; epolls in epolls are not there. */
+/* How deep epolls lie in one another below this one, itself included; more than DEPTH_MAX when `to` is
+ * among them. links_lock is held: no item comes or goes. */
+static unsigned depth_below(const struct epoll *e, const struct epoll *to, unsigned above)
+{
+    unsigned deepest = 0;
+
+    if (e == to || above >= DEPTH_MAX)
+        return DEPTH_MAX + 1;
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        list_for_each (it, &e->items[i]) {
+            const struct epoll_item *item = list_entry(it, struct epoll_item, link);
+
+            if (item->file->ops == &epoll_ops)
+                deepest = MAX(deepest, depth_below(item->file->data, to, above + 1));
+        }
+    }
+    return deepest + 1;
+}
+
+static unsigned depth_above(const struct file *f, unsigned below)
+{
+    unsigned highest = 0;
+
+    if (below >= DEPTH_MAX)
+        return DEPTH_MAX + 1;
+    list_for_each (it, &f->epoll_items) {
+        const struct epoll_item *item = list_entry(it, struct epoll_item, file_link);
+
+        highest = MAX(highest, depth_above(item->epoll->file, below + 1));
+    }
+    return highest + 1;
+}
+
+/* May one epoll watch another? A circle would never end, a long chain takes too much stack. */
+static int check_nesting(const struct file *ef, const struct file *f)
+{
+    if (f->ops != &epoll_ops)
+        return OK;
+    if (depth_below(f->data, ef->data, 0) + depth_above(ef, 0) > DEPTH_MAX)
+        return LINUX_ERRNO(ELOOP);
+    return OK;
+}
+
+/* May this file be watched? Files with a name are always ready; an epoll, as one of its own, is not. */
 static int check_file(const struct file *f)
 {
     if (f->flags & LINUX_O_PATH)
         return LINUX_ERRNO(EBADF);
-    if (f->ops == &epoll_ops)
-        return ERR_INVALID;
     return f->node && !f->ops->poll ? LINUX_ERRNO(EPERM) : OK;
 }
 
@@ -320,11 +364,16 @@ static int control(struct file *ef, int op, int fd, struct file *f,
 
     if (r != OK)
         return r;
-    if (ef->ops != &epoll_ops || op < LINUX_EPOLL_CTL_ADD || op > LINUX_EPOLL_CTL_MOD)
+    if (ef->ops != &epoll_ops || ef == f || op < LINUX_EPOLL_CTL_ADD || op > LINUX_EPOLL_CTL_MOD)
         return ERR_INVALID;
     if ((event->events & LINUX_EPOLLEXCLUSIVE) && (event->events & ~EXCLUSIVE_OK))
         return ERR_INVALID;
     mutex_lock(&links_lock);
+    r = op == LINUX_EPOLL_CTL_ADD ? check_nesting(ef, f) : OK;
+    if (r != OK) {
+        mutex_unlock(&links_lock);
+        return r;
+    }
     mutex_lock(&e->lock);
     r = change_locked(e, op, fd, f, event);
     mutex_unlock(&e->lock);

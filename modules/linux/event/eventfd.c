@@ -7,6 +7,7 @@
 #include "modules/linux/abi/event.h"
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/poll.h"
+#include "modules/linux/fs/window.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -67,7 +68,7 @@ static long eventfd_read(struct file *f, vaddr_t at, size_t size, uint64_t *offs
     }
     wait_wake_all(&e->writable);
     poll_notify(&e->source, LINUX_POLLOUT);
-    return user_write(at, &n, sizeof(n)) == OK ? (long)sizeof(n) : ERR_FAULT;
+    return bytes_out(at, &n, sizeof(n)) == OK ? (long)sizeof(n) : ERR_FAULT;
 }
 
 static long eventfd_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
@@ -79,7 +80,7 @@ static long eventfd_write(struct file *f, vaddr_t at, size_t size, uint64_t *off
     (void)offset;
     if (size < sizeof(n))
         return ERR_INVALID;
-    if (user_read(&n, at, sizeof(n)) != OK)
+    if (bytes_in(&n, at, sizeof(n)) != OK)
         return ERR_FAULT;
     if (n == UINT64_MAX)
         return ERR_INVALID;

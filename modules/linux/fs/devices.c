@@ -8,6 +8,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/fs/window.h"
 #include "modules/linux/tty/tty.h"
 
 static long null_read(void *file, vaddr_t at, size_t size, bool nonblock)
@@ -31,7 +32,7 @@ static long zero_read(void *file, vaddr_t at, size_t size, bool nonblock)
 {
     (void)file;
     (void)nonblock;
-    return user_zero(at, size) == OK ? (long)size : ERR_FAULT;
+    return bytes_zero(at, size) == OK ? (long)size : ERR_FAULT;
 }
 
 static int zero_map(void *file, uint64_t offset, uint64_t length, unsigned prot, bool shared,
@@ -65,7 +66,7 @@ static long random_read(void *file, vaddr_t at, size_t size, bool nonblock)
         size_t n = MIN(size - done, sizeof(bytes));
 
         random_bytes(bytes, n);
-        if (user_write(at + done, bytes, n) != OK)
+        if (bytes_out(at + done, bytes, n) != OK)
             return done > 0 ? (long)done : ERR_FAULT;
         done += n;
     }

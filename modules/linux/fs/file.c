@@ -9,6 +9,8 @@
 #include "modules/linux/event/event.h"
 #include "modules/linux/fs/lock.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/fs/pipe.h"
+#include "modules/linux/fs/window.h"
 
 uint32_t file_count;
 
@@ -34,9 +36,10 @@ static const struct file_ops inert_ops = {.seekable = true};
 
 static int open_content(struct node *node, struct file *f)
 {
-    if ((node->mode & LINUX_S_IFMT) == LINUX_S_IFIFO)
-        return fifo_open(node, f);
-    return node->ops->open ? node->ops->open(node, f) : LINUX_ERRNO(ENXIO);
+    if (node->ops->open)
+        return node->ops->open(node, f);
+    return (node->mode & LINUX_S_IFMT) == LINUX_S_IFIFO ? pipe_open_name(node, f)
+                                                        : LINUX_ERRNO(ENXIO);
 }
 
 int file_open(struct node *node, uint32_t flags, struct file **out)
@@ -129,7 +132,7 @@ long file_read_memory(const void *data, uint64_t limit, vaddr_t at, size_t size,
     if (*offset >= limit)
         return 0;
     size = MIN(size, limit - *offset);
-    if (user_write(at, (const uint8_t *)data + *offset, size) != OK)
+    if (bytes_out(at, (const uint8_t *)data + *offset, size) != OK)
         return ERR_FAULT;
     *offset += size;
     return (long)size;

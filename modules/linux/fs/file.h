@@ -30,6 +30,9 @@ struct file_ops {
                struct memobj **object, uint64_t *object_offset);
     unsigned (*poll)(struct file *f, struct linux_poll_source **source); /* NULL: always ready */
     void (*close)(struct file *f); /* the last reference is gone */
+    /* Opens another file for what an open one without a name stands for, as /proc/self/fd does; f has
+     * its flags. NULL: ENXIO. */
+    int (*again)(struct file *old, struct file *f);
     bool seekable;
     const char *kind; /* of a file without a name: "socket", or an anon_inode's; NULL: a pipe */
 };
@@ -67,6 +70,9 @@ static inline bool file_writable(const struct file *f)
 long file_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset);
 long file_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset);
 unsigned file_poll(struct file *f, struct linux_poll_source **source);
+
+/* Type and permissions of a file without a name. */
+uint32_t file_mode_nameless(const struct file *f);
 
 /* Objects alive, to see that nothing leaks. */
 extern uint32_t file_count;
@@ -131,19 +137,6 @@ int iovec_read(vaddr_t at, size_t count, struct linux_iovec **out);
 
 /* A new pipe: two files, references of the caller's. */
 int pipe_create(uint32_t flags, struct file **reader, struct file **writer);
-
-/* A pipe with a name: makes f one of its files, and waits for the other end unless the flags say
- * otherwise. ERR_INTERRUPTED, ENXIO: nobody reads, ERR_NO_MEMORY. */
-int fifo_open(struct node *node, struct file *f);
-
-/* A node that stands for the pipe of f, which has no name, for opening it once more; parent: a node of
- * the file system that shows it. *out is a reference. ENXIO: f is no pipe; ERR_NO_MEMORY. */
-int pipe_node(struct file *f, struct node *parent, struct node **out);
-
-/* F_GETPIPE_SZ and F_SETPIPE_SZ: the bytes a pipe has room for. EBADF: no pipe; ERR_BUSY: more bytes
- * than that are in it. */
-long pipe_get_size(const struct file *f);
-long pipe_set_size(struct file *f, uint64_t wanted);
 
 /* Standard streams: 0 reads from the host, 1 and 2 write to it. */
 int stream_open(unsigned stream, struct file **out);

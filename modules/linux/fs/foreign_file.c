@@ -7,6 +7,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/foreign.h"
+#include "modules/linux/fs/window.h"
 
 #define AHEAD_SIZE  (60u * 1024) /* read at once; whole pages */
 #define AHEAD_COUNT 4u
@@ -182,7 +183,7 @@ static long read_pages(struct memobj *pages, uint64_t offset, vaddr_t at, size_t
         int r = memobj_page(pages, (offset + done) / PAGE_SIZE, &page);
 
         if (r == OK)
-            r = user_write(at + done, (const uint8_t *)phys_to_virt(page) + in_page, n);
+            r = bytes_out(at + done, (const uint8_t *)phys_to_virt(page) + in_page, n);
         if (r != OK)
             return done > 0 ? (long)done : r;
         done += n;
@@ -202,7 +203,7 @@ static long read_through(const struct foreign *d, uint64_t offset, vaddr_t at, s
     while (done < size) {
         n = d->mount->ops->read(d->mount->fs, d->object, offset + done, buffer,
                               MIN(size - done, AHEAD_SIZE));
-        if (n > 0 && user_write(at + done, buffer, (size_t)n) != OK)
+        if (n > 0 && bytes_out(at + done, buffer, (size_t)n) != OK)
             n = ERR_FAULT;
         if (n <= 0)
             break;
@@ -263,7 +264,7 @@ static long write_locked(struct foreign *d, uint8_t *buffer, vaddr_t at, size_t 
     while (done < size) {
         size_t part = MIN(size - done, WRITE_SIZE);
 
-        if (user_read(buffer, at + done, part) != OK)
+        if (bytes_in(buffer, at + done, part) != OK)
             n = ERR_FAULT;
         else
             n = d->mount->ops->write(d->mount->fs, d->object, offset + done, buffer, part);

@@ -15,18 +15,27 @@
 #include "modules/linux/syscall.h"
 
 #define RANGE_END UINT64_MAX
+#define OPEN_FILE (-1)
+#define CHAIN_MAX 64u /* processes that wait for each other, one for the next */
+
+/* A process that waits for a record lock. */
+struct waiting {
+    struct list link; /* guarded by lock_mutex */
+    const struct lock *wanted;
+};
 
 struct lock {
     struct list link;
     const void *what;     /* the node, or what a file without one stands for */
     const void *owner;    /* a file, or a table of descriptors */
     uint64_t first, last; /* the range, last included */
-    int pid;              /* of who set a record lock */
+    int pid;              /* of who set a record lock; OPEN_FILE: it belongs to the open file */
     bool exclusive;
 };
 
 static struct mutex lock_mutex = MUTEX_INIT(lock_mutex);
 static struct list locks = LIST_INIT(locks); /* guarded by lock_mutex; looked at without */
+static struct list waiters = LIST_INIT(waiters); /* struct waiting; guarded by lock_mutex */
 static uint64_t generation;                  /* counts locks that went; guarded by lock_mutex */
 static struct wait_queue gone = WAIT_QUEUE_INIT(gone);
 
@@ -69,7 +78,8 @@ static bool cut(const struct lock *range, struct lock *spare)
     list_for_each_safe (it, &locks) {
         struct lock *l = list_entry(it, struct lock, link);
 
-        if (l->owner != range->owner || !overlap(l, range))
+        if (l->owner != range->owner || !overlap(l, range) ||
+            (l->pid == 0) != (range->pid == 0)) /* flock() and F_OFD_SETLK of one file */
             continue;
         generation++;
         if (l->first < range->first && l->last > range->last) {
@@ -116,6 +126,56 @@ static int change(const struct lock *wanted, bool unlock, bool record, uint64_t 
     return r;
 }
 
+/* Whoever holds what `wanted` needs waits, over others perhaps, for its owner. */
+static bool would_deadlock(const struct lock *wanted)
+{
+    const struct lock *blocked = wanted;
+
+    for (unsigned i = 0; i < CHAIN_MAX; i++) {
+        const struct lock *held = find_conflict(blocked, true);
+
+        if (!held || held->pid == OPEN_FILE)
+            return false;
+        if (held->owner == wanted->owner)
+            return true;
+        blocked = NULL;
+        list_for_each (it, &waiters) {
+            const struct waiting *w = list_entry(it, struct waiting, link);
+
+            if (w->wanted->owner == held->owner)
+                blocked = w->wanted;
+        }
+        if (!blocked)
+            return false;
+    }
+    return true;
+}
+
+/* Sleeps until a lock has gone since `seen`. */
+static int wait_gone(const struct lock *wanted, bool record, uint64_t seen)
+{
+    struct waiting w = {.wanted = wanted};
+    bool listed = record && wanted->pid != OPEN_FILE;
+    int r = OK;
+
+    mutex_lock(&lock_mutex);
+    if (listed && would_deadlock(wanted))
+        r = LINUX_ERRNO(EDEADLK);
+    else if (listed)
+        list_push_back(&waiters, &w.link);
+    mutex_unlock(&lock_mutex);
+    if (r != OK)
+        return r;
+    r = WAIT_UNTIL(&gone, __atomic_load_n(&generation, __ATOMIC_RELAXED) != seen, TIME_NEVER,
+                   WAIT_INTERRUPTIBLE);
+    if (listed) {
+        mutex_lock(&lock_mutex);
+        list_remove(&w.link);
+        mutex_unlock(&lock_mutex);
+    }
+    return r;
+}
+
 static int set(const struct lock *wanted, bool unlock, bool record, bool wait)
 {
     for (;;) {
@@ -124,8 +184,7 @@ static int set(const struct lock *wanted, bool unlock, bool record, bool wait)
 
         if (r != ERR_AGAIN || !wait)
             return r;
-        r = WAIT_UNTIL(&gone, __atomic_load_n(&generation, __ATOMIC_RELAXED) != seen, TIME_NEVER,
-                       WAIT_INTERRUPTIBLE);
+        r = wait_gone(wanted, record, seen);
         if (r != OK)
             return r;
     }
@@ -231,6 +290,13 @@ long lock_fcntl(struct task *t, struct file *f, int command, vaddr_t at)
         return ERR_FAULT;
     if (l.type < LINUX_F_RDLCK || l.type > LINUX_F_UNLCK)
         return ERR_INVALID;
+    if (command >= LINUX_F_OFD_GETLK) {
+        if (l.pid != 0)
+            return ERR_INVALID;
+        wanted.owner = f;
+        wanted.pid = OPEN_FILE;
+        command -= LINUX_F_OFD_GETLK - LINUX_F_GETLK;
+    }
     r = range_of(f, &l, &wanted);
     if (r != OK)
         return r;

@@ -6,6 +6,8 @@
 #include <microlake/memory.h>
 #include <microlake/time.h>
 
+#include "modules/linux/fs/xattr.h"
+
 struct node *node_root;
 
 struct mutex node_rename_lock = MUTEX_INIT(node_rename_lock);
@@ -34,6 +36,7 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
     n->accessed = n->modified = n->changed = time_now();
     list_init(&n->sibling);
     list_init(&n->children);
+    list_init(&n->xattrs);
     mutex_init(&n->lock);
     n->parent = parent ? parent : n;
     if (parent)
@@ -77,6 +80,8 @@ void node_unref(struct node *n)
             n->ops->release(n);
         if (n->same)
             node_unref(n->same); /* no second name itself: this goes one level deep */
+        if (!list_empty(&n->xattrs))
+            xattrs_free(n);
         kfree(n->name);
         kfree(n);
         n = parent;

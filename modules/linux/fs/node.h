@@ -23,13 +23,13 @@
 struct file;
 struct memobj;
 struct node;
-struct pipe;
 
 struct file_system {
     const char *name;
     uint32_t id;    /* st_dev */
     int64_t magic;  /* statfs f_type */
     bool read_only; /* programs may change nothing */
+    bool xattrs;    /* its nodes have extended attributes */
     void *data;     /* the file system's */
 };
 
@@ -71,6 +71,9 @@ struct node_ops {
     int (*make)(struct node *folder, const char *name, const struct node_kind *kind,
                 struct node **out);
 
+    /* A file in the same file system that has no name. *out is a reference. NULL: not possible. */
+    int (*make_nameless)(struct node *folder, uint32_t mode, struct node **out);
+
     /* Another name for a node that is no folder and of the same file system; the folder's lock is
      * held and the name is free. NULL: not possible. */
     int (*link)(struct node *folder, const char *name, struct node *node);
@@ -79,12 +82,15 @@ struct node_ops {
     int (*open)(struct node *node, struct file *f);
     /* A symbolic link's text; returns its length, at most size. */
     long (*text)(struct node *node, char *out, size_t size);
-    /* Where a link leads whose text is only for show; *out is a reference. NULL: the text says. */
-    int (*target)(struct node *node, struct node **out);
+    /* What a link leads to, where its text is only for reading (/proc/PID/fd); *out is a reference.
+     * NULL: its text says it. */
+    int (*follow)(struct node *node, struct node **out);
     /* The pages of a file, for mapping and running it; *out is a reference. NULL: it has none. */
     int (*object)(struct node *node, struct memobj **out);
     uint64_t (*size)(struct node *node);             /* NULL: 0 */
     int (*resize)(struct node *node, uint64_t size); /* NULL: not allowed */
+    /* What lies there of the file becomes zeroes. NULL: not possible. */
+    int (*zero)(struct node *node, uint64_t from, uint64_t size);
 
     /* For file systems whose nodes only remember what a server has; all NULL elsewhere. */
     bool (*valid)(struct node *node); /* a child in a list: false: look it up again */
@@ -119,6 +125,8 @@ struct node {
     bool sealable;  /* it is a nameless file, which has seals; constant */
 
     struct node *same; /* this is one more name for that node, a reference; else NULL */
+    bool linkable;     /* it may get a name although it has none; changed by who opens it */
+    struct list xattrs; /* extended attributes; guarded by lock */
     bool mounted;      /* it is the entry of a mount; changed by mount.c */
 
     struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
@@ -128,7 +136,6 @@ struct node {
     uint64_t cookie;     /* its position in the parent's list; guarded by the parent's lock */
 
     struct mutex lock;
-    struct pipe *pipe;    /* of a FIFO that is in use; guarded by lock */
     struct list children; /* folders; guarded by lock */
     bool dead;            /* a folder that was removed: it stays empty; guarded by lock */
     uint64_t next_cookie; /* guarded by lock */
@@ -257,6 +264,13 @@ struct node *path_root(void);
 enum path_flags {
     PATH_NOFOLLOW = 1u << 0, /* a link at the end is what is wanted */
     PATH_FOLDER = 1u << 1,   /* the end must be a folder */
+
+    /* As openat2() has them. */
+    PATH_NO_XDEV = 1u << 2,  /* stays in one file system: EXDEV */
+    PATH_NO_MAGIC = 1u << 3, /* follows no link that only looks like a text: ELOOP */
+    PATH_NO_LINKS = 1u << 4, /* follows no link: ELOOP */
+    PATH_BENEATH = 1u << 5,  /* never leaves the tree below the start: EXDEV */
+    PATH_IN_ROOT = 1u << 6,  /* the start is the root */
 };
 
 /* The node at a path, from `start` when it is relative. *out is a reference. */
@@ -267,3 +281,5 @@ int path_lookup(struct node *start, const char *path, unsigned flags, struct nod
  * NULL. */
 int path_parent(struct node *start, const char *path, struct node **folder, char *name,
                 bool *trailing_slash);
+int path_parent_how(struct node *start, const char *path, unsigned flags, struct node **folder,
+                    char *name, bool *trailing_slash);

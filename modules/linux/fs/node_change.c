@@ -94,6 +94,8 @@ int node_link(struct node *folder, const char *name, struct node *node)
         return r;
     if (folder->fs != node->fs)
         return LINUX_ERRNO(EXDEV);
+    if (__atomic_load_n(&node->links, __ATOMIC_RELAXED) == 0 && !node->linkable)
+        return ERR_NOT_FOUND;
     if (node_is_folder(node) || !folder->ops->link)
         return LINUX_ERRNO(EPERM);
     mutex_lock(&folder->lock);

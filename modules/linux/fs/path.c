@@ -14,6 +14,8 @@
 /* A walk along a path. */
 struct walk {
     struct node *root; /* where absolute paths start; a reference */
+    struct node *start; /* the caller's, who keeps it */
+    unsigned flags;     /* enum path_flags */
     struct node *at;   /* folder reached; a reference */
     const char *rest;  /* what is left of the path, no leading slash */
     char *buffer;      /* what `rest` points into after a link was followed; NULL before */
@@ -42,13 +44,18 @@ static void skip_slashes(struct walk *w)
         w->rest++;
 }
 
-static int walk_start(struct walk *w, struct node *start, const char *path)
+static int walk_start(struct walk *w, struct node *start, const char *path, unsigned flags)
 {
     if (*path == '\0')
         return ERR_NOT_FOUND;
     if (strlen(path) >= LINUX_PATH_MAX)
         return LINUX_ERRNO(ENAMETOOLONG);
-    *w = (struct walk){.root = path_root(), .rest = path};
+    if (*path == '/' && (flags & PATH_BENEATH))
+        return LINUX_ERRNO(EXDEV);
+    *w = (struct walk){.start = start, .flags = flags, .rest = path};
+    w->root = flags & PATH_IN_ROOT ? start : path_root();
+    if (flags & PATH_IN_ROOT)
+        node_ref(start);
     w->at = *path == '/' ? w->root : start;
     node_ref(w->at);
     skip_slashes(w);
@@ -80,14 +87,12 @@ static int take_part(struct walk *w, char *name, bool *trailing)
 }
 
 /* Puts a link's text before the rest, and goes to the root when the text is absolute. */
-static int follow_link(struct walk *w, struct node *link, bool trailing)
+static int follow_text(struct walk *w, struct node *link, bool trailing)
 {
     size_t rest = strlen(w->rest);
     char *text;
     long n;
 
-    if (++w->links > LINKS_MAX)
-        return LINUX_ERRNO(ELOOP);
     text = kmalloc(2 * LINUX_PATH_MAX);
     if (!text)
         return ERR_NO_MEMORY;
@@ -102,6 +107,8 @@ static int follow_link(struct walk *w, struct node *link, bool trailing)
     kfree(w->buffer);
     w->buffer = text;
     w->rest = text;
+    if (*text == '/' && (w->flags & PATH_BENEATH))
+        return LINUX_ERRNO(EXDEV);
     if (*text == '/') {
         node_ref(w->root);
         node_unref(w->at);
@@ -111,10 +118,25 @@ static int follow_link(struct walk *w, struct node *link, bool trailing)
     return OK;
 }
 
-/* A link that leads to a node rather than to a name. */
-static int follow_target(struct walk *w, struct node *link, struct node **out)
+/* *next becomes what the link leads to, or NULL when that is to be walked to. Gives up the link's
+ * reference. */
+static int follow_link(struct walk *w, struct node **next, bool trailing)
 {
-    return ++w->links > LINKS_MAX ? LINUX_ERRNO(ELOOP) : link->ops->target(link, out);
+    struct node *link = *next;
+    int r = ++w->links > LINKS_MAX || (w->flags & PATH_NO_LINKS) ? LINUX_ERRNO(ELOOP) : OK;
+
+    if (r == OK && link->ops->follow && (w->flags & PATH_NO_MAGIC))
+        r = LINUX_ERRNO(ELOOP);
+    if (r == OK && link->ops->follow && (w->flags & (PATH_BENEATH | PATH_IN_ROOT)))
+        r = LINUX_ERRNO(EXDEV);
+
+    *next = NULL;
+    if (r == OK && link->ops->follow)
+        r = link->ops->follow(link, next);
+    else if (r == OK)
+        r = follow_text(w, link, trailing);
+    node_unref(link);
+    return r;
 }
 
 static void walk_to(struct walk *w, struct node *n)
@@ -123,13 +145,21 @@ static void walk_to(struct walk *w, struct node *n)
     w->at = n;
 }
 
+static int check_device(const struct walk *w)
+{
+    return (w->flags & PATH_NO_XDEV) && w->at->fs != w->start->fs ? LINUX_ERRNO(EXDEV) : OK;
+}
+
 static int step_up(struct walk *w)
 {
     if (!node_is_folder(w->at))
         return LINUX_ERRNO(ENOTDIR);
-    if (w->at != w->root)
-        walk_to(w, node_parent(w->at));
-    return OK;
+    if (w->at == w->start && (w->flags & PATH_BENEATH))
+        return LINUX_ERRNO(EXDEV);
+    if (w->at == w->root)
+        return OK;
+    walk_to(w, node_parent(w->at));
+    return check_device(w);
 }
 
 /* Goes one part further. */
@@ -156,12 +186,8 @@ static int walk_step(struct walk *w, unsigned flags)
         return r;
     last = *w->rest == '\0';
     if (node_is_link(next) && !(last && !trailing && (flags & PATH_NOFOLLOW))) {
-        struct node *link = next;
-        bool leads = link->ops->target != NULL;
-
-        r = leads ? follow_target(w, link, &next) : follow_link(w, link, trailing);
-        node_unref(link);
-        if (r != OK || !leads)
+        r = follow_link(w, &next, trailing);
+        if (r != OK || !next)
             return r;
     }
     if (last && trailing && !node_is_folder(next)) {
@@ -169,13 +195,13 @@ static int walk_step(struct walk *w, unsigned flags)
         return LINUX_ERRNO(ENOTDIR);
     }
     walk_to(w, next);
-    return OK;
+    return check_device(w);
 }
 
 int path_lookup(struct node *start, const char *path, unsigned flags, struct node **out)
 {
     struct walk w;
-    int r = walk_start(&w, start, path);
+    int r = walk_start(&w, start, path, flags);
 
     if (r != OK)
         return r;
@@ -208,9 +234,15 @@ static bool at_last_name(const struct walk *w)
 int path_parent(struct node *start, const char *path, struct node **folder, char *name,
                 bool *trailing_slash)
 {
+    return path_parent_how(start, path, 0, folder, name, trailing_slash);
+}
+
+int path_parent_how(struct node *start, const char *path, unsigned flags, struct node **folder,
+                    char *name, bool *trailing_slash)
+{
     struct walk w;
     bool trailing = false;
-    int r = walk_start(&w, start, path);
+    int r = walk_start(&w, start, path, flags);
 
     if (r != OK)
         return r;

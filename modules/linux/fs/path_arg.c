@@ -29,12 +29,13 @@ static int read_text(vaddr_t at, bool empty_allowed, char **out)
     return n == ERR_RANGE ? LINUX_ERRNO(ENAMETOOLONG) : (int)n;
 }
 
-static int find_start(struct task *t, int folder, const char *text, struct node **out)
+static int find_start(struct task *t, int folder, const char *text, bool absolute,
+                      struct node **out)
 {
     struct file *f;
     int r = OK;
 
-    if (text[0] == '/') {
+    if (text[0] == '/' && absolute) {
         *out = path_root();
         return OK;
     }
@@ -61,7 +62,19 @@ int path_arg_get(struct task *t, int folder, vaddr_t at, bool empty_allowed, str
 
     if (r != OK)
         return r;
-    r = find_start(t, folder, out->text, &out->start);
+    r = find_start(t, folder, out->text, true, &out->start);
+    if (r != OK)
+        kfree(out->text);
+    return r;
+}
+
+int path_arg_get_in(struct task *t, int folder, vaddr_t at, struct path_arg *out)
+{
+    int r = read_text(at, false, &out->text);
+
+    if (r != OK)
+        return r;
+    r = find_start(t, folder, out->text, false, &out->start);
     if (r != OK)
         kfree(out->text);
     return r;

@@ -19,6 +19,9 @@ struct path_arg {
  * ENOTDIR.
  */
 int path_arg_get(struct task *t, int folder, vaddr_t at, bool empty_allowed, struct path_arg *out);
+
+/* The same, but an absolute path counts from the folder too, should the walk want that. */
+int path_arg_get_in(struct task *t, int folder, vaddr_t at, struct path_arg *out);
 void path_arg_put(struct path_arg *arg);
 
 /* The node it names; *out is a reference. */

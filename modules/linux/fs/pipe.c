@@ -1,37 +1,64 @@
 /*
- * pipe.c: pipes: a ring of bytes between files that read and files that write. One without a name has
- * two files; one with a name (a FIFO) is made when the first file opens it and goes with the last.
+ * pipe.c: pipes: a ring of bytes between files that write and files that read; with or without a
+ * name in the tree.
+ *
+ * Writes through a file with O_DIRECT are packets, of which a read gets one. Where the ring holds
+ * packets, `segments` says how it is divided; a pipe that never had any has none.
  */
+#include "modules/linux/fs/pipe.h"
+
 #include <microlake/memory.h>
 #include <microlake/user.h>
 
-#include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/poll.h"
+#include "modules/linux/fs/window.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
-#define PIPE_SIZE     65536u
-#define PIPE_SIZE_MIN 4096u
-#define PIPE_SIZE_MAX 1048576u
-#define PIPE_ATOMIC   4096u /* PIPE_BUF: writes up to this are not mixed with others */
+#define PIPE_SIZE    65536u
+#define PIPE_MAX     (1u << 20)
+#define SEGMENTS_MAX 256u
+
+/* Bytes one behind the other: one packet, or what was written without O_DIRECT between two. */
+struct segment {
+    uint32_t size;
+    bool packet;
+};
 
 struct pipe {
-    uint32_t refs; /* files, who is opening one, and nodes that stand for a pipe without a name */
-    bool named;    /* a FIFO: opening waits for the other end */
+    uint32_t refs; /* the files */
     struct mutex lock;
-    uint8_t *ring;                       /* guarded by lock */
-    size_t size, head, count;            /* guarded by lock; size and count are looked at without */
-    uint32_t readers, writers;           /* files of that end; guarded by lock, looked at without */
-    uint32_t readers_ever, writers_ever; /* counts of those that were opened; likewise */
+    uint8_t *ring;            /* guarded by lock */
+    size_t size, head, count; /* guarded by lock; size and count are looked at without */
+    unsigned readers, writers; /* files; guarded by lock, looked at without */
+    unsigned readers_ever, writers_ever;
+    bool claimed;             /* somebody moves what is at the front; guarded by lock */
+    struct segment *segments; /* SEGMENTS_MAX; NULL: bytes only; guarded by lock */
+    unsigned segment_count;   /* guarded by lock */
     struct wait_queue readable, writable;
     struct linux_poll_source source;
+    struct node *node; /* its name, not a reference: the files have it; NULL: it has none */
+    struct list link;  /* guarded by names_lock */
 };
+
+static struct mutex names_lock = MUTEX_INIT(names_lock);
+static struct list names = LIST_INIT(names); /* pipes with a name; guarded by names_lock */
 
 static void pipe_unref(struct pipe *p)
 {
-    if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) != 0)
+    bool named = p->node, last;
+
+    if (named)
+        mutex_lock(&names_lock);
+    last = __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0;
+    if (last)
+        list_remove(&p->link);
+    if (named)
+        mutex_unlock(&names_lock);
+    if (!last)
         return;
+    kfree(p->segments);
     kfree(p->ring);
     kfree(p);
 }
@@ -41,57 +68,140 @@ static size_t pipe_count(const struct pipe *p)
     return __atomic_load_n(&p->count, __ATOMIC_RELAXED);
 }
 
-static size_t pipe_size(const struct pipe *p)
+static size_t pipe_room(const struct pipe *p)
 {
-    return __atomic_load_n(&p->size, __ATOMIC_RELAXED);
+    size_t size = __atomic_load_n(&p->size, __ATOMIC_RELAXED), count = pipe_count(p);
+
+    return size > count ? size - count : 0;
 }
 
-/* One of the counts of files. */
-static uint32_t ends(const uint32_t *count)
+static bool any(const unsigned *files)
 {
-    return __atomic_load_n(count, __ATOMIC_RELAXED);
+    return __atomic_load_n(files, __ATOMIC_RELAXED) > 0;
 }
 
-/* Takes out up to size bytes; the lock is held. */
-static long take_locked(struct pipe *p, vaddr_t at, size_t size)
+static bool can_take(const struct pipe *p)
 {
-    size_t done = 0;
-
-    size = MIN(size, p->count);
-    while (done < size) {
-        size_t n = MIN(size - done, p->size - p->head);
-
-        if (user_write(at + done, p->ring + p->head, n) != OK)
-            return done > 0 ? (long)done : ERR_FAULT;
-        p->head = (p->head + n) % p->size;
-        p->count -= n;
-        done += n;
-    }
-    return (long)done;
-}
-
-/* Puts in up to size bytes; the lock is held. */
-static long put_locked(struct pipe *p, vaddr_t at, size_t size)
-{
-    size_t done = 0;
-
-    size = MIN(size, p->size - p->count);
-    while (done < size) {
-        size_t tail = (p->head + p->count) % p->size;
-        size_t n = MIN(size - done, p->size - tail);
-
-        if (user_read(p->ring + tail, at + done, n) != OK)
-            return done > 0 ? (long)done : ERR_FAULT;
-        p->count += n;
-        done += n;
-    }
-    return (long)done;
+    return pipe_count(p) > 0 && !__atomic_load_n(&p->claimed, __ATOMIC_RELAXED);
 }
 
 static void pipe_changed(struct pipe *p, struct wait_queue *who, unsigned events)
 {
     wait_wake_all(who);
     poll_notify(&p->source, events);
+}
+
+/* ---- The ring; the lock is held
+ * -------------------------------------------------------------------- */
+
+/* Copies size bytes from the front without taking them. */
+static int copy_front(const struct pipe *p, vaddr_t at, size_t size)
+{
+    size_t first = MIN(size, p->size - p->head);
+
+    if (bytes_out(at, p->ring + p->head, first) != OK)
+        return ERR_FAULT;
+    return size > first ? bytes_out(at + first, p->ring, size - first) : OK;
+}
+
+static void drop_front(struct pipe *p, size_t size)
+{
+    p->head = (p->head + size) % p->size;
+    p->count -= size;
+}
+
+/* How much of the front one read gets, and how much goes then. */
+static size_t front_size(const struct pipe *p, size_t wanted, size_t *goes)
+{
+    size_t n = MIN(wanted, p->count);
+
+    if (p->segment_count > 0)
+        n = MIN(n, p->segments[0].size);
+    *goes = p->segment_count > 0 && p->segments[0].packet ? p->segments[0].size : n;
+    return n;
+}
+
+static void drop_segment(struct pipe *p, size_t size)
+{
+    if (p->segment_count == 0)
+        return;
+    p->segments[0].size -= (uint32_t)size;
+    if (p->segments[0].size > 0)
+        return;
+    p->segment_count--;
+    memmove(p->segments, p->segments + 1, p->segment_count * sizeof(*p->segments));
+}
+
+static long take_locked(struct pipe *p, vaddr_t at, size_t size)
+{
+    size_t goes, n = front_size(p, size, &goes);
+
+    if (copy_front(p, at, n) != OK)
+        return ERR_FAULT;
+    drop_front(p, goes);
+    drop_segment(p, goes);
+    return (long)n;
+}
+
+/* Notes what size bytes at the end are. false: there is no room for it. */
+static bool add_segment(struct pipe *p, size_t size, bool packet)
+{
+    if (!p->segments && !packet)
+        return true;
+    if (!p->segments) {
+        p->segments = kmalloc(SEGMENTS_MAX * sizeof(*p->segments));
+        if (!p->segments)
+            return false;
+        if (p->count > 0)
+            p->segments[p->segment_count++] = (struct segment){(uint32_t)p->count, false};
+    }
+    if (!packet && p->segment_count > 0 && !p->segments[p->segment_count - 1].packet) {
+        p->segments[p->segment_count - 1].size += (uint32_t)size;
+        return true;
+    }
+    if (p->segment_count == SEGMENTS_MAX)
+        return false;
+    p->segments[p->segment_count++] = (struct segment){(uint32_t)size, packet};
+    return true;
+}
+
+static long put_locked(struct pipe *p, vaddr_t at, size_t size, bool packet)
+{
+    size_t n = MIN(size, p->size - p->count), tail = (p->head + p->count) % p->size;
+    size_t first = MIN(n, p->size - tail);
+
+    if (bytes_in(p->ring + tail, at, first) != OK ||
+        (n > first && bytes_in(p->ring, at + first, n - first) != OK))
+        return ERR_FAULT;
+    if (!add_segment(p, n, packet))
+        return ERR_AGAIN;
+    p->count += n;
+    return (long)n;
+}
+
+/* ---- Reading
+ * --------------------------------------------------------------------------------------- */
+
+/* Returns OK with the lock held when there is something to take, else without: 1 for the end. */
+static long wait_front(struct pipe *p, bool nonblock)
+{
+    mutex_lock(&p->lock);
+    while (p->count == 0 || p->claimed) {
+        bool ended = p->writers == 0 && p->count == 0;
+        long r;
+
+        mutex_unlock(&p->lock);
+        if (ended)
+            return 1;
+        if (nonblock)
+            return ERR_AGAIN;
+        r = WAIT_UNTIL(&p->readable, can_take(p) || (!any(&p->writers) && pipe_count(p) == 0),
+                       TIME_NEVER, WAIT_INTERRUPTIBLE);
+        if (r != OK)
+            return r;
+        mutex_lock(&p->lock);
+    }
+    return OK;
 }
 
 static long pipe_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
@@ -102,27 +212,51 @@ static long pipe_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
     (void)offset;
     if (size == 0)
         return 0;
-    mutex_lock(&p->lock);
-    while (p->count == 0) {
-        bool ended = p->writers == 0;
-
-        mutex_unlock(&p->lock);
-        if (ended)
-            return 0;
-        if (f->flags & LINUX_O_NONBLOCK)
-            return ERR_AGAIN;
-        r = WAIT_UNTIL(&p->readable, pipe_count(p) > 0 || ends(&p->writers) == 0, TIME_NEVER,
-                       WAIT_INTERRUPTIBLE);
-        if (r != OK)
-            return r;
-        mutex_lock(&p->lock);
-    }
+    r = wait_front(p, f->flags & LINUX_O_NONBLOCK);
+    if (r != OK)
+        return r > 0 ? 0 : r;
     r = take_locked(p, at, size);
     mutex_unlock(&p->lock);
     if (r > 0)
         pipe_changed(p, &p->writable, LINUX_POLLOUT);
     return r;
 }
+
+long pipe_peek(struct file *f, void *to, size_t size, bool nonblock, bool claim)
+{
+    struct pipe *p = f->data;
+    size_t n, first, goes;
+    long r;
+
+    if (!file_readable(f))
+        return LINUX_ERRNO(EBADF);
+    r = wait_front(p, nonblock || (f->flags & LINUX_O_NONBLOCK));
+    if (r != OK)
+        return r > 0 ? 0 : r;
+    n = front_size(p, size, &goes);
+    first = MIN(n, p->size - p->head);
+    memcpy(to, p->ring + p->head, first);
+    memcpy((uint8_t *)to + first, p->ring, n - first);
+    p->claimed = claim;
+    mutex_unlock(&p->lock);
+    return (long)n;
+}
+
+void pipe_consume(struct file *f, size_t size)
+{
+    struct pipe *p = f->data;
+
+    mutex_lock(&p->lock);
+    drop_front(p, size);
+    drop_segment(p, size);
+    p->claimed = false;
+    mutex_unlock(&p->lock);
+    pipe_changed(p, &p->writable, LINUX_POLLOUT);
+    wait_wake_all(&p->readable);
+}
+
+/* ---- Writing
+ * --------------------------------------------------------------------------------------- */
 
 static long broken_pipe(void)
 {
@@ -134,29 +268,56 @@ static long broken_pipe(void)
     return LINUX_ERRNO(EPIPE);
 }
 
-static size_t pipe_room(const struct pipe *p)
+/* Waits until `want` bytes fit; OK with the lock held, else without. */
+static long wait_room(struct pipe *p, size_t want, bool nonblock)
 {
-    return pipe_size(p) - pipe_count(p);
+    mutex_lock(&p->lock);
+    while (p->readers > 0 && (pipe_room(p) < want || p->segment_count == SEGMENTS_MAX)) {
+        long r;
+
+        mutex_unlock(&p->lock);
+        if (nonblock)
+            return ERR_AGAIN;
+        r = WAIT_UNTIL(&p->writable,
+                       (pipe_room(p) >= want && p->segment_count < SEGMENTS_MAX) ||
+                           !any(&p->readers),
+                       TIME_NEVER, WAIT_INTERRUPTIBLE);
+        if (r != OK)
+            return r;
+        mutex_lock(&p->lock);
+    }
+    if (p->readers > 0)
+        return OK;
+    mutex_unlock(&p->lock);
+    return LINUX_ERRNO(EPIPE);
+}
+
+long pipe_wait_room(struct file *f, bool nonblock)
+{
+    struct pipe *p = f->data;
+    long r;
+
+    if (!file_writable(f))
+        return LINUX_ERRNO(EBADF);
+    r = wait_room(p, 1, nonblock || (f->flags & LINUX_O_NONBLOCK));
+    if (r == LINUX_ERRNO(EPIPE))
+        return broken_pipe();
+    if (r != OK)
+        return r;
+    r = (long)pipe_room(p);
+    mutex_unlock(&p->lock);
+    return r;
 }
 
 /* Writes what fits, once at least `want` bytes do. */
 static long write_some(struct file *f, vaddr_t at, size_t size, size_t want)
 {
     struct pipe *p = f->data;
-    long r;
+    long r = wait_room(p, want, f->flags & LINUX_O_NONBLOCK);
 
-    mutex_lock(&p->lock);
-    while (p->readers > 0 && pipe_room(p) < want) {
-        mutex_unlock(&p->lock);
-        if (f->flags & LINUX_O_NONBLOCK)
-            return ERR_AGAIN;
-        r = WAIT_UNTIL(&p->writable, pipe_room(p) >= want || ends(&p->readers) == 0, TIME_NEVER,
-                       WAIT_INTERRUPTIBLE);
-        if (r != OK)
-            return r;
-        mutex_lock(&p->lock);
-    }
-    r = p->readers > 0 ? put_locked(p, at, size) : LINUX_ERRNO(EPIPE);
+    if (r != OK)
+        return r;
+    r = put_locked(p, at, size, f->flags & LINUX_O_DIRECT);
     mutex_unlock(&p->lock);
     if (r > 0)
         pipe_changed(p, &p->readable, LINUX_POLLIN);
@@ -165,12 +326,13 @@ static long write_some(struct file *f, vaddr_t at, size_t size, size_t want)
 
 static long pipe_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
 {
+    bool packets = f->flags & LINUX_O_DIRECT;
     size_t done = 0;
 
     (void)offset;
     while (done < size) {
-        size_t left = size - done;
-        long r = write_some(f, at + done, left, size <= PIPE_ATOMIC ? size : 1);
+        size_t left = packets ? MIN(size - done, PIPE_ATOMIC) : size - done;
+        long r = write_some(f, at + done, left, packets || size <= PIPE_ATOMIC ? left : 1);
 
         if (r == LINUX_ERRNO(EPIPE))
             broken_pipe();
@@ -181,6 +343,9 @@ static long pipe_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset
     return (long)done;
 }
 
+/* ---- Other operations
+ * ------------------------------------------------------------------------------ */
+
 static long pipe_ioctl(struct file *f, unsigned command, uint64_t argument)
 {
     int32_t count = (int32_t)pipe_count(f->data);
@@ -190,75 +355,102 @@ static long pipe_ioctl(struct file *f, unsigned command, uint64_t argument)
     return user_write(argument, &count, sizeof(count));
 }
 
-/* A FIFO that was never written to has not ended. */
-static unsigned reader_events(const struct pipe *p)
-{
-    return (pipe_count(p) > 0 ? LINUX_POLLIN : 0u) |
-           (ends(&p->writers) == 0 && ends(&p->writers_ever) > 0 ? LINUX_POLLHUP : 0u);
-}
-
-static unsigned writer_events(const struct pipe *p)
-{
-    return (pipe_room(p) >= PIPE_ATOMIC ? LINUX_POLLOUT : 0u) |
-           (ends(&p->readers) > 0 ? 0u : LINUX_POLLERR);
-}
-
+/* Of a pipe that nobody has written to yet, the end has not come. */
 static unsigned pipe_poll(struct file *f, struct linux_poll_source **source)
 {
     struct pipe *p = f->data;
+    unsigned events = 0;
 
     *source = &p->source;
-    return (file_readable(f) ? reader_events(p) : 0u) | (file_writable(f) ? writer_events(p) : 0u);
-}
-
-/* The file is one more of its ends, or one less. */
-static void count_ends(struct pipe *p, const struct file *f, int change)
-{
-    mutex_lock(&p->lock);
     if (file_readable(f)) {
-        p->readers += (uint32_t)change;
-        p->readers_ever += change > 0;
+        events |= pipe_count(p) > 0 ? LINUX_POLLIN : 0u;
+        events |= !any(&p->writers) && p->writers_ever > 0 ? LINUX_POLLHUP : 0u;
     }
     if (file_writable(f)) {
-        p->writers += (uint32_t)change;
-        p->writers_ever += change > 0;
+        events |= pipe_room(p) >= PIPE_ATOMIC ? LINUX_POLLOUT : 0u;
+        events |= !any(&p->readers) ? LINUX_POLLERR : 0u;
     }
-    mutex_unlock(&p->lock);
-    wait_wake_all(&p->readable);
-    wait_wake_all(&p->writable);
-    poll_notify(&p->source, ~0u);
-}
-
-/* Ends a use of a FIFO's pipe, which is the node's while somebody uses it. */
-static void fifo_put(struct node *node)
-{
-    struct pipe *p;
-
-    mutex_lock(&node->lock);
-    p = node->pipe;
-    if (__atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1)
-        node->pipe = NULL;
-    pipe_unref(p);
-    mutex_unlock(&node->lock);
+    return events;
 }
 
 static void pipe_close(struct file *f)
 {
-    count_ends(f->data, f, -1);
-    if (f->node)
-        fifo_put(f->node);
-    else
-        pipe_unref(f->data);
+    struct pipe *p = f->data;
+
+    mutex_lock(&p->lock);
+    if (file_readable(f))
+        __atomic_sub_fetch(&p->readers, 1, __ATOMIC_RELAXED);
+    if (file_writable(f))
+        __atomic_sub_fetch(&p->writers, 1, __ATOMIC_RELAXED);
+    mutex_unlock(&p->lock);
+    wait_wake_all(&p->writable);
+    pipe_changed(p, &p->readable, ~0u);
+    pipe_unref(p);
 }
 
 static const struct file_ops pipe_ops = {.read = pipe_read,
                                          .write = pipe_write,
                                          .ioctl = pipe_ioctl,
                                          .poll = pipe_poll,
-                                         .close = pipe_close};
+                                         .close = pipe_close,
+                                         .again = pipe_open_again};
 
-/* Without files yet; the reference is the caller's. */
-static struct pipe *pipe_make(bool named)
+struct pipe *pipe_of_file(const struct file *f)
+{
+    return f->ops == &pipe_ops ? f->data : NULL;
+}
+
+long pipe_size(const struct pipe *p)
+{
+    return (long)__atomic_load_n(&p->size, __ATOMIC_RELAXED);
+}
+
+/* The bytes move to a new ring. */
+static int resize_locked(struct pipe *p, size_t size, uint8_t *ring)
+{
+    size_t first = MIN(p->count, p->size - p->head);
+
+    if (p->count > size || p->claimed)
+        return ERR_BUSY;
+    memcpy(ring, p->ring + p->head, first);
+    memcpy(ring + first, p->ring, p->count - first);
+    kfree(p->ring);
+    p->ring = ring;
+    p->head = 0;
+    __atomic_store_n(&p->size, size, __ATOMIC_RELAXED);
+    return OK;
+}
+
+long pipe_set_size(struct pipe *p, uint64_t size)
+{
+    size_t rounded = PAGE_SIZE;
+    uint8_t *ring;
+    int r;
+
+    if (size > 1u << 31)
+        return ERR_INVALID;
+    if (size > PIPE_MAX)
+        return LINUX_ERRNO(EPERM);
+    while (rounded < size)
+        rounded *= 2;
+    ring = kmalloc(rounded);
+    if (!ring)
+        return ERR_NO_MEMORY;
+    mutex_lock(&p->lock);
+    r = resize_locked(p, rounded, ring);
+    mutex_unlock(&p->lock);
+    if (r != OK) {
+        kfree(ring);
+        return r;
+    }
+    pipe_changed(p, &p->writable, LINUX_POLLOUT);
+    return (long)rounded;
+}
+
+/* ---- Making and opening
+ * ---------------------------------------------------------------------------- */
+
+static struct pipe *pipe_make(void)
 {
     struct pipe *p = kzalloc(sizeof(*p));
 
@@ -270,8 +462,8 @@ static struct pipe *pipe_make(bool named)
         return NULL;
     }
     p->refs = 1;
-    p->named = named;
     p->size = PIPE_SIZE;
+    list_init(&p->link);
     mutex_init(&p->lock);
     wait_queue_init(&p->readable);
     wait_queue_init(&p->writable);
@@ -279,151 +471,110 @@ static struct pipe *pipe_make(bool named)
     return p;
 }
 
+/* The file becomes an end of the pipe, or both; it gets a reference. */
+static void enter(struct pipe *p, struct file *f)
+{
+    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+    f->ops = &pipe_ops;
+    f->data = p;
+    mutex_lock(&p->lock);
+    if (file_readable(f)) {
+        __atomic_add_fetch(&p->readers, 1, __ATOMIC_RELAXED);
+        p->readers_ever++;
+    }
+    if (file_writable(f)) {
+        __atomic_add_fetch(&p->writers, 1, __ATOMIC_RELAXED);
+        p->writers_ever++;
+    }
+    mutex_unlock(&p->lock);
+    wait_wake_all(&p->writable); /* who waits in open() for the other end */
+    wait_wake_all(&p->readable);
+}
+
+int pipe_open_again(struct file *old, struct file *f)
+{
+    enter(old->data, f);
+    poll_notify(&((struct pipe *)f->data)->source, ~0u);
+    return OK;
+}
+
 int pipe_create(uint32_t flags, struct file **reader, struct file **writer)
 {
-    struct pipe *p = pipe_make(false);
+    struct pipe *p = pipe_make();
     int r;
 
     if (!p)
         return ERR_NO_MEMORY;
-    r = file_create(&pipe_ops, p, LINUX_O_RDONLY | flags, reader);
-    if (r != OK) {
-        pipe_unref(p);
-        return r;
+    r = file_create(&pipe_ops, NULL, LINUX_O_RDONLY | flags, reader);
+    if (r == OK) {
+        enter(p, *reader);
+        r = file_create(&pipe_ops, NULL, LINUX_O_WRONLY | flags, writer);
+        if (r == OK)
+            enter(p, *writer);
+        else
+            file_unref(*reader);
     }
-    p->readers = p->readers_ever = 1;
-    r = file_create(&pipe_ops, p, LINUX_O_WRONLY | flags, writer);
-    if (r != OK) {
-        file_unref(*reader);
-        return r;
+    pipe_unref(p);
+    return r;
+}
+
+/* The pipe of a name, made when there is none; a reference. */
+static struct pipe *pipe_of_name(struct node *node)
+{
+    struct pipe *p = NULL;
+
+    mutex_lock(&names_lock);
+    list_for_each (it, &names) {
+        if (list_entry(it, struct pipe, link)->node == node) {
+            p = list_entry(it, struct pipe, link);
+            __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+            break;
+        }
     }
-    p->refs = 2;
-    p->writers = p->writers_ever = 1;
-    return OK;
-}
-
-long pipe_get_size(const struct file *f)
-{
-    return f->ops == &pipe_ops ? (long)pipe_size(f->data) : LINUX_ERRNO(EBADF);
-}
-
-/* Gives the pipe another ring; the lock is held. */
-static int resize_locked(struct pipe *p, size_t size)
-{
-    size_t first = MIN(p->count, p->size - p->head);
-    uint8_t *ring;
-
-    if (p->count > size)
-        return ERR_BUSY;
-    ring = kmalloc(size);
-    if (!ring)
-        return ERR_NO_MEMORY;
-    memcpy(ring, p->ring + p->head, first);
-    memcpy(ring + first, p->ring, p->count - first);
-    kfree(p->ring);
-    p->ring = ring;
-    p->head = 0;
-    __atomic_store_n(&p->size, size, __ATOMIC_RELAXED);
-    return OK;
-}
-
-long pipe_set_size(struct file *f, uint64_t wanted)
-{
-    struct pipe *p = f->data;
-    size_t size = PIPE_SIZE_MIN;
-    int r;
-
-    if (f->ops != &pipe_ops)
-        return LINUX_ERRNO(EBADF);
-    if ((uint32_t)wanted > PIPE_SIZE_MAX)
-        return (int32_t)wanted < 0 ? ERR_INVALID : LINUX_ERRNO(EPERM);
-    while (size < (uint32_t)wanted)
-        size *= 2;
-    mutex_lock(&p->lock);
-    r = resize_locked(p, size);
-    mutex_unlock(&p->lock);
-    pipe_changed(p, &p->writable, LINUX_POLLOUT);
-    return r == OK ? (long)size : r;
-}
-
-/* ---- Pipes with a name */
-
-/* The node's pipe, made if need be, with a reference; NULL: no memory. */
-static struct pipe *fifo_get(struct node *node)
-{
-    struct pipe *p;
-
-    mutex_lock(&node->lock);
-    p = node->pipe;
-    if (p)
-        __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
-    else
-        p = node->pipe = pipe_make(true);
-    mutex_unlock(&node->lock);
+    if (!p && (p = pipe_make())) {
+        p->node = node;
+        list_push_back(&names, &p->link);
+    }
+    mutex_unlock(&names_lock);
     return p;
 }
 
-/* Waits until the other end is there, or was: a writer that came and went lets a reader go on. */
-static int wait_for_end(struct wait_queue *queue, const uint32_t *now, const uint32_t *ever)
+/* Waits for the first of the other side; one that has come and gone meanwhile counts. */
+static int wait_other(struct pipe *p, struct file *f, unsigned before_readers,
+                      unsigned before_writers)
 {
-    uint32_t before = ends(ever);
+    bool reads = file_readable(f);
 
-    if (ends(now) > 0)
+    if (reads && file_writable(f))
         return OK;
-    return WAIT_UNTIL(queue, ends(ever) != before, TIME_NEVER, WAIT_INTERRUPTIBLE);
+    if (f->flags & LINUX_O_NONBLOCK)
+        return reads || any(&p->readers) ? OK : LINUX_ERRNO(ENXIO);
+    if (reads)
+        return WAIT_UNTIL(&p->readable, any(&p->writers) || p->writers_ever != before_writers,
+                          TIME_NEVER, WAIT_INTERRUPTIBLE);
+    return WAIT_UNTIL(&p->writable, any(&p->readers) || p->readers_ever != before_readers,
+                      TIME_NEVER, WAIT_INTERRUPTIBLE);
 }
 
-static int wait_for_other_end(const struct file *f, struct pipe *p)
+int pipe_open_name(struct node *node, struct file *f)
 {
-    if (!p->named || (f->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR ||
-        (f->flags & LINUX_O_NONBLOCK))
-        return OK;
-    return file_writable(f) ? wait_for_end(&p->writable, &p->readers, &p->readers_ever)
-                            : wait_for_end(&p->readable, &p->writers, &p->writers_ever);
-}
-
-int fifo_open(struct node *node, struct file *f)
-{
-    struct pipe *p = fifo_get(node);
+    struct pipe *p = pipe_of_name(node);
+    unsigned readers, writers;
     int r;
 
     if (!p)
         return ERR_NO_MEMORY;
-    if (p->named && ends(&p->readers) == 0 &&
-        (f->flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK)) == (LINUX_O_WRONLY | LINUX_O_NONBLOCK)) {
-        fifo_put(node);
+    readers = p->readers_ever;
+    writers = p->writers_ever;
+    if ((f->flags & LINUX_O_NONBLOCK) && !file_readable(f) && !any(&p->readers)) {
+        pipe_unref(p);
         return LINUX_ERRNO(ENXIO);
     }
-    count_ends(p, f, 1);
-    r = wait_for_other_end(f, p);
-    if (r != OK) {
-        count_ends(p, f, -1);
-        fifo_put(node);
-        return r;
-    }
-    f->ops = &pipe_ops;
-    f->data = p;
-    return OK;
-}
-
-static void pipe_node_release(struct node *n)
-{
-    pipe_unref(n->pipe);
-}
-
-static const struct node_ops pipe_node_ops = {.release = pipe_node_release};
-
-int pipe_node(struct file *f, struct node *parent, struct node **out)
-{
-    struct pipe *p = f->data;
-    int r;
-
-    if (f->ops != &pipe_ops)
-        return LINUX_ERRNO(ENXIO);
-    r = node_create(parent, "pipe", LINUX_S_IFIFO | 0600, parent->fs, &pipe_node_ops, NULL, out);
+    enter(p, f);
+    poll_notify(&p->source, ~0u);
+    r = wait_other(p, f, readers, writers);
     if (r != OK)
-        return r;
-    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
-    (*out)->pipe = p; /* for as long as the node is there */
-    return OK;
+        pipe_close(f);
+    pipe_unref(p);
+    return r;
 }

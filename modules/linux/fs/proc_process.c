@@ -401,29 +401,86 @@ static long fd_text(struct node *n, char *out, size_t size)
     return MIN(r, (long)size);
 }
 
-/* The file itself, whatever its name is by now; of those without a name only pipes can be opened. */
-static int fd_target(struct node *n, struct node **out)
+static int exe_follow(struct node *n, struct node **out)
+{
+    const struct proc_entry *e = n->data;
+    struct mm *mm = process_mm(e->process);
+
+    *out = mm ? mm->program : NULL;
+    if (*out)
+        node_ref(*out);
+    if (mm)
+        mm_unref(mm);
+    return *out ? OK : ERR_NOT_FOUND;
+}
+
+static int folder_follow(const struct proc_entry *e, bool root, struct node **out)
+{
+    struct fs_context *fs = process_fs(e->process);
+
+    if (!fs)
+        return ERR_NOT_FOUND;
+    mutex_lock(&fs->lock);
+    *out = root ? fs->root : fs->folder;
+    node_ref(*out);
+    mutex_unlock(&fs->lock);
+    fs_context_unref(fs);
+    return OK;
+}
+
+static int cwd_follow(struct node *n, struct node **out)
+{
+    return folder_follow(n->data, false, out);
+}
+
+static int root_follow(struct node *n, struct node **out)
+{
+    return folder_follow(n->data, true, out);
+}
+
+/* A node that stands for an open file without a name, to be opened once more. Its data is the file,
+ * a reference. */
+static int again_open(struct node *n, struct file *f)
+{
+    struct file *old = n->data;
+
+    return old->ops->again ? old->ops->again(old, f) : LINUX_ERRNO(ENXIO);
+}
+
+static void again_release(struct node *n)
+{
+    file_unref(n->data);
+}
+
+static const struct node_ops again_ops = {.open = again_open, .release = again_release};
+
+static int fd_follow(struct node *n, struct node **out)
 {
     struct file *f = file_of(n->data);
     int r = OK;
 
     if (!f)
         return ERR_NOT_FOUND;
-    if (f->node) {
-        *out = f->node;
-        node_ref(f->node);
-    } else {
-        r = pipe_node(f, n, out);
+    if (!f->node) {
+        r = node_create(n->parent, n->name, file_mode_nameless(f), &procfs, &again_ops, f, out);
+        if (r != OK)
+            file_unref(f);
+        return r;
     }
+    *out = f->node;
+    node_ref(*out);
     file_unref(f);
-    return r;
+    return OK;
 }
 
-static const struct node_ops exe_ops = {.text = exe_text, .release = entry_release};
-static const struct node_ops cwd_ops = {.text = cwd_text, .release = entry_release};
-static const struct node_ops root_ops = {.text = root_text, .release = entry_release};
+static const struct node_ops exe_ops = {
+    .text = exe_text, .follow = exe_follow, .release = entry_release};
+static const struct node_ops cwd_ops = {
+    .text = cwd_text, .follow = cwd_follow, .release = entry_release};
+static const struct node_ops root_ops = {
+    .text = root_text, .follow = root_follow, .release = entry_release};
 static const struct node_ops fd_link_ops = {
-    .text = fd_text, .target = fd_target, .release = entry_release};
+    .text = fd_text, .follow = fd_follow, .release = entry_release};
 
 /* ---- Folders
  * ---------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/fs/window.h"
 
 #define FIRST_BUFFER 1024u
 #define BUFFER_MAX   (1u << 20)
@@ -86,7 +87,7 @@ static long pseudo_write(struct file *f, vaddr_t at, size_t size, uint64_t *offs
     text = kmalloc(size + 1);
     if (!text)
         return ERR_NO_MEMORY;
-    r = user_read(text, at, size);
+    r = bytes_in(text, at, size);
     if (r == OK) {
         text[size] = '\0';
         r = p->ops->store(p->context, text, size);

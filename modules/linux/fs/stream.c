@@ -12,6 +12,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/signal/signal.h"
+#include "modules/linux/fs/window.h"
 
 #define CHUNK    512u   /* on the stack */
 #define LARGE    16384u /* from the heap, for who moves more */
@@ -101,7 +102,7 @@ static long write_through(char *buffer, size_t room, unsigned stream, vaddr_t at
 
     while (done < size) {
         size_t n = MIN(size - done, room);
-        long r = user_read(buffer, at + done, n) == OK ? put_bytes(stream, buffer, n) : ERR_FAULT;
+        long r = bytes_in(buffer, at + done, n) == OK ? put_bytes(stream, buffer, n) : ERR_FAULT;
 
         if (r <= 0)
             return done > 0 ? (long)done : r;
@@ -130,7 +131,7 @@ long stream_read(vaddr_t at, size_t size, bool nonblock)
         return 0;
     large = size > CHUNK ? kmalloc(MIN(size, LARGE)) : NULL;
     n = channel->read(large ? large : chunk, MIN(size, large ? LARGE : CHUNK), !nonblock);
-    if (n > 0 && user_write(at, large ? large : chunk, (size_t)n) != OK)
+    if (n > 0 && bytes_out(at, large ? large : chunk, (size_t)n) != OK)
         n = ERR_FAULT;
     kfree(large);
     return n;
@@ -149,7 +150,15 @@ static long stream_file_write(struct file *f, vaddr_t at, size_t size, uint64_t 
     return stream_write((unsigned)(uintptr_t)f->data, at, size);
 }
 
-static const struct file_ops stream_ops = {.read = stream_file_read, .write = stream_file_write};
+static int stream_again(struct file *old, struct file *f)
+{
+    f->ops = old->ops;
+    f->data = old->data;
+    return OK;
+}
+
+static const struct file_ops stream_ops = {
+    .read = stream_file_read, .write = stream_file_write, .again = stream_again};
 
 int stream_open(unsigned stream, struct file **out)
 {

@@ -267,29 +267,49 @@ long sys_syncfs(struct call *c)
     return 0;
 }
 
+enum fallocate_mode { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16 };
+
+/* Holes keep the size; so may ranges of zeroes. */
+static bool mode_known(uint64_t mode)
+{
+    return (mode & ~(uint64_t)FALLOC_KEEP_SIZE) == 0 ||
+           mode == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE) ||
+           (mode & ~(uint64_t)FALLOC_KEEP_SIZE) == FALLOC_ZERO_RANGE;
+}
+
+static long check_range(const struct file *f, int64_t from, int64_t size, uint64_t mode)
+{
+    int64_t end;
+
+    if (from < 0 || size <= 0)
+        return ERR_INVALID;
+    if (!mode_known(mode))
+        return LINUX_ERRNO(EOPNOTSUPP);
+    if (!file_writable(f))
+        return LINUX_ERRNO(EBADF);
+    if (!f->node)
+        return LINUX_ERRNO(ESPIPE);
+    if (!node_is_file(f->node) || !f->node->ops->resize)
+        return LINUX_ERRNO(ENODEV);
+    return __builtin_add_overflow(from, size, &end) ? LINUX_ERRNO(EFBIG) : OK;
+}
+
 /* The size grows; what lies between is filled when it is written. */
 long sys_fallocate(struct call *c)
 {
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
-    int64_t from = (int64_t)c->arg[2], size = (int64_t)c->arg[3], end;
-    long r = OK;
+    uint64_t mode = c->arg[1], from = c->arg[2], size = c->arg[3];
+    struct node *n;
+    long r;
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    if (from < 0 || size <= 0)
-        r = ERR_INVALID;
-    else if (c->arg[1] & ~1ull) /* 1: FALLOC_FL_KEEP_SIZE */
-        r = LINUX_ERRNO(EOPNOTSUPP);
-    else if (!file_writable(f))
-        r = LINUX_ERRNO(EBADF);
-    else if (!f->node)
-        r = LINUX_ERRNO(ESPIPE);
-    else if (!node_is_file(f->node) || !f->node->ops->resize)
-        r = LINUX_ERRNO(ENODEV);
-    else if (__builtin_add_overflow(from, size, &end))
-        r = LINUX_ERRNO(EFBIG);
-    else if (!(c->arg[1] & 1) && (uint64_t)end > node_size(f->node))
-        r = f->node->ops->resize(f->node, (uint64_t)end);
+    n = f->node;
+    r = check_range(f, (int64_t)from, (int64_t)size, mode);
+    if (r == OK && (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)))
+        r = n->ops->zero ? n->ops->zero(n, from, size) : LINUX_ERRNO(EOPNOTSUPP);
+    if (r == OK && !(mode & FALLOC_KEEP_SIZE) && from + size > node_size(n))
+        r = n->ops->resize(n, from + size);
     file_unref(f);
     return r;
 }

@@ -1,5 +1,5 @@
 /*
- * sys_file.c: calls that open, close, duplicate and steer descriptors.
+ * sys_file.c: calls that close, duplicate and steer descriptors.
  */
 #include <microlake/user.h>
 
@@ -9,13 +9,9 @@
 #include "modules/linux/fs/path_arg.h"
 #include "modules/linux/fs/permission.h"
 #include "modules/linux/fs/seal.h"
+#include "modules/linux/fs/pipe.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
-
-/* Flags of open() that stay with the file. */
-#define KEPT_FLAGS                                                                                 \
-    (LINUX_O_ACCMODE | LINUX_O_NOCTTY | LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT |       \
-     LINUX_O_LARGEFILE | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_NOATIME | LINUX_O_PATH)
 
 static uint64_t descriptor_limit(const struct task *t)
 {
@@ -29,99 +25,6 @@ long file_install(struct task *t, struct file *f, bool close_on_exec)
     if (fd < 0)
         file_unref(f);
     return fd;
-}
-
-/* Finds the file, or makes it when it is not there. *made tells which. */
-static int find_or_make(struct task *t, const struct path_arg *arg, uint32_t flags, uint32_t mode,
-                        struct node **out, bool *made)
-{
-    char name[LINUX_NAME_MAX + 1];
-    struct node *folder;
-    bool slash;
-    int r = path_parent(arg->start, arg->text, &folder, name, &slash);
-
-    *made = false;
-    if (r != OK)
-        return r;
-    if (name[0] == '\0' || slash)
-        r = LINUX_ERRNO(EISDIR);
-    if (r == OK) {
-        mode = LINUX_S_IFREG | (mode & 07777 & ~t->process->fs->mask);
-        r = node_make(folder, name, &(struct node_kind){.mode = mode}, out);
-        *made = r == OK;
-    }
-    node_unref(folder);
-    if (r == ERR_EXISTS && !(flags & LINUX_O_EXCL))
-        r = path_lookup(arg->start, arg->text, flags & LINUX_O_NOFOLLOW ? PATH_NOFOLLOW : 0, out);
-    return r;
-}
-
-static int check_open(const struct node *n, uint32_t flags, bool made)
-{
-    unsigned wanted = 0;
-    bool writes = (flags & LINUX_O_ACCMODE) != LINUX_O_RDONLY || (flags & LINUX_O_TRUNC);
-
-    if (node_is_link(n) && !(flags & LINUX_O_PATH))
-        return LINUX_ERRNO(ELOOP);
-    if ((flags & LINUX_O_DIRECTORY) && !node_is_folder(n))
-        return LINUX_ERRNO(ENOTDIR);
-    if (flags & LINUX_O_PATH)
-        return OK;
-    if (node_is_folder(n) && (writes || (flags & LINUX_O_CREAT)))
-        return LINUX_ERRNO(EISDIR);
-    if (writes && node_is_file(n) && n->fs->read_only)
-        return LINUX_ERRNO(EROFS);
-    if ((flags & LINUX_O_NOATIME) && !permission_owns(n))
-        return LINUX_ERRNO(EPERM);
-    if (made) /* by who opens it, whatever its mode */
-        return OK;
-    if ((flags & LINUX_O_ACCMODE) != LINUX_O_WRONLY)
-        wanted |= PERMIT_READ;
-    return permission_check(n, writes ? wanted | PERMIT_WRITE : wanted);
-}
-
-static long open_at(struct task *t, int folder, vaddr_t path, uint32_t flags, uint32_t mode)
-{
-    bool made = false;
-    struct path_arg arg;
-    struct node *node;
-    struct file *f;
-    long r = path_arg_get(t, folder, path, false, &arg);
-
-    if (r != OK)
-        return r;
-    if (flags & LINUX_O_PATH)
-        flags &= LINUX_O_PATH | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC;
-    if (flags & LINUX_O_CREAT)
-        r = find_or_make(t, &arg, flags, mode, &node, &made);
-    else
-        r = path_arg_lookup(&arg, flags & LINUX_O_NOFOLLOW ? PATH_NOFOLLOW : 0, &node);
-    path_arg_put(&arg);
-    if (r != OK)
-        return r;
-    r = check_open(node, flags, made);
-    if (r == OK && (flags & LINUX_O_TRUNC) && !made && node_is_file(node) && node->ops->resize)
-        r = node->ops->resize(node, 0);
-    if (r == OK)
-        r = file_open(node, flags & KEPT_FLAGS, &f);
-    node_unref(node);
-    return r == OK ? file_install(t, f, flags & LINUX_O_CLOEXEC) : r;
-}
-
-long sys_open(struct call *c)
-{
-    return open_at(c->task, LINUX_AT_FDCWD, c->arg[0], (uint32_t)c->arg[1], (uint32_t)c->arg[2]);
-}
-
-long sys_openat(struct call *c)
-{
-    return open_at(c->task, (int)c->arg[0], c->arg[1], (uint32_t)c->arg[2], (uint32_t)c->arg[3]);
-}
-
-long sys_creat(struct call *c)
-{
-    return open_at(c->task, LINUX_AT_FDCWD, c->arg[0],
-                   LINUX_O_CREAT | LINUX_O_WRONLY | LINUX_O_TRUNC, (uint32_t)c->arg[1]);
 }
 
 long sys_close(struct call *c)
@@ -243,13 +146,18 @@ long sys_fcntl(struct call *c)
     case LINUX_F_GETLK:
     case LINUX_F_SETLK:
     case LINUX_F_SETLKW:
+    case LINUX_F_OFD_GETLK:
+    case LINUX_F_OFD_SETLK:
+    case LINUX_F_OFD_SETLKW:
         r = lock_fcntl(c->task, f, command, c->arg[2]);
         break;
     case LINUX_F_GETPIPE_SZ:
-        r = pipe_get_size(f);
-        break;
     case LINUX_F_SETPIPE_SZ:
-        r = pipe_set_size(f, c->arg[2]);
+        if (!pipe_of_file(f))
+            r = LINUX_ERRNO(EBADF);
+        else
+            r = command == LINUX_F_GETPIPE_SZ ? pipe_size(f->data)
+                                              : pipe_set_size(f->data, (uint32_t)c->arg[2]);
         break;
     case LINUX_F_ADD_SEALS:
     case LINUX_F_GET_SEALS:
@@ -293,7 +201,7 @@ static long make_pipe(struct task *t, vaddr_t at, uint32_t flags)
 
     if (flags & ~(uint32_t)(LINUX_O_CLOEXEC | LINUX_O_NONBLOCK | LINUX_O_DIRECT))
         return ERR_INVALID;
-    r = pipe_create(flags & LINUX_O_NONBLOCK, &reader, &writer);
+    r = pipe_create(flags & (LINUX_O_NONBLOCK | LINUX_O_DIRECT), &reader, &writer);
     if (r != OK)
         return r;
     fd = file_install(t, reader, flags & LINUX_O_CLOEXEC);

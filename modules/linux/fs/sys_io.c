@@ -179,6 +179,13 @@ static long seek(struct file *f, int64_t by, int whence)
 
     if (!f->ops->seekable)
         return LINUX_ERRNO(ESPIPE);
+    if (whence == LINUX_SEEK_DATA || whence == LINUX_SEEK_HOLE) {
+        /* All of a file is data, behind which the hole begins. */
+        if (by < 0 || (uint64_t)by >= size)
+            return LINUX_ERRNO(ENXIO);
+        by = whence == LINUX_SEEK_DATA ? by : (int64_t)size;
+        whence = LINUX_SEEK_SET;
+    }
     mutex_lock(&f->offset_lock);
     base = whence == LINUX_SEEK_SET   ? 0
            : whence == LINUX_SEEK_CUR ? (int64_t)f->offset

@@ -489,10 +489,3 @@ long sys_truncate(struct call *c)
     node_unref(n);
     return r;
 }
-
-/* No file system here has extended attributes. */
-long sys_getxattr(struct call *c)
-{
-    (void)c;
-    return ERR_UNSUPPORTED;
-}

@@ -43,7 +43,7 @@ static void facts_of_node(struct node *n, struct facts *out)
 }
 
 /* Sockets say so, event files have no type, all others are pipes and the host's streams. */
-static uint32_t mode_of_nameless(const struct file *f)
+uint32_t file_mode_nameless(const struct file *f)
 {
     if (!f->ops->kind)
         return LINUX_S_IFIFO | 0600;
@@ -55,7 +55,7 @@ static void facts_of_nameless(const struct file *f, struct facts *out)
     *out = (struct facts){
         .number = (uintptr_t)f->data & 0xffffffff,
         .device = 15,
-        .mode = mode_of_nameless(f),
+        .mode = file_mode_nameless(f),
         .links = 1,
     };
 }

@@ -9,12 +9,13 @@
 #include "modules/linux/fs/mount.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/seal.h"
+#include "modules/linux/fs/window.h"
 
 #define FILE_SIZE_MAX (1ull << 40)
 #define TMPFS_MAGIC   0x01021994
 #define LINKS_MAX     65000u
 
-static const struct file_system tmpfs = {.name = "tmpfs", .id = 2, .magic = TMPFS_MAGIC};
+static const struct file_system tmpfs = {.name = "tmpfs", .id = 2, .magic = TMPFS_MAGIC, .xattrs = true};
 
 /* A file's data is its memory object; the object's size is the file's. Both guarded by node->lock.
  */
@@ -72,6 +73,34 @@ static int tmp_resize(struct node *node, uint64_t size)
     return r;
 }
 
+/* Page for page: a part of one, or all. */
+static int zero_locked(struct memobj *object, uint64_t from, uint64_t end)
+{
+    while (from < end) {
+        uint64_t n = MIN(end - from, PAGE_SIZE - (from & PAGE_MASK));
+        paddr_t page;
+        int r = memobj_page(object, from / PAGE_SIZE, &page);
+
+        if (r != OK)
+            return r;
+        memset((uint8_t *)phys_to_virt(page) + (from & PAGE_MASK), 0, n);
+        from += n;
+    }
+    return OK;
+}
+
+static int tmp_zero(struct node *node, uint64_t from, uint64_t size)
+{
+    int r;
+
+    mutex_lock(&node->lock);
+    r = zero_locked(node->data, from, MIN(from + size, memobj_size(node->data)));
+    mutex_unlock(&node->lock);
+    if (r == OK)
+        node_touch(node);
+    return r;
+}
+
 /* Moves bytes between user memory and the object's pages; the range lies inside the object. */
 static long move_bytes(struct memobj *object, uint64_t offset, vaddr_t at, size_t size, bool write)
 {
@@ -86,7 +115,7 @@ static long move_bytes(struct memobj *object, uint64_t offset, vaddr_t at, size_
 
         if (r == OK) {
             bytes = (uint8_t *)phys_to_virt(page) + in_page;
-            r = write ? user_read(bytes, at + done, n) : user_write(at + done, bytes, n);
+            r = write ? bytes_in(bytes, at + done, n) : bytes_out(at + done, bytes, n);
         }
         if (r != OK)
             return done > 0 ? (long)done : r;
@@ -192,6 +221,8 @@ static void tmp_link_release(struct node *node)
 static int tmp_make(struct node *folder, const char *name, const struct node_kind *kind,
                     struct node **out);
 
+static int tmp_make_nameless(struct node *folder, uint32_t mode, struct node **out);
+
 static int tmp_link(struct node *folder, const char *name, struct node *node)
 {
     (void)folder;
@@ -210,11 +241,16 @@ static int tmp_exchange(struct node *from, const char *from_name, struct node *t
 }
 
 static const struct node_ops tmp_folder_ops = {
-    .make = tmp_make, .link = tmp_link, .exchange = tmp_exchange};
+    .make = tmp_make,
+    .make_nameless = tmp_make_nameless,
+    .link = tmp_link,
+    .exchange = tmp_exchange,
+};
 static const struct node_ops tmp_file_node_ops = {.open = tmp_open,
                                                   .object = tmp_object,
                                                   .size = tmp_file_size,
                                                   .resize = tmp_resize,
+                                                  .zero = tmp_zero,
                                                   .release = tmp_file_release};
 static const struct node_ops tmp_name_ops = {0}; /* the name of a socket, a pipe, a device */
 static const struct node_ops tmp_link_ops = {
@@ -237,6 +273,15 @@ static int make_file(struct node *folder, const struct file_system *fs, const ch
 int tmpfs_make_nameless(const char *name, struct node **out)
 {
     int r = make_file(node_root, &tmpfs, name, LINUX_S_IFREG | 0777, out);
+
+    if (r == OK)
+        (*out)->links = 0;
+    return r;
+}
+
+static int tmp_make_nameless(struct node *folder, uint32_t mode, struct node **out)
+{
+    int r = make_file(folder, folder->fs, "#nameless", mode, out);
 
     if (r == OK)
         (*out)->links = 0;
@@ -289,6 +334,7 @@ static void tmp_root_release(struct node *node)
 }
 
 static const struct node_ops tmp_root_ops = {.make = tmp_make,
+                                             .make_nameless = tmp_make_nameless,
                                              .link = tmp_link,
                                              .exchange = tmp_exchange,
                                              .release = tmp_root_release};
@@ -329,7 +375,7 @@ static int mount_at(const char *path, const struct file_system *fs)
 
 int tmpfs_init(void)
 {
-    static const struct file_system shared = {.name = "tmpfs", .id = 7, .magic = TMPFS_MAGIC};
+    static const struct file_system shared = {.name = "tmpfs", .id = 7, .magic = TMPFS_MAGIC, .xattrs = true};
     int r = mount_at("tmp", &tmpfs);
 
     return r == OK ? mount_at("dev/shm", &shared) : r;

@@ -5,6 +5,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/window.h"
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/time/clock.h"
@@ -19,7 +20,7 @@ static int cursor_move(struct cursor *c, uint8_t *bytes, size_t size, bool from_
         size_t n = MIN(size, part->size - c->offset);
         vaddr_t at = part->base + c->offset;
 
-        if (n > 0 && (from_user ? user_read(bytes, at, n) : user_write(at, bytes, n)) != OK)
+        if (n > 0 && (from_user ? bytes_in(bytes, at, n) : bytes_out(at, bytes, n)) != OK)
             return ERR_FAULT;
         bytes += n;
         size -= n;

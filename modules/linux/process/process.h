@@ -115,6 +115,8 @@ struct task {
     uint64_t sleep_due; /* when the sleep that is restarted ends; 0: none */
     int nice;
     int sched_policy; /* LINUX_SCHED_*: what was asked for */
+    uint8_t *window; /* the buffer behind fs/window.h's addresses; NULL: none */
+    size_t window_size;
 };
 
 static inline struct task *task_current(void)

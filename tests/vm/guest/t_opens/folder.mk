@@ -1,0 +1,6 @@
+DIR := tests/vm/guest/t_opens
+NAME := t_opens
+SRCS := t_opens.c
+NEEDS :=
+INSTALL := none
+include tools/build/guest-program.mk

@@ -1,0 +1,6 @@
+DIR := tests/vm/guest/t_splice
+NAME := t_splice
+SRCS := t_splice.c
+NEEDS :=
+INSTALL := none
+include tools/build/guest-program.mk
