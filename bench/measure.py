@@ -1,6 +1,7 @@
 """What the benchmarks share: machines with their figures, programs with theirs, and rows."""
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -60,15 +61,22 @@ def run_machine(command, options=(), timeout=60, any_status=False, first=False):
         os.unlink(path)
 
 
-def run_console(options, timeout=120):
-    """What a machine with another system says on its console until it ends by itself."""
+def run_console(pattern, options, timeout=120):
+    """The first match of pattern in what a machine with another system says on its console; then it
+    is ended."""
     words = [MALV, "run", "--gpu", "off", "--timeout", str(timeout), "--verbose", *options, "--", "none"]
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, timeout=timeout + 30, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotMeasure(f"the machine could not be measured: {error}") from error
-    return done.stderr.decode("utf-8", "replace")
+    last = "nothing"
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) as machine:
+        try:
+            for line in machine.stderr:
+                last = line.decode("utf-8", "replace").strip()
+                found = re.search(pattern, last)
+                if found:
+                    return found
+        finally:
+            machine.terminate()
+    raise CannotMeasure(f"another system's machine said no {pattern}, but: {last}")
 
 
 def run_suite(suite, options=(), append="", **how):
