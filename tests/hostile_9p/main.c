@@ -1,0 +1,118 @@
+/*
+ * main.c: the channel, and the damage to replies. The option hostile=N seeds it.
+ */
+#include <microlake/boot.h>
+#include <microlake/memory.h>
+
+#include "hostile.h"
+#include "modules/drivers/virtio_9p/include/virtio_9p.h"
+#include "uapi/kmod.h"
+
+#define HEADER 7u
+
+static uint64_t state = 1;
+
+uint64_t hostile_random(void)
+{
+    uint64_t x = __atomic_add_fetch(&state, 0x9e3779b97f4a7c15ull, __ATOMIC_RELAXED);
+
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull; /* splitmix64 (Steele, Lea, Flood, 2014) */
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+
+uint64_t request_get(struct request *r, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < bytes && r->at < r->size; i++)
+        value |= (uint64_t)r->bytes[r->at++] << 8 * i;
+    return value;
+}
+
+static uint64_t odd_number(void)
+{
+    static const uint64_t numbers[] = {
+        0,      1,          2,          7,          8,       0xff,          0x1000,        0xffff,
+        61440,  65535,      65536,      0x7fffffff, 1 << 30, 0xffffffff,    1ull << 40,    1ull << 62,
+        INT64_MAX, 1ull << 63, UINT64_MAX,
+    };
+
+    return numbers[hostile_random() % ARRAY_SIZE(numbers)] + hostile_random() % 3 - 1;
+}
+
+/* A number of 1 to 8 bytes somewhere, mostly near the start, where the counts are. */
+static void bytes_damage(struct reply *reply)
+{
+    uint64_t value = odd_number();
+    unsigned width = 1u << hostile_random() % 4;
+    uint32_t reach = hostile_random() % 2 ? MIN(reply->size, 40u) : reply->size;
+    uint32_t at = (uint32_t)(hostile_random() % reach);
+
+    memcpy(reply->bytes + at, &value, MIN(width, reply->size - at));
+}
+
+static void error_make(struct reply *reply)
+{
+    uint32_t size = HEADER + 4, error = (uint32_t)(hostile_random() % 2 ? 1 + hostile_random() % 130 : odd_number());
+
+    memcpy(reply->bytes, &size, 4);
+    reply->bytes[4] = 7;
+    memcpy(reply->bytes + HEADER, &error, 4);
+    reply->size = size;
+}
+
+/* Three of four answers are not what they should be. Returns how many bytes "came". */
+static uint32_t reply_damage(struct reply *reply)
+{
+    uint32_t longer = reply->size + (uint32_t)(hostile_random() % 5000);
+
+    switch (hostile_random() % 8) {
+    case 0:
+    case 1:
+        break;
+    case 2:
+        error_make(reply);
+        break;
+    case 3:
+        return (uint32_t)(hostile_random() % (reply->size + 1));
+    case 4:
+        return MIN(longer, reply->room);
+    default:
+        for (uint64_t n = 1 + hostile_random() % 4; n > 0; n--)
+            bytes_damage(reply);
+    }
+    return reply->size;
+}
+
+int virtio_9p_find(const char *tag, struct virtio_9p **out)
+{
+    static uint8_t channel;
+
+    *out = (struct virtio_9p *)&channel;
+    return strcmp(tag, "hostile") == 0 ? OK : ERR_NOT_FOUND;
+}
+
+int virtio_9p_call(struct virtio_9p *channel, const struct virtio_9p_request *request, uint32_t *received)
+{
+    struct request asked = {request->out, request->out_size, 4, 0, 0};
+    struct reply reply = {request->in, 0, request->in_size};
+
+    (void)channel;
+    asked.type = (uint8_t)request_get(&asked, 1);
+    asked.tag = (uint16_t)request_get(&asked, 2);
+    *received = reply_make(&asked, &reply) ? reply_damage(&reply) : reply.size;
+    return OK;
+}
+
+static int hostile_init(void)
+{
+    const char *seed = boot_option("hostile", 0);
+
+    for (; seed && *seed >= '0' && *seed <= '9'; seed++)
+        state = state * 10 + (uint64_t)(*seed - '0');
+    return OK;
+}
+
+/* Under the driver's own name: what needs that takes this. */
+KMOD_MANIFEST(.name = "virtio_9p", .version = "1.0.0", .needs = "", .init = hostile_init, .exit = NULL);
