@@ -53,6 +53,8 @@ long sys_getrandom(struct call *c)
     while (done < size) {
         size_t n = MIN(size - done, sizeof(bytes));
 
+        if (done > 0 && done % PAGE_SIZE == 0 && signal_waits(c->task))
+            break;
         random_bytes(bytes, n);
         if (user_write(c->arg[0] + done, bytes, n) != OK)
             return done > 0 ? (long)done : ERR_FAULT;

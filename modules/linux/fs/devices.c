@@ -9,6 +9,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/window.h"
+#include "modules/linux/process/process.h"
 #include "modules/linux/tty/tty.h"
 
 static long null_read(void *file, vaddr_t at, size_t size, bool nonblock)
@@ -28,11 +29,28 @@ static long sink_write(void *file, vaddr_t at, size_t size, bool nonblock)
     return (long)size;
 }
 
+#define ZERO_AT_ONCE (256u << 10)
+
+/* Between two parts of a read that may be long: has somebody a signal for the reader? */
+static bool read_ends_here(size_t done)
+{
+    return done % PAGE_SIZE == 0 && signal_waits(task_current());
+}
+
 static long zero_read(void *file, vaddr_t at, size_t size, bool nonblock)
 {
+    size_t done = 0;
+
     (void)file;
     (void)nonblock;
-    return bytes_zero(at, size) == OK ? (long)size : ERR_FAULT;
+    while (done < size && !(done > 0 && read_ends_here(done))) {
+        size_t n = MIN(size - done, ZERO_AT_ONCE);
+
+        if (bytes_zero(at + done, n) != OK)
+            return done > 0 ? (long)done : ERR_FAULT;
+        done += n;
+    }
+    return (long)done;
 }
 
 static int zero_map(void *file, uint64_t offset, uint64_t length, unsigned prot, bool shared,
@@ -62,7 +80,7 @@ static long random_read(void *file, vaddr_t at, size_t size, bool nonblock)
 
     (void)file;
     (void)nonblock;
-    while (done < size) {
+    while (done < size && !(done > 0 && read_ends_here(done))) {
         size_t n = MIN(size - done, sizeof(bytes));
 
         random_bytes(bytes, n);

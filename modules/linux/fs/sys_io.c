@@ -9,6 +9,8 @@
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
+#define MOVE_MAX 0x7ffff000ul /* bytes at once: Linux's limit */
+
 typedef long (*file_mover)(struct file *f, vaddr_t at, size_t size, uint64_t *offset);
 
 static long move(struct call *c, file_mover mover, uint64_t *offset)
@@ -20,8 +22,10 @@ static long move(struct call *c, file_mover mover, uint64_t *offset)
         return LINUX_ERRNO(EBADF);
     if (offset && !f->ops->seekable)
         r = LINUX_ERRNO(ESPIPE);
+    else if ((int64_t)c->arg[2] < 0)
+        r = ERR_INVALID;
     else
-        r = mover(f, c->arg[1], c->arg[2], offset);
+        r = mover(f, c->arg[1], MIN(c->arg[2], MOVE_MAX), offset);
     file_unref(f);
     return r;
 }
@@ -61,7 +65,8 @@ static long move_parts(struct file *f, file_mover mover, const struct linux_iove
     long done = 0;
 
     for (size_t i = 0; i < count; i++) {
-        long r = parts[i].size == 0 ? 0 : mover(f, parts[i].base, parts[i].size, offset);
+        uint64_t size = MIN(parts[i].size, MOVE_MAX - (uint64_t)done);
+        long r = size == 0 ? 0 : mover(f, parts[i].base, size, offset);
 
         if (r < 0)
             return done > 0 ? done : r;

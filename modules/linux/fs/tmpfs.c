@@ -8,6 +8,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/mount.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/process/process.h"
 #include "modules/linux/fs/seal.h"
 #include "modules/linux/fs/window.h"
 
@@ -120,6 +121,8 @@ static long move_bytes(struct memobj *object, uint64_t offset, vaddr_t at, size_
         if (r != OK)
             return done > 0 ? (long)done : r;
         done += n;
+        if (task_must_exit(task_current()))
+            break; /* it may be a long way yet, and nobody wants to know */
     }
     return (long)done;
 }

@@ -17,6 +17,8 @@ static int touch_range(struct aspace *as, vaddr_t at, vaddr_t end, unsigned acce
 
         if (r != OK)
             return r;
+        if (task_must_exit(task_current()))
+            return ERR_INTERRUPTED;
     }
     return OK;
 }
@@ -170,6 +172,8 @@ long sys_mincore(struct call *c)
             there[i] &= ASPACE_RESIDENT;
         if (user_write(c->arg[2] + done, there, n) != OK)
             return ERR_FAULT;
+        if (task_must_exit(c->task))
+            return ERR_INTERRUPTED;
         done += n;
     }
     return 0;
