@@ -30,18 +30,28 @@ static void modules_load(char *names)
     }
 }
 
+/* The list of modules; "" when there is none. */
+static void names_read(char names[NAMES_MAX])
+{
+    const char *option;
+
+    names[0] = '\0';
+    for (unsigned nth = 0; (option = boot_option(OPTION, nth)); nth++)
+        if (strlcpy(names, option, NAMES_MAX) >= NAMES_MAX)
+            names[0] = '\0';
+}
+
 void fast_note(size_t bytes)
 {
     char names[NAMES_MAX];
-    const char *option;
 
     if (__atomic_load_n(&tried, __ATOMIC_RELAXED) ||
         __atomic_add_fetch(&carried, (uint32_t)MIN(bytes, ENOUGH), __ATOMIC_RELAXED) < ENOUGH)
         return;
     if (__atomic_exchange_n(&tried, true, __ATOMIC_RELAXED))
         return;
-    option = boot_option(OPTION, 0);
-    if (option && strlcpy(names, option, sizeof(names)) < sizeof(names))
+    names_read(names);
+    if (names[0])
         modules_load(names);
 }
 
