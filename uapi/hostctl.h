@@ -50,6 +50,7 @@ enum hostctl_type {
     /* host to guest */
     HOSTCTL_STDIN = 'i', /* bytes for the command's standard input; length 0: end of file */
     HOSTCTL_SIZE = 'w',  /* struct hostctl_size: the host's terminal has another size */
+    HOSTCTL_GPU_LOST = 'g', /* nothing: whoever served the GPU has died */
     HOSTCTL_CLOSED = 'p', /* 1 byte: nobody reads this stream (1 or 2) any more; writing fails */
 };
 

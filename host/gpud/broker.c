@@ -155,6 +155,8 @@ static _Noreturn void worker_child(struct broker *broker, struct machine_entry *
     setpgid(0, 0); /* and the terminal's Ctrl-C is the broker's to act on */
     close(broker->listener);
     close(broker->signals);
+    if (settings->ready_fd >= 0)
+        close(settings->ready_fd);
     worker_main(socket, &worker);
 }
 
@@ -190,11 +192,22 @@ static void machine_accept(struct broker *broker)
     }
 }
 
+/* Whoever started gpud may have stopped listening. */
+static void tell(const struct broker *broker, const char *text)
+{
+    if (broker->settings->ready_fd < 0)
+        return;
+    ssize_t put = write(broker->settings->ready_fd, text, strlen(text));
+    (void)put;
+}
+
 static void worker_ended(struct broker *broker, pid_t worker, int status)
 {
     struct machine_entry *entry = entry_find(broker, worker);
     if (!entry)
         return;
+    if (status && !broker->ending)
+        tell(broker, "lost\n");
     if (WIFSIGNALED(status) && !broker->ending)
         log_line("machine %u: its worker was ended by signal %d", entry->number, WTERMSIG(status));
     if (entry->own_cache[0])
@@ -236,16 +249,6 @@ static void workers_end(struct broker *broker)
     workers_reap(broker, 0);
 }
 
-static void ready_tell(int fd)
-{
-    static const char text[] = "ready\n";
-    if (fd < 0)
-        return;
-    ssize_t put = write(fd, text, sizeof(text) - 1);
-    (void)put;
-    close(fd);
-}
-
 int broker_run(const struct broker_settings *settings, const struct device_info *info)
 {
     static struct broker broker;
@@ -262,7 +265,7 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
     broker.listener = listener_open(settings->socket);
     if (broker.listener < 0)
         return 1;
-    ready_tell(settings->ready_fd);
+    tell(&broker, "ready\n");
     while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},
                                    {.fd = broker.listener, .events = POLLIN}};

@@ -8,7 +8,7 @@ struct broker_settings {
     const char *selector; /* of the device */
     const char *cache;    /* folder for built kernels shared by all machines, or NULL: one each */
     const struct device_ops *ops;
-    int ready_fd; /* told "ready" once connections are taken; or -1 */
+    int ready_fd; /* told "ready" once connections are taken, "lost" when a worker dies; or -1 */
 };
 
 /*

@@ -22,7 +22,8 @@ static const char usage[] =
     "  --device WHICH   an index of --list, part of a name, or auto (the default)\n"
     "  --cache FOLDER   keep built kernels there, for all machines: only where they trust each "
     "other\n"
-    "  --ready-fd FD    writes \"ready\" to FD once machines can connect\n"
+    "  --ready-fd FD    writes a line to FD: \"ready\" once machines can connect, \"lost\" when a\n"
+    "                   machine has lost its device\n"
     "  --list           shows the devices of this host\n";
 
 struct options {

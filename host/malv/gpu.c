@@ -1,6 +1,7 @@
 /*
  * gpu.c: starts gpud for one machine and waits until it is ready.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -65,7 +66,8 @@ bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
     bool started = child_start(&gpu->gpud, words, &ready[1], 1);
     close(ready[1]);
     enum readiness result = started ? ready_wait(&gpu->gpud, ready[0], cancel_fd) : CANCELLED;
-    close(ready[0]);
+    gpu->notice_fd = ready[0];
+    fcntl(gpu->notice_fd, F_SETFL, O_NONBLOCK);
     if (result == DIED) {
         child_end(&gpu->gpud, GRACE_MS);
         message("the GPU did not start, gpud's line above says why; --gpu off runs without one");
@@ -82,6 +84,20 @@ void gpu_hide(struct gpu *gpu)
     unlink(gpu->socket);
     rmdir(gpu->folder);
     gpu->folder[0] = '\0';
+}
+
+/* Of gpud's first line only the first letter was read before. */
+bool gpu_notice(struct gpu *gpu)
+{
+    char text[64] = "";
+    ssize_t count = read(gpu->notice_fd, text, sizeof(text) - 1);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (count <= 0) {
+        close(gpu->notice_fd);
+        gpu->notice_fd = -1;
+    }
+    return strstr(text, "lost") != NULL;
 }
 
 void gpu_stop(struct gpu *gpu)

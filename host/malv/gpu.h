@@ -9,6 +9,7 @@
 
 struct gpu {
     struct child gpud;
+    int notice_fd;   /* gpud's lines to us, non-blocking; -1: it says no more */
     char folder[64]; /* "": there is none */
     char socket[80];
 };
@@ -21,6 +22,9 @@ bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd);
 
 /* Removes socket and folder; QEMU needs them only to connect. Safe to call again. */
 void gpu_hide(struct gpu *gpu);
+
+/* Reads what gpud has to say. True: the machine has lost its GPU. */
+bool gpu_notice(struct gpu *gpu);
 
 /* Ends gpud and removes what is left. Safe to call on a zeroed gpu. */
 void gpu_stop(struct gpu *gpu);

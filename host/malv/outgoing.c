@@ -36,6 +36,9 @@ void outgoing_next(struct outgoing *o)
         return;
     if (o->closed_due) {
         closed_frame_make(o);
+    } else if (o->gpu_lost_due) {
+        o->gpu_lost_due = false;
+        frame_make(o, HOSTCTL_GPU_LOST, "", 0);
     } else if (o->size_due) {
         o->size_due = false;
         frame_make(o, HOSTCTL_SIZE, &o->size, sizeof(o->size));

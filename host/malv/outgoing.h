@@ -16,6 +16,7 @@ struct outgoing {
     bool moving;     /* the frame that says so is on its way */
     bool moved;
     uint8_t closed_due; /* a bit for each stream whose end the machine must hear of */
+    bool gpu_lost_due;  /* the machine must hear that its GPU is gone */
     bool size_due;      /* the machine must hear of the terminal's size */
     struct hostctl_size size;
     size_t at, end; /* of bytes */

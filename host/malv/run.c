@@ -308,16 +308,18 @@ static bool lines_ended(const struct run *run)
 
 static void run_step(struct run *run)
 {
-    enum { SIGNALS, CONTROL, PORT, CONSOLE, STDIN, COUNT };
+    enum { SIGNALS, CONTROL, PORT, CONSOLE, STDIN, GPU, COUNT };
     struct pollfd fds[COUNT] = {
         [SIGNALS] = {.fd = run->signal_fd, .events = POLLIN},
         [CONTROL] = {.fd = run->control_fd, .events = POLLIN},
         [PORT] = {.fd = run->moved ? run->port_fd : -1, .events = POLLIN},
         [CONSOLE] = {.fd = run->console_fd, .events = POLLIN},
         [STDIN] = {.fd = -1, .events = POLLIN},
+        [GPU] = {.fd = run->gpu.notice_fd, .events = POLLIN},
     };
     size_check(run);
-    outgoing_next(&run->outgoing);
+    if (run->heard)
+        outgoing_next(&run->outgoing);
     struct pollfd *out = &fds[run->outgoing.moved ? PORT : CONTROL];
     if (outgoing_pending(&run->outgoing))
         out->events |= POLLOUT;
@@ -330,6 +332,8 @@ static void run_step(struct run *run)
     lines_read(run, &fds[CONTROL], &fds[PORT], &fds[CONSOLE]);
     if (fds[STDIN].revents)
         outgoing_read_stdin(&run->outgoing);
+    if (fds[GPU].revents && gpu_notice(&run->gpu))
+        run->outgoing.gpu_lost_due = true;
     if (fds[SIGNALS].revents)
         signal_handle(run);
     terminal_check(run);
@@ -408,7 +412,12 @@ static bool machine_start(struct run *run, const char *kernel, const char *initr
 int machine_run(const struct run_options *options)
 {
     static struct run run = {
-        .console_fd = -1, .control_fd = -1, .port_fd = -1, .outgoing.stdin_open = true};
+        .console_fd = -1,
+        .control_fd = -1,
+        .port_fd = -1,
+        .gpu.notice_fd = -1,
+        .outgoing.stdin_open = true,
+    };
     char beside[2][PATH_MAX];
     const char *kernel = options->kernel ? options->kernel : beside[0];
     const char *initrd = options->initrd ? options->initrd : beside[1];

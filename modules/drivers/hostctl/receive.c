@@ -30,12 +30,45 @@ static void size_take_locked(const uint8_t *payload, size_t size)
     resized = true;
 }
 
+/* ---- Who wants to hear of the GPU's end
+ * ------------------------------------------------------------ */
+
+static struct spinlock gpu_lock = SPINLOCK_INIT; /* before others: a driver works under it */
+static void (*gpu_lost)(void);                   /* guarded by gpu_lock */
+static bool gpu_is_lost;                         /* nobody has been told yet; atomic */
+
+void hostctl_watch_gpu(void (*lost)(void))
+{
+    uint64_t flags = spin_lock_irqsave(&gpu_lock);
+
+    gpu_lost = lost;
+    spin_unlock_irqrestore(&gpu_lock, flags);
+}
+
+/* After frames were taken, without the lock they were taken under. */
+static void gpu_check(void)
+{
+    uint64_t flags;
+
+    if (!__atomic_exchange_n(&gpu_is_lost, false, __ATOMIC_ACQ_REL))
+        return;
+    flags = spin_lock_irqsave(&gpu_lock);
+    if (gpu_lost)
+        gpu_lost();
+    spin_unlock_irqrestore(&gpu_lock, flags);
+}
+
+/* ---- Frames
+ * ---------------------------------------------------------------------------------------- */
+
 static void frame_take_locked(uint8_t type, const uint8_t *payload, size_t size)
 {
     if (type == HOSTCTL_STDIN)
         ended = true;
     else if (type == HOSTCTL_MOVE)
         moved = true;
+    else if (type == HOSTCTL_GPU_LOST)
+        __atomic_store_n(&gpu_is_lost, true, __ATOMIC_RELEASE);
     else if (type == HOSTCTL_CLOSED && size >= 1)
         transmit_closed(payload[0]);
     else if (type == HOSTCTL_SIZE)
@@ -67,6 +100,7 @@ void receive_interrupt(void)
     if (last)
         transmit_resume();
     wait_wake_all(&readers);
+    gpu_check();
 }
 
 size_t hostctl_receive(const void *bytes, size_t size)
@@ -78,6 +112,7 @@ size_t hostctl_receive(const void *bytes, size_t size)
         count = parse_bytes(&carrier_parser, &ring, bytes, size, frame_take_locked);
     spin_unlock_irqrestore(&lock, flags);
     wait_wake_all(&readers);
+    gpu_check();
     return count;
 }
 

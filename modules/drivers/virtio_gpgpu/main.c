@@ -10,6 +10,7 @@
 #include <microlake/memory.h>
 
 #include "driver.h"
+#include "modules/drivers/hostctl/include/hostctl.h"
 #include "uapi/kmod.h"
 
 #define QUEUE_SIZE_LIMIT 256u
@@ -160,6 +161,31 @@ static const struct gpu_driver_ops driver_ops = {
     .alive = gpgpu_alive,
 };
 
+static struct gpgpu *served; /* by the host's gpud; NULL: none. Changed while nobody is told. */
+
+/* QEMU keeps a device whose back end has died, and says nothing. */
+static void served_lost(void)
+{
+    log_error("virtio_gpgpu: the host says that nobody serves the device any more");
+    gpgpu_lost(served);
+}
+
+static void served_watch(struct gpgpu *g)
+{
+    if (served)
+        return;
+    served = g;
+    hostctl_watch_gpu(served_lost);
+}
+
+static void served_unwatch(const struct gpgpu *g)
+{
+    if (served != g)
+        return;
+    hostctl_watch_gpu(NULL);
+    served = NULL;
+}
+
 static void gpgpu_free(struct gpgpu *g)
 {
     if (g->events)
@@ -195,6 +221,7 @@ static int gpgpu_probe(struct virtio_device *d)
         return r;
     }
     d->driver_data = g;
+    served_watch(g);
     return OK;
 }
 
@@ -202,6 +229,7 @@ static void gpgpu_remove(struct virtio_device *d)
 {
     struct gpgpu *g = d->driver_data;
 
+    served_unwatch(g);
     d->driver_data = NULL;
     virtio_device_reset(d);
     if (g->ready) {
@@ -231,5 +259,5 @@ static void gpgpu_exit(void)
     virtio_driver_unregister(&driver);
 }
 
-KMOD_MANIFEST(.name = "virtio_gpgpu", .version = "0.1.0", .needs = "virtio", .init = gpgpu_init,
+KMOD_MANIFEST(.name = "virtio_gpgpu", .version = "0.1.0", .needs = "virtio,hostctl", .init = gpgpu_init,
               .exit = gpgpu_exit);

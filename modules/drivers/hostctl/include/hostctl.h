@@ -1,12 +1,17 @@
 /*
- * hostctl.h: for drivers of devices that can carry the control channel faster than the serial port.
+ * hostctl.h: the control channel for other drivers: for those of devices that can carry it faster than
+ * the serial port, and for the one that wants to hear of a GPU's end.
  *
- * hostctl loads them when it has much to carry (option hostctl.fast=MODULES). Whoever offers a
+ * hostctl loads the first kind when it has much to carry (option hostctl.fast=MODULES). Whoever offers a
  * carrier stays loaded: the host listens to it from then on.
  */
 #pragma once
 
 #include <microlake/types.h>
+
+/* Whom to tell, in interrupt context, that whoever served the GPU has died; NULL: nobody any more, and
+ * on return nobody is being told. Thread context. */
+void hostctl_watch_gpu(void (*lost)(void));
 
 struct hostctl_carrier {
     /* Hands over bytes of frame memory, once sent() has said OK for the ones before; they stay
