@@ -7,6 +7,7 @@
  */
 #include "modules/linux/fs/foreign.h"
 
+#include "modules/linux/fs/missing.h"
 #include "modules/linux/fs/mount.h"
 
 #include <microlake/boot.h>
@@ -18,6 +19,7 @@
 
 static struct foreign_mount *root_mount; /* set once, before programs run */
 static const char *root_trouble = "it can't be mounted; --verbose shows why";
+static uint64_t last_serial;
 static unsigned mounted_count;           /* of linux_fs_mount(); written before programs run */
 static struct spinlock seen_lock = SPINLOCK_INIT;
 static struct list seen = LIST_INIT(seen); /* struct foreign, oldest first; guarded by seen_lock */
@@ -387,6 +389,7 @@ static int node_of_object(const struct foreign_mount *mount, struct node *folder
     }
     d->refs = 1;
     d->mount = mount;
+    d->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
     d->object = object;
     (*out)->number = attr->number;
     take_facts(*out, attr);
@@ -413,10 +416,16 @@ static int foreign_lookup(struct node *folder, const char *name, struct node **o
     struct foreign *d = folder->data;
     struct linux_fs_attr attr;
     void *object;
+    uint64_t before;
     int r;
 
+    if (missing_known(d->serial, name))
+        return ERR_NOT_FOUND;
     forget_some();
+    before = missing_before();
     r = d->mount->ops->walk(d->mount->fs, d->object, name, &object, &attr);
+    if (r == ERR_NOT_FOUND)
+        missing_remember(before, d->serial, name);
     if (r == OK)
         r = node_of_object(d->mount, folder, name, object, &attr, out);
     if (r != OK)
@@ -465,6 +474,7 @@ static int foreign_make(struct node *folder, const char *name, const struct node
 
     if (!d->mount->ops->make)
         return LINUX_ERRNO(EPERM);
+    missing_forget(d->serial, name);
     r = d->mount->ops->make(d->mount->fs, d->object, name, kind->mode,
                             (kind->mode & LINUX_S_IFMT) == LINUX_S_IFLNK ? kind->text : NULL,
                             kind->device, &object, &attr);
@@ -483,6 +493,7 @@ static int foreign_link(struct node *folder, const char *name, struct node *node
 
     if (!d->mount->ops->link)
         return LINUX_ERRNO(EPERM);
+    missing_forget(d->serial, name);
     return d->mount->ops->link(d->mount->fs, d->object, name, target->object);
 }
 
@@ -510,6 +521,7 @@ static int foreign_rename(struct node *from, const char *from_name, struct node 
 
     if (!a->mount->ops->rename)
         return LINUX_ERRNO(EPERM);
+    missing_forget(b->serial, to_name);
     return a->mount->ops->rename(a->mount->fs, a->object, from_name, b->object, to_name);
 }
 

@@ -23,6 +23,7 @@ struct foreign_mount {
 struct foreign {
     uint32_t refs;
     const struct foreign_mount *mount;
+    uint64_t serial;      /* no other has had it */
     void *object;         /* the module's */
     uint64_t size;        /* bytes; guarded by the node's lock */
     uint64_t version;     /* as of linux_fs_attr; guarded by the node's lock */

@@ -9,6 +9,7 @@
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
+#include "modules/linux/time/clock.h"
 
 #define CONTROL_MAX 4096u
 
@@ -336,24 +337,27 @@ long sys_sendmmsg(struct call *c)
     return done > 0 ? (long)done : r;
 }
 
-/* Several messages; with WAITFORONE only the first is waited for. */
-long sys_recvmmsg(struct call *c)
+/* The time limit is looked at between messages, as on Linux; what is left of it is written back. */
+static int write_left(vaddr_t at, uint64_t due)
+{
+    uint64_t now = time_now();
+
+    if (at == 0)
+        return OK;
+    return clock_write_timespec(at, due > now && due != TIME_NEVER ? due - now : 0);
+}
+
+static long receive_many(struct task *t, struct file *f, struct socket *s, struct call *c,
+                         uint64_t due)
 {
     uint64_t count = MIN((uint32_t)c->arg[2], LINUX_IOV_MAX), flags = c->arg[3], done;
-    struct socket *s;
-    struct file *f;
-    long r;
+    long r = OK;
 
-    if (c->arg[4] != 0)
-        return ERR_INVALID;
-    r = socket_find(c->task, (int)c->arg[0], &f, &s);
-    if (r != OK)
-        return r;
     for (done = 0; done < count; done++) {
         vaddr_t at = c->arg[1] + done * sizeof(struct linux_mmsghdr);
         uint32_t size;
 
-        r = receive_header(c->task, f, s, at, flags & ~(uint64_t)LINUX_MSG_WAITFORONE);
+        r = receive_header(t, f, s, at, flags & ~(uint64_t)LINUX_MSG_WAITFORONE);
         if (r < 0)
             break;
         size = (uint32_t)r;
@@ -362,7 +366,32 @@ long sys_recvmmsg(struct call *c)
             break;
         if (flags & LINUX_MSG_WAITFORONE)
             flags |= LINUX_MSG_DONTWAIT;
+        if (time_now() >= due) {
+            done++;
+            break;
+        }
     }
-    file_unref(f);
     return done > 0 ? (long)done : r;
+}
+
+/* Several messages; with WAITFORONE only the first is waited for. */
+long sys_recvmmsg(struct call *c)
+{
+    uint64_t due = TIME_NEVER, ns;
+    struct socket *s;
+    struct file *f;
+    long r = OK;
+
+    if (c->arg[4] != 0)
+        r = clock_read_timespec(c->arg[4], &ns);
+    if (r != OK)
+        return r;
+    if (c->arg[4] != 0)
+        due = clock_due_in(ns);
+    r = socket_find(c->task, (int)c->arg[0], &f, &s);
+    if (r != OK)
+        return r;
+    r = receive_many(c->task, f, s, c, due);
+    file_unref(f);
+    return r > 0 && write_left(c->arg[4], due) != OK ? ERR_FAULT : r;
 }

@@ -343,6 +343,7 @@ static void test_many(void)
 
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
     for (int i = 0; i < 3; i++) {
+    struct timespec limit = {100, 0};
         parts[i] = (struct iovec){&bytes[i], 1};
         rooms[i] = (struct iovec){&in[i], 1};
         out[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
@@ -352,6 +353,11 @@ static void test_many(void)
     CHECK(recvmmsg(s[1], got, 3, MSG_WAITFORONE, NULL) == 2 && got[1].msg_len == 1);
     CHECK(memcmp(in, "ab", 2) == 0);
     CHECK_ERRNO(recvmmsg(s[1], got, 3, MSG_DONTWAIT, NULL), EAGAIN);
+    CHECK(send(s[0], "late", 4, 0) == 4);
+    CHECK(recvmmsg(s[1], got, 3, MSG_WAITFORONE, &limit) == 1 && got[0].msg_len == 4);
+    CHECK(limit.tv_sec < 100);
+    limit.tv_nsec = -1;
+    CHECK_ERRNO(recvmmsg(s[1], got, 3, MSG_DONTWAIT, &limit), EINVAL);
     close(s[0]);
     close(s[1]);
 }
