@@ -339,11 +339,11 @@ static void test_many(void)
     char bytes[3] = "abc", in[3];
     struct iovec parts[3], rooms[3];
     struct mmsghdr out[3] = {0}, got[3] = {0};
+    struct timespec limit = {100, 0};
     int s[2];
 
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
     for (int i = 0; i < 3; i++) {
-    struct timespec limit = {100, 0};
         parts[i] = (struct iovec){&bytes[i], 1};
         rooms[i] = (struct iovec){&in[i], 1};
         out[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
