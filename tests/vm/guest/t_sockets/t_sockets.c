@@ -354,7 +354,7 @@ static void test_many(void)
     CHECK(memcmp(in, "ab", 2) == 0);
     CHECK_ERRNO(recvmmsg(s[1], got, 3, MSG_DONTWAIT, NULL), EAGAIN);
     CHECK(send(s[0], "late", 4, 0) == 4);
-    CHECK(recvmmsg(s[1], got, 3, MSG_WAITFORONE, &limit) == 1 && got[0].msg_len == 4);
+    CHECK(recvmmsg(s[1], got, 3, MSG_WAITFORONE, &limit) == 1 && got[0].msg_len == 1);
     CHECK(limit.tv_sec < 100);
     limit.tv_nsec = -1;
     CHECK_ERRNO(recvmmsg(s[1], got, 3, MSG_DONTWAIT, &limit), EINVAL);
