@@ -23,7 +23,16 @@ struct proc_entry {
     struct process *process; /* a reference */
     const struct linux_pseudo_ops *ops;
     int fd;
+    bool private; /* it shows the inside of the process: not to everybody */
 };
+
+/* May the caller see what is private of the entry's process? */
+static bool may_look(const struct proc_entry *e)
+{
+    const struct task *t = task_current();
+
+    return !t || credentials_same_user(t->process, e->process);
+}
 
 static void entry_release(struct node *n)
 {
@@ -317,6 +326,8 @@ static int text_open(struct node *n, struct file *f)
 {
     struct proc_entry *e = n->data;
 
+    if (e->private && !may_look(e))
+        return ERR_ACCESS;
     return pseudo_open(e->ops, e->process, f);
 }
 
@@ -331,6 +342,8 @@ static long exe_text(struct node *n, char *out, size_t size)
     struct mm *mm = process_mm(e->process);
     long r = ERR_NOT_FOUND;
 
+    if (!may_look(e))
+        return ERR_ACCESS;
     if (mm && mm->program)
         r = node_path(mm->program, out, size);
     if (mm)
@@ -345,6 +358,8 @@ static long cwd_text(struct node *n, char *out, size_t size)
     struct node *folder;
     long r;
 
+    if (!may_look(e))
+        return ERR_ACCESS;
     if (!fs)
         return ERR_NOT_FOUND;
     folder = fs_context_folder(fs);
@@ -361,6 +376,8 @@ static long root_text(struct node *n, char *out, size_t size)
     struct node *root;
     long r;
 
+    if (!may_look(e))
+        return ERR_ACCESS;
     if (!fs)
         return ERR_NOT_FOUND;
     mutex_lock(&fs->lock);
@@ -385,9 +402,11 @@ static struct file *file_of(const struct proc_entry *e)
 
 static long fd_text(struct node *n, char *out, size_t size)
 {
-    struct file *f = file_of(n->data);
+    struct file *f = may_look(n->data) ? file_of(n->data) : NULL;
     long r;
 
+    if (!may_look(n->data))
+        return ERR_ACCESS;
     if (!f)
         return ERR_NOT_FOUND;
     if (f->node)
@@ -548,23 +567,24 @@ static const struct {
     uint32_t mode;
     const struct node_ops *ops;
     const struct linux_pseudo_ops *text;
+    bool private;
 } entries[] = {
-    {"maps", LINUX_S_IFREG | 0444, &text_ops, &proc_maps},
-    {"smaps", LINUX_S_IFREG | 0444, &text_ops, &proc_smaps},
-    {"smaps_rollup", LINUX_S_IFREG | 0444, &text_ops, &proc_smaps_rollup},
-    {"limits", LINUX_S_IFREG | 0444, &text_ops, &proc_limits},
-    {"status", LINUX_S_IFREG | 0444, &text_ops, &status},
-    {"stat", LINUX_S_IFREG | 0444, &text_ops, &stat},
-    {"statm", LINUX_S_IFREG | 0444, &text_ops, &proc_statm},
-    {"comm", LINUX_S_IFREG | 0444, &text_ops, &comm},
-    {"cmdline", LINUX_S_IFREG | 0444, &text_ops, &cmdline},
-    {"environ", LINUX_S_IFREG | 0400, &text_ops, &environ},
-    {"mounts", LINUX_S_IFREG | 0444, &text_ops, &mount_table},
-    {"mountinfo", LINUX_S_IFREG | 0444, &text_ops, &mountinfo},
-    {"exe", LINUX_S_IFLNK | 0777, &exe_ops, NULL},
-    {"cwd", LINUX_S_IFLNK | 0777, &cwd_ops, NULL},
-    {"root", LINUX_S_IFLNK | 0777, &root_ops, NULL},
-    {"fd", LINUX_S_IFDIR | 0500, &fd_folder_ops, NULL},
+    {"maps", LINUX_S_IFREG | 0444, &text_ops, &proc_maps, true},
+    {"smaps", LINUX_S_IFREG | 0444, &text_ops, &proc_smaps, true},
+    {"smaps_rollup", LINUX_S_IFREG | 0444, &text_ops, &proc_smaps_rollup, true},
+    {"limits", LINUX_S_IFREG | 0444, &text_ops, &proc_limits, false},
+    {"status", LINUX_S_IFREG | 0444, &text_ops, &status, false},
+    {"stat", LINUX_S_IFREG | 0444, &text_ops, &stat, false},
+    {"statm", LINUX_S_IFREG | 0444, &text_ops, &proc_statm, false},
+    {"comm", LINUX_S_IFREG | 0444, &text_ops, &comm, false},
+    {"cmdline", LINUX_S_IFREG | 0444, &text_ops, &cmdline, false},
+    {"environ", LINUX_S_IFREG | 0400, &text_ops, &environ, true},
+    {"mounts", LINUX_S_IFREG | 0444, &text_ops, &mount_table, false},
+    {"mountinfo", LINUX_S_IFREG | 0444, &text_ops, &mountinfo, false},
+    {"exe", LINUX_S_IFLNK | 0777, &exe_ops, NULL, false},
+    {"cwd", LINUX_S_IFLNK | 0777, &cwd_ops, NULL, false},
+    {"root", LINUX_S_IFLNK | 0777, &root_ops, NULL, false},
+    {"fd", LINUX_S_IFDIR | 0500, &fd_folder_ops, NULL, false},
 };
 
 static int process_lookup(struct node *folder, const char *name, struct node **out)
@@ -576,8 +596,12 @@ static int process_lookup(struct node *folder, const char *name, struct node **o
         if (strcmp(entries[i].name, name) != 0)
             continue;
         r = entry_create(folder, name, entries[i].mode, entries[i].ops, e->process, out);
-        if (r == OK)
-            ((struct proc_entry *)(*out)->data)->ops = entries[i].text;
+        if (r == OK) {
+            struct proc_entry *made = (*out)->data;
+
+            made->ops = entries[i].text;
+            made->private = entries[i].private;
+        }
         return r;
     }
     return ERR_NOT_FOUND;

@@ -38,3 +38,4 @@ void child_access(void);
 void child_set_group(void);
 void child_search(void);
 void child_sockets(void);
+void child_proc(void);

@@ -204,3 +204,21 @@ void child_sockets(void)
     REQUIRE(getsockopt(pair[0], SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0);
     REQUIRE(credentials.uid == USER && credentials.gid == TEAM && credentials.pid == getpid());
 }
+
+/* The inside of a process is its user's. */
+void child_proc(void)
+{
+    char path[64], text[256];
+    pid_t parent = getppid();
+
+    become(USER, USER);
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)parent);
+    REQUIRE_ERRNO(readlink(path, text, sizeof(text)), EACCES);
+    snprintf(path, sizeof(path), "/proc/%d/environ", (int)parent);
+    REQUIRE_ERRNO(open(path, O_RDONLY), EACCES);
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)parent);
+    REQUIRE_ERRNO(open(path, O_RDONLY | O_DIRECTORY), EACCES);
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)parent);
+    REQUIRE(close(open(path, O_RDONLY)) == 0);
+    REQUIRE(readlink("/proc/self/cwd", text, sizeof(text)) > 0);
+}

@@ -369,6 +369,7 @@ CHILD_TEST(access)
 CHILD_TEST(set_group)
 CHILD_TEST(search)
 CHILD_TEST(sockets)
+CHILD_TEST(proc)
 
 int main(int argc, char **argv)
 {
@@ -394,6 +395,7 @@ int main(int argc, char **argv)
         {"set_group", test_set_group},
         {"search", test_search},
         {"sockets", test_sockets},
+        {"proc", test_proc},
     };
 
     if (argc == 3 && strcmp(argv[1], "--say") == 0)
