@@ -136,6 +136,10 @@ static void test_other_clocks(void)
     CHECK(by_object(CLOCK_PROCESS_CPUTIME_ID) > 0);
     CHECK(by_object(CLOCK_THREAD_CPUTIME_ID) > 0);
     CHECK(read(9999, &t) == -EINVAL);
+    clockid_t clock;
+    CHECK(clock_getcpuclockid(0, &clock) == 0 && by_object(clock) > 0 && by_call(clock) > 0);
+    CHECK(pthread_getcpuclockid(pthread_self(), &clock) == 0 && by_object(clock) > 0);
+    CHECK(read((clockid_t)((~0x3ffffeu << 3) | 2), &t) == -EINVAL);
     CHECK(by_object(CLOCK_MONOTONIC_COARSE) > 0 && by_object(CLOCK_REALTIME_COARSE) > 0);
 }
 
