@@ -105,6 +105,8 @@ void permission_own(const struct node *folder, struct node *made)
     gid = folder->mode & SET_GROUP ? folder->gid : t->process->credentials.group.files;
     if (uid == made->uid && gid == made->gid)
         return;
+    if (uid == 0 && made->uid != 0) /* a server that is not root: asking is of no use */
+        return;
     /* A server that gives nothing away has made it its own: so it stays. */
     if (node_set_owner(made, uid, gid) != OK)
         return;
