@@ -242,6 +242,8 @@ static bool flag_take(const char *word, struct run_options *out)
 {
     if (!strcmp(word, "--verbose"))
         out->verbose = true;
+    else if (!strcmp(word, "--read-only"))
+        out->read_only = true;
     else if (!strcmp(word, "--icount"))
         out->icount = true;
     else if (!strcmp(word, "--tty"))
@@ -271,6 +273,10 @@ static bool command_take(char **words, struct run_options *out)
 /* What options mean only together. */
 static bool options_agree(const struct run_options *options)
 {
+    if (options->read_only && !options->root) {
+        message("--read-only is said of a root: give --root, too");
+        return false;
+    }
     if (options->icount && !strcmp(options->accel, "kvm")) {
         message("--icount needs QEMU's own processor: leave out --accel kvm");
         return false;

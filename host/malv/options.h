@@ -23,6 +23,7 @@ struct run_options {
     const char *root;        /* a folder or an image of the host's that is the root, absolute;
                                 NULL: the boot archive is */
     bool root_is_image;
+    bool read_only; /* programs may change nothing of the root */
     struct bind binds[BIND_MAX];
     unsigned bind_count;
     const char *workdir;     /* where the command starts, or NULL: "/" */

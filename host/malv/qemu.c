@@ -179,7 +179,7 @@ static void add_root(struct word_list *list, const struct run_options *options)
     if (options->root_is_image)
         add_image(list, options, options->root);
     else
-        add_folder(list, options, ROOT_TAG, options->root, false);
+        add_folder(list, options, ROOT_TAG, options->root, options->read_only);
 }
 
 static void add_binds(struct word_list *list, const struct run_options *options)
@@ -320,7 +320,8 @@ static bool command_options_write(char *out, size_t size, const struct run_optio
 {
     bool room = true;
     if (options->root && options->root_is_image)
-        room &= option_add(out, size, " root=erofs:" ROOT_TAG " modules=virtio_blk,erofs");
+        room &= option_add(out, size, " root=erofs:" ROOT_TAG " modules=virtio_blk%s,erofs",
+                           options->read_only ? "" : ",layer");
     else if (options->root)
         room &= option_add(out, size, " root=9p:" ROOT_TAG " modules=virtio_9p,p9");
     if (options->bind_count && (!options->root || options->root_is_image))

@@ -18,6 +18,7 @@
 #define FORGET_AT_ONCE 8u
 
 static struct foreign_mount *root_mount; /* set once, before programs run */
+static int (*root_cover)(const struct linux_fs_ops **ops, void **fs, void **root);
 static const char *root_trouble = "it can't be mounted; --verbose shows why";
 static uint64_t last_serial;
 static unsigned mounted_count;           /* of linux_fs_mount(); written before programs run */
@@ -572,13 +573,21 @@ static int root_of(struct foreign_mount *mount, struct node *folder, const char 
     return r;
 }
 
+void linux_fs_cover_root(int (*cover)(const struct linux_fs_ops **ops, void **fs, void **root))
+{
+    root_cover = cover;
+}
+
 int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root)
 {
     static const char *const own[] = {"dev", "proc", "sys", "tmp"};
     struct node *old = node_root, *node;
     struct foreign_mount *mount;
-    int r = root_mount ? ERR_BUSY : mount_create(ops, fs, &mount);
+    int r = root_cover && !root_mount ? root_cover(&ops, &fs, &root) : OK;
 
+    if (r != OK)
+        return r;
+    r = root_mount ? ERR_BUSY : mount_create(ops, fs, &mount);
     if (r != OK) {
         ops->release(fs, root);
         return r;

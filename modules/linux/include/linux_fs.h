@@ -86,6 +86,13 @@ struct linux_fs_ops {
  */
 int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root);
 
+/*
+ * For a module that keeps changes to the root: when one is mounted, it may put a file system of its own
+ * over it. `cover` replaces all three by its own; `root` is given away, also on failure. To be set
+ * before the root is mounted.
+ */
+void linux_fs_cover_root(int (*cover)(const struct linux_fs_ops **ops, void **fs, void **root));
+
 /* Says why the root that was asked for can't be mounted, in one phrase that lives for ever; who
  * started the machine reads it. */
 void linux_fs_root_refused(const char *why);
