@@ -498,32 +498,44 @@ static int foreign_link(struct node *folder, const char *name, struct node *node
     return d->mount->ops->link(d->mount->fs, d->object, name, target->object);
 }
 
-static int foreign_remove(struct node *folder, struct node *child)
+/* Its file may have others. */
+static void name_gone(struct node *child)
 {
-    struct foreign *d = folder->data, *gone = child->data;
-    int r = LINUX_ERRNO(EPERM);
+    struct foreign *gone = child->data;
 
-    if (d->mount->ops->remove)
-        r = d->mount->ops->remove(d->mount->fs, d->object, child->name, node_is_folder(child));
-    if (r != OK)
-        return r;
     if (child->links > 1 && !gone->lost) {
         gone->lost = true;
         __atomic_add_fetch(&lost_names, 1, __ATOMIC_RELAXED);
     }
     tell_other_names(child, false);
-    return OK;
+}
+
+static int foreign_remove(struct node *folder, struct node *child)
+{
+    struct foreign *d = folder->data;
+    int r = LINUX_ERRNO(EPERM);
+
+    if (d->mount->ops->remove)
+        r = d->mount->ops->remove(d->mount->fs, d->object, child->name, node_is_folder(child));
+    if (r == OK)
+        name_gone(child);
+    return r;
 }
 
 static int foreign_rename(struct node *from, const char *from_name, struct node *to,
                           const char *to_name)
 {
     struct foreign *a = from->data, *b = to->data;
+    struct node *replaced = node_child_locked(to, to_name);
+    int r;
 
     if (!a->mount->ops->rename)
         return LINUX_ERRNO(EPERM);
     missing_forget(b->serial, to_name);
-    return a->mount->ops->rename(a->mount->fs, a->object, from_name, b->object, to_name);
+    r = a->mount->ops->rename(a->mount->fs, a->object, from_name, b->object, to_name);
+    if (r == OK && replaced)
+        name_gone(replaced);
+    return r;
 }
 
 /* ---- The root
