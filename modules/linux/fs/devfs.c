@@ -179,23 +179,28 @@ static uint32_t next_number(void)
     return DEVICE_MAJOR << 8 | (minor & 0xff);
 }
 
-int linux_device_register(const char *name, unsigned mode, const struct linux_device_ops *ops,
-                          void *context)
+int devfs_register(const char *name, unsigned mode, uint32_t number,
+                   const struct linux_device_ops *ops, void *context)
 {
-    struct device *d;
+    struct device *d = kzalloc(sizeof(*d));
     int r;
 
-    if (!name || !*name || strchr(name, '/') || strlen(name) > LINUX_NAME_MAX || !ops)
-        return ERR_INVALID;
-    d = kzalloc(sizeof(*d));
     if (!d)
         return ERR_NO_MEMORY;
     d->ops = ops;
     d->context = context;
-    r = attach(name, mode, next_number(), &device_node_ops, d);
+    r = attach(name, mode, number, &device_node_ops, d);
     if (r != OK)
         kfree(d);
     return r;
+}
+
+int linux_device_register(const char *name, unsigned mode, const struct linux_device_ops *ops,
+                          void *context)
+{
+    if (!name || !*name || strchr(name, '/') || strlen(name) > LINUX_NAME_MAX || !ops)
+        return ERR_INVALID;
+    return devfs_register(name, mode, next_number(), ops, context);
 }
 
 void linux_device_unregister(const char *name)

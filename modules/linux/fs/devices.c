@@ -12,6 +12,8 @@
 #include "modules/linux/process/process.h"
 #include "modules/linux/tty/tty.h"
 
+#define MEMORY_MAJOR 1u /* daemon() of the C library looks whether null is 1:3 */
+
 static long null_read(void *file, vaddr_t at, size_t size, bool nonblock)
 {
     (void)file;
@@ -101,12 +103,14 @@ int devfs_files_init(void)
 {
     static const struct {
         const char *name;
-        unsigned mode;
+        unsigned minor;
         const struct linux_device_ops *ops;
     } devices[] = {
-        {"null", 0666, &null_ops},      {"zero", 0666, &zero_ops},
-        {"full", 0666, &full_ops},      {"random", 0666, &random_ops},
-        {"urandom", 0666, &random_ops},
+        {"null", 3, &null_ops},
+        {"zero", 5, &zero_ops},
+        {"full", 7, &full_ops},
+        {"random", 8, &random_ops},
+        {"urandom", 9, &random_ops},
     };
     static const struct {
         const char *name;
@@ -119,7 +123,8 @@ int devfs_files_init(void)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-        int r = linux_device_register(devices[i].name, devices[i].mode, devices[i].ops, NULL);
+        int r = devfs_register(devices[i].name, 0666, MEMORY_MAJOR << 8 | devices[i].minor,
+                               devices[i].ops, NULL);
 
         if (r != OK)
             return r;

@@ -250,6 +250,11 @@ int node_set_times(struct node *n, const struct node_times *times);
 /* Makes /dev/NAME, a character device of that number (st_rdev) whose files ops->open makes. */
 int devfs_add(const char *name, unsigned mode, uint32_t number, const struct node_ops *ops);
 
+/* The same as linux_device_register() with the number that programs expect. */
+struct linux_device_ops;
+int devfs_register(const char *name, unsigned mode, uint32_t number,
+                   const struct linux_device_ops *ops, void *context);
+
 extern struct node *node_root;
 
 /* A number for st_dev that no file system has yet. */

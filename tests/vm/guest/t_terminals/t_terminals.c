@@ -127,6 +127,7 @@ static void test_names(void)
     CHECK(major(by_file.st_rdev) == 136 && (int)minor(by_file.st_rdev) == n);
     CHECK(fstat(m, &by_file) == 0 && by_file.st_rdev == makedev(5, 2));
     CHECK(stat("/dev/tty", &by_name) == 0 && by_name.st_rdev == makedev(5, 0));
+    CHECK(stat("/dev/null", &by_name) == 0 && by_name.st_rdev == makedev(1, 3));
     close(m);
     CHECK_ERRNO(stat(name, &by_name), ENOENT);
     close(s);
