@@ -53,6 +53,7 @@ int mm_fork(struct mm *from, struct mm **out)
     }
     mm->stack_start = from->stack_start;
     mm->stack_end = from->stack_end;
+    mm->barriers = __atomic_load_n(&from->barriers, __ATOMIC_ACQUIRE);
     mm->vdso = from->vdso;
     mm->arguments = from->arguments;
     mm->arguments_end = from->arguments_end;

@@ -257,6 +257,11 @@ static void test_membarrier(void)
     CHECK(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0);
     CHECK_ERRNO(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_GLOBAL), EINVAL);
     CHECK_ERRNO(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 77, 0), EINVAL);
+    int status;
+    pid_t child = fork(); /* it is registered too */
+    if (child == 0)
+        _exit(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
     entered = leave = 0;
     CHECK(pthread_create(&other, NULL, stay_inside, NULL) == 0);
     while (!entered)
