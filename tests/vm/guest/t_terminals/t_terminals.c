@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -506,6 +507,103 @@ static void test_many(void)
         pair_close(m[i], s[i]);
 }
 
+/* Threads that open, use and close the same few terminals, all at once. */
+#define STORM_SLOTS   8
+#define STORM_THREADS 4
+#define STORM_STEPS   4000
+
+static int slots[STORM_SLOTS];
+
+static void storm_settings(int fd, unsigned random)
+{
+    struct termios t;
+
+    if (tcgetattr(fd, &t))
+        return;
+    t.c_lflag ^= 1u << (random >> 8 & 15);
+    t.c_iflag ^= 1u << (random >> 12 & 15);
+    t.c_oflag ^= 1u << (random >> 16 & 7);
+    tcsetattr(fd, random & 1 ? TCSAFLUSH : TCSANOW, &t);
+}
+
+static void storm_step(unsigned random, int *slot)
+{
+    static const char text[] = "some text\n\003\004\177\025\026\022\023more\021\t\r";
+    struct winsize size = {.ws_row = (unsigned short)random};
+    struct pollfd p = {.fd = *slot, .events = POLLIN | POLLOUT};
+    int fd = *slot, number, fresh = -1;
+    char got[300];
+
+    switch (random % 12) {
+    case 0:
+        fresh = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+        if (fresh >= 0 && unlockpt(fresh))
+            errno = 0;
+        break;
+    case 1:
+        fresh = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK);
+        break;
+    case 2:
+        storm_settings(fd, random);
+        break;
+    case 3:
+        tcflush(fd, (int)(random >> 8 & 3));
+        break;
+    case 4:
+        tcflow(fd, (int)(random >> 8 & 3));
+        break;
+    case 5:
+        ioctl(fd, TIOCSWINSZ, &size);
+        break;
+    case 6:
+        number = (int)(random >> 8 & 1);
+        ioctl(fd, TIOCPKT, &number);
+        break;
+    case 7:
+        ioctl(fd, random & 256 ? FIONREAD : TIOCOUTQ, &number);
+        poll(&p, 1, 0);
+        break;
+    case 8:
+    case 9:
+        number = (int)read(fd, got, random >> 8 & 255);
+        break;
+    default:
+        number = (int)write(fd, text, 1 + (random >> 8) % (sizeof(text) - 1));
+    }
+    if (fresh >= 0) {
+        fd = __atomic_exchange_n(slot, fresh, __ATOMIC_SEQ_CST);
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+static void *storm_thread(void *argument)
+{
+    unsigned random = 12345u * (unsigned)(1 + (uintptr_t)argument);
+
+    for (int i = 0; i < STORM_STEPS; i++) {
+        random = random * 1664525u + 1013904223u;
+        storm_step(random >> 4, &slots[(random >> 24) % STORM_SLOTS]);
+    }
+    return NULL;
+}
+
+static void test_storm(void)
+{
+    pthread_t threads[STORM_THREADS];
+    int m, s;
+
+    memset(slots, -1, sizeof(slots));
+    for (uintptr_t i = 0; i < STORM_THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, storm_thread, (void *)i) == 0);
+    for (int i = 0; i < STORM_THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < STORM_SLOTS; i++)
+        close(slots[i]);
+    CHECK(pair_open(&m, &s) && types(m, "calm\n") && reads_once(s, "calm\n"));
+    pair_close(m, s);
+}
+
 static const struct test tests[] = {
     {"names", test_names},
     {"lock", test_lock},
@@ -526,6 +624,7 @@ static const struct test tests[] = {
     {"events", test_events},
     {"packets", test_packets},
     {"many", test_many},
+    {"storm", test_storm},
 };
 
 int main(int argc, char **argv)
