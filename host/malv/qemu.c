@@ -85,6 +85,13 @@ static bool uses_kvm(const struct run_options *options)
     return !options->icount && strcmp(options->accel, "tcg") && !kvm_missing();
 }
 
+/* Where the host answers requests, a machine that waits for it must not jump to its next timer: what
+ * should end after a minute would end at once. */
+static bool waits_for_host(const struct run_options *options)
+{
+    return options->root || options->bind_count > 0;
+}
+
 static void add_board(struct word_list *list, const struct run_options *options)
 {
     bool kvm = uses_kvm(options);
@@ -100,7 +107,7 @@ static void add_board(struct word_list *list, const struct run_options *options)
     word_add(list, kvm ? "kvm" : options->icount ? "tcg,thread=single" : "tcg,thread=multi");
     if (options->icount) {
         word_add(list, "-icount");
-        word_add(list, "shift=0,sleep=off");
+        word_add(list, "shift=0,sleep=%s", waits_for_host(options) ? "on" : "off");
     }
     word_add(list, "-cpu");
     word_add(list, kvm ? "host" : "max");
