@@ -241,14 +241,20 @@ long transmit_stream(unsigned stream, const void *bytes, size_t size)
     return (long)done;
 }
 
+/* Another thread may hold the last burst in its hands. */
+static bool all_sent(void)
+{
+    return byte_ring_count(&ring) == 0 && !__atomic_load_n(&pumping, __ATOMIC_ACQUIRE);
+}
+
 /* The host may be a slow one: it ends the machine itself when it has waited enough. */
 void transmit_flush(void)
 {
     for (;;) {
         ring_pump();
-        if (byte_ring_count(&ring) == 0)
+        if (all_sent())
             return;
-        WAIT_UNTIL(&room_queue, byte_ring_count(&ring) == 0, time_now() + ROOM_PERIOD, 0);
+        WAIT_UNTIL(&room_queue, all_sent(), time_now() + ROOM_PERIOD, 0);
     }
 }
 
