@@ -163,6 +163,7 @@ void thread_exit(void)
 {
     struct thread *t = current_thread();
     void *vectors = t->vector_state;
+    uint64_t flags;
 
     if (t->user && t->user->exited)
         t->user->exited(t->personality);
@@ -172,7 +173,10 @@ void thread_exit(void)
     kfree(vectors);
     __atomic_store_n(&t->dead, true, __ATOMIC_RELEASE);
     wait_wake_all(&t->exit_queue);
+    /* Who woke it last, or started it, may hold the lock still: only then may the thread be freed. */
+    flags = spin_lock_irqsave(&t->wake_lock);
     t->state = THREAD_DEAD;
+    spin_unlock_irqrestore(&t->wake_lock, flags);
     sched_block();
     panic("thread '%s' ran after its end", t->name);
 }
