@@ -61,6 +61,8 @@ enum linux_errno {
     EOPNOTSUPP = 95,
     EAFNOSUPPORT = 97,
     EADDRINUSE = 98,
+    EADDRNOTAVAIL = 99,
+    ENETUNREACH = 101,
     ECONNRESET = 104,
     EISCONN = 106,
     ENOTCONN = 107,

@@ -6,6 +6,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/net/inet.h"
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
@@ -148,6 +149,8 @@ static long send_header(struct task *t, struct file *f, struct socket *s, vaddr_
         r = address_read(h.name, h.name_size, &m.address);
     if (r == OK)
         r = read_control(t, &m, h.control, h.control_size);
+    if (socket_is_inet(s))
+        drop_files(&m); /* they go only where credentials do */
     if (r == OK)
         r = socket_send(s, &m);
     drop_files(&m);

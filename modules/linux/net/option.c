@@ -5,6 +5,7 @@
 
 #include "modules/linux/abi/process.h"
 #include "modules/linux/fs/file.h"
+#include "modules/linux/net/inet.h"
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
@@ -48,8 +49,13 @@ static int set_number(struct socket *s, int option, int32_t value)
     case LINUX_SO_PASSCRED:
         s->pass_credentials = value != 0;
         return OK;
-    case LINUX_SO_REUSEADDR: /* these mean nothing to sockets of one machine */
+    case LINUX_SO_REUSEADDR:
+        s->reuse = value != 0;
+        return OK;
     case LINUX_SO_REUSEPORT:
+        s->reuse_port = value != 0;
+        return OK;
+    /* these mean nothing to sockets of one machine */
     case LINUX_SO_KEEPALIVE:
     case LINUX_SO_BROADCAST:
     case LINUX_SO_LINGER:
@@ -74,6 +80,20 @@ static int set_option(struct socket *s, int option, vaddr_t at, uint32_t size)
     return set_number(s, option, value);
 }
 
+/* Options of Internet protocols are numbers. */
+static int set_protocol_option(struct socket *s, const struct call *c)
+{
+    int32_t value;
+
+    if (!socket_is_inet(s))
+        return LINUX_ERRNO(EOPNOTSUPP);
+    if ((uint32_t)c->arg[4] < sizeof(value))
+        return ERR_INVALID;
+    if (user_read(&value, c->arg[3], sizeof(value)) != OK)
+        return ERR_FAULT;
+    return inet_set_option(s, (int)c->arg[1], (int)c->arg[2], value);
+}
+
 long sys_setsockopt(struct call *c)
 {
     struct socket *s;
@@ -85,7 +105,7 @@ long sys_setsockopt(struct call *c)
     if ((int)c->arg[1] == LINUX_SOL_SOCKET)
         r = set_option(s, (int)c->arg[2], c->arg[3], (uint32_t)c->arg[4]);
     else
-        r = LINUX_ERRNO(EOPNOTSUPP);
+        r = set_protocol_option(s, c);
     file_unref(f);
     return r;
 }
@@ -123,11 +143,17 @@ static int get_number(struct socket *s, int option, int32_t *out)
         *out = s->state == SOCKET_LISTENING;
         return OK;
     case LINUX_SO_DOMAIN:
-        *out = LINUX_AF_UNIX;
+        *out = s->family;
+        return OK;
+    case LINUX_SO_REUSEADDR:
+        *out = s->reuse;
+        return OK;
+    case LINUX_SO_REUSEPORT:
+        *out = s->reuse_port;
         return OK;
     case LINUX_SO_PROTOCOL:
-    case LINUX_SO_REUSEADDR:
-    case LINUX_SO_REUSEPORT:
+        *out = !socket_is_inet(s) ? 0 : s->type == LINUX_SOCK_STREAM ? 6 : 17;
+        return OK;
     case LINUX_SO_KEEPALIVE:
     case LINUX_SO_BROADCAST:
         *out = 0;
@@ -181,7 +207,11 @@ static long write_option(struct call *c, struct socket *s)
         return ERR_FAULT;
     if (room < 0)
         return ERR_INVALID;
-    r = get_option(s, (int)c->arg[2], &value, &size);
+    size = sizeof(value.number);
+    if ((int)c->arg[1] == LINUX_SOL_SOCKET)
+        r = get_option(s, (int)c->arg[2], &value, &size);
+    else
+        r = inet_get_option(s, (int)c->arg[1], (int)c->arg[2], &value.number);
     if (r != OK)
         return r;
     size = MIN(size, (uint32_t)room);
@@ -198,7 +228,10 @@ long sys_getsockopt(struct call *c)
 
     if (r != OK)
         return r;
-    r = (int)c->arg[1] == LINUX_SOL_SOCKET ? write_option(c, s) : LINUX_ERRNO(EOPNOTSUPP);
+    if ((int)c->arg[1] == LINUX_SOL_SOCKET || socket_is_inet(s))
+        r = write_option(c, s);
+    else
+        r = LINUX_ERRNO(EOPNOTSUPP);
     file_unref(f);
     return r;
 }

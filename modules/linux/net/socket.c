@@ -14,13 +14,14 @@
 
 struct spinlock socket_lock = SPINLOCK_INIT;
 
-int socket_create(int type, struct socket **out)
+int socket_create(int family, int type, struct socket **out)
 {
     struct socket *s = kzalloc(sizeof(*s));
 
     if (!s)
         return ERR_NO_MEMORY;
     s->refs = 1;
+    s->family = family;
     s->type = type;
     mutex_init(&s->read_lock);
     list_init(&s->packets);

@@ -1,5 +1,5 @@
 /*
- * socket.h: sockets of one machine (AF_UNIX): streams, datagrams, and datagrams in sequence.
+ * socket.h: sockets of one machine (AF_UNIX, and AF_INET and AF_INET6 of its own addresses): streams, datagrams, and datagrams in sequence.
  *
  * What is sent lies as packets in the receiver's queue and counts against its sender's limit until
  * it is received. One spinlock, socket_lock, guards all links between sockets; it is held for a few
@@ -31,7 +31,7 @@ struct socket_address {
 
 struct socket {
     uint32_t refs;
-    int type;
+    int family, type;
     struct mutex read_lock; /* receivers take turns; only they take packets out */
 
     /* guarded by socket_lock; waits look at them without */
@@ -47,12 +47,14 @@ struct socket {
     struct list backlog_link; /* in the listener's backlog */
     struct list bound_link;   /* in the list of bound sockets */
     struct socket_address address;
+    struct socket_address destination; /* of a connected datagram socket with Internet addresses */
     struct node *node; /* the name in the tree; a reference */
     struct linux_ucred own, other;
 
     /* changed by whole-word stores */
     size_t send_limit, receive_limit;
     bool pass_credentials;
+    bool reuse, reuse_port, v6_only, no_delay;
     uint64_t read_timeout, write_timeout; /* ns; 0: none */
 
     struct wait_queue readable, writable;
@@ -74,7 +76,7 @@ extern struct spinlock socket_lock;
 
 /* ---- socket.c: the object and its file */
 
-int socket_create(int type, struct socket **out);
+int socket_create(int family, int type, struct socket **out);
 void socket_ref(struct socket *s);
 void socket_unref(struct socket *s);
 

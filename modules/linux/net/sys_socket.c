@@ -6,6 +6,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/net/inet.h"
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
@@ -17,6 +18,9 @@ static int check_kind(uint64_t family, uint64_t type, uint64_t protocol, int *ou
 
     if (flags & ~(unsigned)(LINUX_O_CLOEXEC | LINUX_O_NONBLOCK))
         return ERR_INVALID;
+    *out = (int)(type & LINUX_SOCK_TYPE_MASK);
+    if ((int)family == LINUX_AF_INET || (int)family == LINUX_AF_INET6)
+        return inet_check(*out, (int)protocol);
     if ((int)family != LINUX_AF_UNIX)
         return LINUX_ERRNO(EAFNOSUPPORT);
     if (protocol != 0 && protocol != LINUX_AF_UNIX)
@@ -43,7 +47,7 @@ long sys_socket(struct call *c)
     int type, r = check_kind(c->arg[0], c->arg[1], c->arg[2], &type);
 
     if (r == OK)
-        r = socket_create(type, &s);
+        r = socket_create((int)c->arg[0], type, &s);
     return r == OK ? install_socket(c->task, s, c->arg[1]) : r;
 }
 
@@ -60,11 +64,11 @@ static void join(struct task *t, struct socket *a, struct socket *b)
 
 static int create_pair(struct task *t, int type, struct socket **a, struct socket **b)
 {
-    int r = socket_create(type, a);
+    int r = socket_create(LINUX_AF_UNIX, type, a);
 
     if (r != OK)
         return r;
-    r = socket_create(type, b);
+    r = socket_create(LINUX_AF_UNIX, type, b);
     if (r == OK)
         join(t, *a, *b);
     else
@@ -87,6 +91,8 @@ long sys_socketpair(struct call *c)
     int32_t fds[2];
     int type, r = check_kind(c->arg[0], c->arg[1], c->arg[2], &type);
 
+    if (r == OK && (int)c->arg[0] != LINUX_AF_UNIX)
+        r = LINUX_ERRNO(EOPNOTSUPP);
     if (r == OK)
         r = create_pair(c->task, type, &a, &b);
     if (r != OK)
@@ -116,7 +122,7 @@ long sys_bind(struct call *c)
         return r;
     r = address_read(c->arg[1], (uint32_t)c->arg[2], &address);
     if (r == OK)
-        r = address_bind(c->task, s, &address);
+        r = socket_is_inet(s) ? inet_bind(s, &address) : address_bind(c->task, s, &address);
     file_unref(f);
     return r;
 }
@@ -141,6 +147,8 @@ long sys_listen(struct call *c)
 
     if (r != OK)
         return r;
+    if (socket_is_inet(s) && socket_connects(s))
+        inet_bind_any(s, false);
     spin_lock(&socket_lock);
     r = listen_locked(c->task, s, (int)c->arg[1]);
     spin_unlock(&socket_lock);
@@ -207,6 +215,8 @@ static long accept_flags(struct call *c, uint64_t flags)
     if (fresh->peer)
         address = fresh->peer->address;
     spin_unlock(&socket_lock);
+    if (socket_is_inet(fresh))
+        inet_show(fresh->family, &address);
     fd = install_socket(c->task, fresh, flags);
     if (fd < 0 || c->arg[1] == 0)
         return fd;
@@ -228,7 +238,8 @@ long sys_accept4(struct call *c)
 }
 
 /* Puts `fresh` as the other end into the listener's backlog. ERR_AGAIN: it is full. */
-static int enqueue_locked(struct task *t, struct socket *s, struct socket *to, struct socket *fresh)
+static int enqueue_locked(struct task *t, struct socket *s, struct socket *to, struct socket *fresh,
+                          const struct socket_address *address)
 {
     if (s->state == SOCKET_CONNECTED)
         return LINUX_ERRNO(EISCONN);
@@ -244,22 +255,25 @@ static int enqueue_locked(struct task *t, struct socket *s, struct socket *to, s
     s->other = to->own;
     fresh->own = to->own;
     fresh->address = to->address;
+    if (socket_is_inet(s))
+        inet_connected_locked(s, fresh, address);
     to->backlog_count++;
     list_push_back(&to->backlog, &fresh->backlog_link);
     return OK;
 }
 
-static int connect_stream(struct task *t, struct socket *s, struct socket *to, bool nonblock)
+static int connect_stream(struct task *t, struct socket *s, struct socket *to,
+                          const struct socket_address *address, bool nonblock)
 {
     uint64_t due = s->write_timeout ? clock_due_in(s->write_timeout) : TIME_NEVER;
     struct socket *fresh;
-    int r = socket_create(s->type, &fresh);
+    int r = socket_create(to->family, s->type, &fresh);
 
     if (r != OK)
         return r;
     for (;;) {
         spin_lock(&socket_lock);
-        r = enqueue_locked(t, s, to, fresh);
+        r = enqueue_locked(t, s, to, fresh, address);
         spin_unlock(&socket_lock);
         if (r != ERR_AGAIN || nonblock)
             break;
@@ -309,12 +323,18 @@ static int connect_to(struct task *t, struct socket *s, const struct socket_addr
     struct socket *to;
     int r;
 
+    if (socket_is_inet(s) && !socket_connects(s))
+        return inet_set_peer(s, address);
     if (address->name.family == LINUX_AF_UNSPEC && !socket_connects(s))
         return connect_datagram(t, s, NULL);
-    r = address_find(t, address, s->type, &to);
+    r = socket_is_inet(s) ? inet_find(s, address, &to) : address_find(t, address, s->type, &to);
     if (r != OK)
         return r;
-    r = socket_connects(s) ? connect_stream(t, s, to, nonblock) : connect_datagram(t, s, to);
+    if (socket_is_inet(s))
+        r = inet_bind_any(s, true);
+    if (r == OK)
+        r = socket_connects(s) ? connect_stream(t, s, to, address, nonblock)
+                               : connect_datagram(t, s, to);
     socket_unref(to);
     return r;
 }
@@ -337,13 +357,17 @@ long sys_connect(struct call *c)
 
 long sys_getsockname(struct call *c)
 {
+    struct socket_address address;
     struct socket *s;
     struct file *f;
     long r = socket_find(c->task, (int)c->arg[0], &f, &s);
 
     if (r != OK)
         return r;
-    r = address_write(c->arg[1], c->arg[2], &s->address);
+    address = s->address;
+    if (socket_is_inet(s) && address.size == 0)
+        inet_unbound(s->family, &address);
+    r = address_write(c->arg[1], c->arg[2], &address);
     file_unref(f);
     return r;
 }
@@ -360,9 +384,13 @@ long sys_getpeername(struct call *c)
     spin_lock(&socket_lock);
     if (s->peer)
         address = s->peer->address;
+    else if (s->destination.size)
+        address = s->destination;
     else
         r = LINUX_ERRNO(ENOTCONN);
     spin_unlock(&socket_lock);
+    if (r == OK && socket_is_inet(s))
+        inet_show(s->family, &address);
     if (r == OK)
         r = address_write(c->arg[1], c->arg[2], &address);
     file_unref(f);
@@ -393,6 +421,10 @@ long sys_shutdown(struct call *c)
     if (how < LINUX_SHUT_RD || how > LINUX_SHUT_RDWR) {
         file_unref(f);
         return ERR_INVALID;
+    }
+    if (socket_is_inet(s) && s->state == SOCKET_IDLE) {
+        file_unref(f);
+        return LINUX_ERRNO(ENOTCONN);
     }
     spin_lock(&socket_lock);
     shut_locked(s, how != LINUX_SHUT_WR, how != LINUX_SHUT_RD);

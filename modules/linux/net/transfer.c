@@ -6,6 +6,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/window.h"
+#include "modules/linux/net/inet.h"
 #include "modules/linux/net/socket.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/time/clock.h"
@@ -106,13 +107,24 @@ static void broken_pipe(const struct message *m)
     signal_send_task(t, &info);
 }
 
+/* Datagrams of the Internet family may get lost, and do where nobody has room for them. */
+static bool loses(const struct socket *s)
+{
+    return socket_is_inet(s) && !socket_connects(s);
+}
+
+static bool is_lost(const struct socket *s, const struct socket *to)
+{
+    return loses(s) && !inet_takes_from(to, s);
+}
+
 static long send_pieces(struct socket *s, struct socket *to, struct message *m)
 {
     uint64_t due = due_after(s->write_timeout, m->flags);
     bool stream = s->type == LINUX_SOCK_STREAM;
     size_t done = 0;
 
-    if (!stream && m->size > s->send_limit)
+    if (!stream && (m->size > s->send_limit || (loses(s) && m->size > INET_DATAGRAM_MAX)))
         return LINUX_ERRNO(EMSGSIZE);
     do {
         size_t n = stream ? MIN(m->size - done, PIECE) : m->size;
@@ -123,9 +135,11 @@ static long send_pieces(struct socket *s, struct socket *to, struct message *m)
             break;
         r = make_packet(s, m, n, done == 0, &p);
         if (r == OK) {
-            r = send_packet(s, to, p, due);
+            r = is_lost(s, to) ? ERR_AGAIN : send_packet(s, to, p, loses(s) ? 0 : due);
             if (r != OK)
                 packet_free(p);
+            if (r == ERR_AGAIN && loses(s))
+                return (long)m->size;
         }
         if (r == LINUX_ERRNO(EPIPE) && socket_connects(s) && done == 0)
             broken_pipe(m);
@@ -149,7 +163,13 @@ static int find_receiver(struct socket *s, const struct message *m, struct socke
 {
     int r;
 
-    if (m->address.size > 0) {
+    if (loses(s)) {
+        const struct socket_address *to = m->address.size ? &m->address : &s->destination;
+
+        r = to->size ? inet_bind_any(s, true) : LINUX_ERRNO(EDESTADDRREQ);
+        return r == OK ? inet_find(s, to, out) : r;
+    }
+    if (m->address.size > 0 && !socket_is_inet(s)) {
         if (socket_connects(s))
             return s->state == SOCKET_CONNECTED ? LINUX_ERRNO(EISCONN) : LINUX_ERRNO(EOPNOTSUPP);
         r = address_find(task_current(), &m->address, s->type, out);
@@ -165,7 +185,7 @@ static int find_receiver(struct socket *s, const struct message *m, struct socke
     if (r == OK && *out)
         socket_ref(*out);
     else if (r == OK)
-        r = s->write_closed ? LINUX_ERRNO(EPIPE) : LINUX_ERRNO(ENOTCONN);
+        r = s->write_closed || socket_is_inet(s) ? LINUX_ERRNO(EPIPE) : LINUX_ERRNO(ENOTCONN);
     spin_unlock(&socket_lock);
     return r;
 }
@@ -178,6 +198,8 @@ long socket_send(struct socket *s, struct message *m)
     if (m->flags & LINUX_MSG_OOB)
         return LINUX_ERRNO(EOPNOTSUPP);
     r = find_receiver(s, m, &to);
+    if (r == LINUX_ERRNO(ECONNREFUSED) && loses(s) && m->address.size)
+        return (long)m->size; /* nobody tells who is not connected */
     if (r != OK) {
         if (r == LINUX_ERRNO(EPIPE) && socket_connects(s))
             broken_pipe(m);
@@ -210,7 +232,7 @@ static int next_packet(struct socket *s, struct packet *last, struct packet **ou
     else if (s->error)
         r = take_error_locked(s);
     else if (socket_connects(s) && s->state != SOCKET_CONNECTED)
-        r = s->type == LINUX_SOCK_STREAM ? ERR_INVALID : LINUX_ERRNO(ENOTCONN);
+        r = s->type == LINUX_SOCK_STREAM && !socket_is_inet(s) ? ERR_INVALID : LINUX_ERRNO(ENOTCONN);
     else if (!s->read_closed)
         r = ERR_AGAIN;
     spin_unlock(&socket_lock);
@@ -233,10 +255,21 @@ static int wait_packet(struct socket *s, uint64_t due, struct packet **out)
     }
 }
 
+/* Streams of the Internet family don't say who sent; datagrams as the receiver's family has it. */
+static void show_sender(const struct socket *s, struct message *m)
+{
+    if (socket_connects(s))
+        m->address.size = 0;
+    else
+        inet_show(s->family, &m->address);
+}
+
 /* What comes with a packet beside its bytes. A look leaves the files there too. */
-static int take_extras(struct packet *p, struct message *m)
+static int take_extras(const struct socket *s, struct packet *p, struct message *m)
 {
     m->address = p->sender->address;
+    if (p->sender->family != LINUX_AF_UNIX)
+        show_sender(s, m);
     m->credentials = p->sender_is;
     m->has_credentials = true;
     if (p->file_count == 0)
@@ -263,14 +296,15 @@ static int take_extras(struct packet *p, struct message *m)
 
 /* Moves what is wanted of one of a stream's packets; *last: nothing is to follow, for it brought
  * files. The count of bytes. */
-static long take_part(struct packet *p, struct message *m, size_t done, bool *last)
+static long take_part(const struct socket *s, struct packet *p, struct message *m, size_t done,
+                      bool *last)
 {
     size_t n = MIN(m->size - done, p->size - p->done);
     int r = cursor_move(&m->cursor, p->data + p->done, n, false);
 
     *last = p->file_count > 0;
     if (r == OK && (done == 0 || *last))
-        r = take_extras(p, m);
+        r = take_extras(s, p, m);
     if (r != OK)
         return r;
     if (m->flags & LINUX_MSG_PEEK)
@@ -293,7 +327,7 @@ static long receive_stream(struct socket *s, struct message *m, uint64_t due)
         return 0;
     r = wait_packet(s, due, &p);
     while (r == OK && p) {
-        long n = take_part(p, m, done, &last);
+        long n = take_part(s, p, m, done, &last);
 
         if (n < 0)
             return done > 0 ? (long)done : n;
@@ -320,7 +354,7 @@ static long receive_whole(struct socket *s, struct message *m, uint64_t due)
     n = MIN(m->size, p->size);
     r = cursor_move(&m->cursor, p->data, n, false);
     if (r == OK)
-        r = take_extras(p, m);
+        r = take_extras(s, p, m);
     if (r == OK) {
         if (n < p->size)
             m->result_flags |= LINUX_MSG_TRUNC;

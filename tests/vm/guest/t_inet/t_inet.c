@@ -1,0 +1,204 @@
+/*
+ * t_inet.c: sockets with Internet addresses of the machine itself.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "tests/vm/guest/check.h"
+
+static struct sockaddr_in at(const char *host, unsigned port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+
+    inet_pton(AF_INET, host, &a.sin_addr);
+    return a;
+}
+
+static unsigned port_of(int fd)
+{
+    struct sockaddr_in6 a;
+    socklen_t size = sizeof(a);
+
+    return getsockname(fd, (struct sockaddr *)&a, &size) == 0 ? ntohs(a.sin6_port) : 0;
+}
+
+static int bound(int type, const char *host, unsigned port)
+{
+    struct sockaddr_in a = at(host, port);
+    int fd = socket(AF_INET, type, 0);
+
+    return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? fd : -1;
+}
+
+static int reach(int type, const char *host, unsigned port)
+{
+    struct sockaddr_in a = at(host, port);
+    int fd = socket(AF_INET, type, 0);
+
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void test_stream(void)
+{
+    int s = bound(SOCK_STREAM, "127.0.0.1", 0), c, a, on = 1, value = 0;
+    struct sockaddr_in from, to;
+    socklen_t size = sizeof(from), length = sizeof(value);
+    char text[16];
+
+    CHECK(s >= 0 && listen(s, 5) == 0 && port_of(s) > 1023);
+    c = reach(SOCK_STREAM, "127.0.0.1", port_of(s));
+    CHECK(c >= 0);
+    a = accept(s, (struct sockaddr *)&from, &size);
+    CHECK(a >= 0 && size == sizeof(from) && from.sin_family == AF_INET);
+    CHECK(ntohs(from.sin_port) == port_of(c) && from.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+    size = sizeof(to);
+    CHECK(getpeername(c, (struct sockaddr *)&to, &size) == 0 && ntohs(to.sin_port) == port_of(s));
+    CHECK(port_of(a) == port_of(s));
+    CHECK(write(c, "hello", 5) == 5 && read(a, text, 16) == 5 && memcmp(text, "hello", 5) == 0);
+    CHECK(send(a, "back", 4, 0) == 4 && shutdown(a, SHUT_WR) == 0);
+    CHECK(recv(c, text, 16, MSG_WAITALL) == 4 && read(c, text, 16) == 0);
+    CHECK(setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+    CHECK(getsockopt(c, IPPROTO_TCP, TCP_NODELAY, &value, &length) == 0 && value != 0);
+    CHECK(getsockopt(c, SOL_SOCKET, SO_DOMAIN, &value, &length) == 0 && value == AF_INET);
+    CHECK(getsockopt(c, SOL_SOCKET, SO_PROTOCOL, &value, &length) == 0 && value == IPPROTO_TCP);
+    close(a);
+    close(c);
+    close(s);
+}
+
+static void test_addresses(void)
+{
+    int s = bound(SOCK_STREAM, "0.0.0.0", 0), other, on = 1;
+    struct sockaddr_in a = at("8.8.8.8", 0);
+    unsigned port = port_of(s);
+
+    CHECK(s >= 0);
+    CHECK_ERRNO(bound(SOCK_STREAM, "127.0.0.1", port), EADDRINUSE);
+    other = bound(SOCK_DGRAM, "127.0.0.1", port);
+    CHECK(other >= 0 && close(other) == 0);
+    CHECK_ERRNO(bind(s, (struct sockaddr *)&a, sizeof(a)), EADDRNOTAVAIL);
+    a = at("127.0.0.1", 0);
+    CHECK_ERRNO(bind(s, (struct sockaddr *)&a, sizeof(a)), EINVAL);
+    a = at("8.8.8.8", 0);
+    other = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_ERRNO(bind(other, (struct sockaddr *)&a, sizeof(a)), EADDRNOTAVAIL);
+    CHECK_ERRNO(bind(other, (struct sockaddr *)&a, 4), EINVAL);
+    CHECK_ERRNO(reach(SOCK_STREAM, "127.0.0.1", port), ECONNREFUSED); /* it does not listen */
+    CHECK(listen(s, 1) == 0 && close(other) == 0);
+    other = reach(SOCK_STREAM, "127.3.2.1", port);
+    CHECK(other >= 0 && close(other) == 0 && close(s) == 0);
+    s = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+    a = at("127.0.0.1", port);
+    CHECK(bind(s, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(s, 1) == 0);
+    CHECK_ERRNO(socket(AF_INET, SOCK_SEQPACKET, 0), ESOCKTNOSUPPORT);
+    CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
+    CHECK_ERRNO(shutdown(socket(AF_INET, SOCK_STREAM, 0), SHUT_RDWR), ENOTCONN);
+    close(s);
+}
+
+static void test_datagrams(void)
+{
+    int a = bound(SOCK_DGRAM, "127.0.0.1", 0), b = socket(AF_INET, SOCK_DGRAM, 0), c;
+    struct sockaddr_in to = at("127.0.0.1", port_of(a)), from;
+    socklen_t size = sizeof(from);
+    char text[16];
+
+    CHECK(a >= 0 && sendto(b, "one", 3, 0, (struct sockaddr *)&to, sizeof(to)) == 3);
+    CHECK(recvfrom(a, text, 16, 0, (struct sockaddr *)&from, &size) == 3);
+    CHECK(size == sizeof(from) && ntohs(from.sin_port) == port_of(b));
+    CHECK(sendto(a, "answer", 6, 0, (struct sockaddr *)&from, size) == 6);
+    CHECK(recv(b, text, 3, MSG_TRUNC) == 6 && memcmp(text, "ans", 3) == 0);
+    CHECK_ERRNO(send(b, "x", 1, 0), EDESTADDRREQ);
+    c = reach(SOCK_DGRAM, "127.0.0.1", port_of(a));
+    CHECK(c >= 0 && send(c, "two", 3, 0) == 3 && recv(a, text, 16, 0) == 3);
+    from = at("127.0.0.1", port_of(c));
+    CHECK(sendto(b, "no", 2, 0, (struct sockaddr *)&from, sizeof(from)) == 2); /* not its peer */
+    CHECK_ERRNO(recv(c, text, 16, MSG_DONTWAIT), EAGAIN);
+    CHECK(sendto(a, "yes", 3, 0, (struct sockaddr *)&from, sizeof(from)) == 3);
+    CHECK(recv(c, text, 16, 0) == 3);
+    close(a);
+    CHECK(sendto(b, "lost", 4, 0, (struct sockaddr *)&to, sizeof(to)) == 4);
+    close(b);
+    close(c);
+}
+
+static void test_v6(void)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any}, from;
+    int s = socket(AF_INET6, SOCK_STREAM, 0), c, d;
+    socklen_t size = sizeof(from);
+    char text[INET6_ADDRSTRLEN];
+
+    if (s < 0 && errno == EAFNOSUPPORT)
+        return; /* a Linux without it */
+    CHECK(bind(s, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(s, 5) == 0);
+    c = reach(SOCK_STREAM, "127.0.0.1", port_of(s)); /* it takes both */
+    CHECK(c >= 0);
+    d = accept(s, (struct sockaddr *)&from, &size);
+    CHECK(d >= 0 && size == sizeof(from) && from.sin6_family == AF_INET6);
+    CHECK(strcmp(inet_ntop(AF_INET6, &from.sin6_addr, text, sizeof(text)), "::ffff:127.0.0.1") == 0);
+    CHECK(write(c, "4", 1) == 1 && read(d, text, 9) == 1 && close(c) == 0 && close(d) == 0);
+    a.sin6_addr = in6addr_loopback;
+    a.sin6_port = htons((uint16_t)port_of(s));
+    c = socket(AF_INET6, SOCK_STREAM, 0);
+    if (connect(c, (struct sockaddr *)&a, sizeof(a)) == 0) { /* some Linux have no ::1 */
+        size = sizeof(from);
+        d = accept(s, (struct sockaddr *)&from, &size);
+        CHECK(d >= 0 && memcmp(&from.sin6_addr, &in6addr_loopback, 16) == 0 && close(d) == 0);
+    }
+    close(c);
+    close(s);
+}
+
+/* Much through a connection between processes, with poll. */
+static void test_processes(void)
+{
+    int s = bound(SOCK_STREAM, "127.0.0.1", 0), a, status;
+    static char bytes[300000];
+    struct pollfd poller;
+    size_t n = 0;
+    pid_t child;
+    ssize_t r;
+
+    CHECK(s >= 0 && listen(s, 1) == 0);
+    child = fork();
+    if (child == 0) {
+        a = reach(SOCK_STREAM, "127.0.0.1", port_of(s));
+        for (; a >= 0 && n < sizeof(bytes); n += (size_t)r)
+            if ((r = write(a, bytes + n, sizeof(bytes) - n)) <= 0)
+                _exit(1);
+        _exit(a < 0);
+    }
+    poller = (struct pollfd){s, POLLIN, 0};
+    CHECK(poll(&poller, 1, 10000) == 1);
+    a = accept4(s, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(a >= 0);
+    while ((r = read(a, bytes, sizeof(bytes))) > 0)
+        n += (size_t)r;
+    CHECK(r == 0 && n == sizeof(bytes));
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK_ERRNO(send(a, "x", 1, MSG_NOSIGNAL) == 1 ? send(a, "x", 1, MSG_NOSIGNAL) : -1, EPIPE);
+    close(a);
+    close(s);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"stream", test_stream}, {"addresses", test_addresses}, {"datagrams", test_datagrams},
+        {"v6", test_v6},         {"processes", test_processes},
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return RUN_TESTS(tests, argc, argv);
+}
