@@ -176,12 +176,20 @@ long sys_pwritev2(struct call *c)
     return move_vector2(c, file_write);
 }
 
+/* null, zero, full, random: they can be sought in, and it changes nothing. */
+static bool is_memory_device(const struct file *f)
+{
+    return f->node && (f->node->mode & LINUX_S_IFMT) == LINUX_S_IFCHR && f->node->device >> 8 == 1;
+}
+
 static long seek(struct file *f, int64_t by, int whence)
 {
     uint64_t size = f->node ? node_size(f->node) : 0;
     int64_t base, to;
     long r;
 
+    if (is_memory_device(f))
+        return 0;
     if (!f->ops->seekable)
         return LINUX_ERRNO(ESPIPE);
     if (whence == LINUX_SEEK_DATA || whence == LINUX_SEEK_HOLE) {

@@ -162,6 +162,14 @@ static void test_open_again(void)
     close(fd);
 }
 
+static void test_null_seek(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+
+    CHECK(lseek(fd, 100, SEEK_SET) == 0 && lseek(fd, 0, SEEK_CUR) == 0);
+    close(fd);
+}
+
 static volatile sig_atomic_t ticks;
 
 static void on_tick(int signal)
@@ -256,6 +264,7 @@ int main(int argc, char **argv)
         {"sizes", test_pipe_sizes},      {"fifo", test_fifo},
         {"fifo_ends", test_fifo_ends},   {"fifo_interrupted", test_fifo_interrupted},
         {"open_again", test_open_again},
+        {"null_seek", test_null_seek},
         {"cpu_timers", test_cpu_timers}, {"cpu_clocks", test_cpu_clocks},
         {"many_files", test_many_files}, {"classes", test_classes},
     };
