@@ -50,7 +50,8 @@ static const char *find_host(const char *host)
         return NULL;
     }
     if (!S_ISDIR(status.st_mode)) {
-        message("--bind takes a folder of the host; %s is none: bind the one that it lies in", host);
+        message("--bind takes a folder of the host; %s is none: bind the one that it lies in",
+                host);
         free(path);
         return NULL;
     }

@@ -13,5 +13,6 @@ struct bind {
     bool read_only;
 };
 
-/* Reads one option's value. Texts live as long as malv. False: a line on standard error said why. */
+/* Reads one option's value. Texts live as long as malv. False: a line on standard error said why.
+ */
 bool bind_parse(const char *text, struct bind *out);

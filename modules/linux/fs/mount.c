@@ -113,8 +113,8 @@ int mount_cover(struct node *covered, struct node *root, const char *source, uns
 /* ---- Taking away
  * ----------------------------------------------------------------------------------- */
 
-/* A node in a list has that reference and one of each of its children; the looker has `extra`. More:
- * somebody uses it. *first: its first child, a reference; NULL: it has none. */
+/* A node in a list has that reference and one of each of its children; the looker has `extra`.
+ * More: somebody uses it. *first: its first child, a reference; NULL: it has none. */
 static bool has_users(struct node *n, uint32_t extra, struct node **first)
 {
     uint32_t own = 1 + extra;
@@ -133,8 +133,8 @@ static bool has_users(struct node *n, uint32_t extra, struct node **first)
     return used;
 }
 
-/* The entry behind one in its folder, a reference; the one of n is given up. NULL: it is the last, and
- * *n its folder then, a reference. */
+/* The entry behind one in its folder, a reference; the one of n is given up. NULL: it is the last,
+ * and *n its folder then, a reference. */
 static struct node *step_on(struct node **n)
 {
     struct node *folder = node_parent(*n), *next = NULL;

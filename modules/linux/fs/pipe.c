@@ -29,8 +29,8 @@ struct segment {
 struct pipe {
     uint32_t refs; /* the files */
     struct mutex lock;
-    uint8_t *ring;            /* guarded by lock */
-    size_t size, head, count; /* guarded by lock; size and count are looked at without */
+    uint8_t *ring;             /* guarded by lock */
+    size_t size, head, count;  /* guarded by lock; size and count are looked at without */
     unsigned readers, writers; /* files; guarded by lock, looked at without */
     unsigned readers_ever, writers_ever;
     bool claimed;             /* somebody moves what is at the front; guarded by lock */

@@ -15,8 +15,8 @@
 #define KEPT_FLAGS                                                                                 \
     (LINUX_O_ACCMODE | LINUX_O_NOCTTY | LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT |       \
      LINUX_O_LARGEFILE | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_NOATIME | LINUX_O_PATH)
-#define SYNC_FLAGS   04010000u /* O_SYNC and O_DSYNC: what is written is where it stays */
-#define ASYNC_FLAG   020000u   /* O_ASYNC */
+#define SYNC_FLAGS 04010000u /* O_SYNC and O_DSYNC: what is written is where it stays */
+#define ASYNC_FLAG 020000u   /* O_ASYNC */
 #define KNOWN_FLAGS                                                                                \
     (KEPT_FLAGS | LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_TRUNC | LINUX_O_CLOEXEC | SYNC_FLAGS |    \
      ASYNC_FLAG | LINUX_O_TMPFILE)
@@ -93,8 +93,7 @@ static int find_or_make(struct opening *o, struct node *start, const char *path,
     r = name[0] == '\0' || slash ? LINUX_ERRNO(EISDIR) : make_in(o, folder, name, out);
     if (r == ERR_EXISTS && !(o->flags & LINUX_O_EXCL)) {
         r = find(o, start, path, out);
-        if (r == ERR_NOT_FOUND && links < LINKS_MAX &&
-            dangling_text(folder, name, &text) == OK) {
+        if (r == ERR_NOT_FOUND && links < LINKS_MAX && dangling_text(folder, name, &text) == OK) {
             r = find_or_make(o, folder, text, links + 1, out);
             kfree(text);
         }
@@ -104,8 +103,7 @@ static int find_or_make(struct opening *o, struct node *start, const char *path,
 }
 
 /* O_TMPFILE: a file in the folder's file system that has no name. */
-static int make_nameless(struct opening *o, struct node *start, const char *path,
-                         struct node **out)
+static int make_nameless(struct opening *o, struct node *start, const char *path, struct node **out)
 {
     uint32_t mode = LINUX_S_IFREG | (o->mode & 07777 & ~o->task->process->fs->mask);
     struct node *folder;

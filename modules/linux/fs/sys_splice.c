@@ -80,7 +80,8 @@ static long write_all(struct file *f, const uint8_t *bytes, size_t size, uint64_
 /* Moves from a file that can seek: what was not written was not read either. */
 static long move_chunk(struct transfer *x, uint8_t *buffer, size_t size)
 {
-    uint64_t at = x->in_at ? *x->in_at : __atomic_load_n(&x->in->offset, __ATOMIC_RELAXED), next = at;
+    uint64_t at = x->in_at ? *x->in_at : __atomic_load_n(&x->in->offset, __ATOMIC_RELAXED),
+             next = at;
     long n = file_read_kernel(x->in, buffer, size, &next), r;
 
     if (n <= 0)

@@ -2,9 +2,9 @@
  * window.h: file operations on kernel memory.
  *
  * Operations of files take addresses of user memory. A call that moves bytes from one file to
- * another gives them an address in the window instead: a range that no program has, behind which lies
- * the one buffer that the calling task has opened, and nothing else. So there is one read and one
- * write for each kind of file. Thread context of a program's task.
+ * another gives them an address in the window instead: a range that no program has, behind which
+ * lies the one buffer that the calling task has opened, and nothing else. So there is one read and
+ * one write for each kind of file. Thread context of a program's task.
  */
 #pragma once
 

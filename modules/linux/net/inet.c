@@ -98,7 +98,8 @@ static int place_of(const struct socket *s, const struct socket_address *a, stru
 {
     int r;
 
-    if (a->name.family != s->family && !(a->name.family == LINUX_AF_INET && s->family == LINUX_AF_INET6))
+    if (a->name.family != s->family &&
+        !(a->name.family == LINUX_AF_INET && s->family == LINUX_AF_INET6))
         return LINUX_ERRNO(EAFNOSUPPORT);
     r = a->name.family == LINUX_AF_INET ? place_of_v4(a, out) : place_of_v6(a, s->v6_only, out);
     if (r != OK)
@@ -107,7 +108,8 @@ static int place_of(const struct socket *s, const struct socket_address *a, stru
 }
 
 /* As a socket of this family would write it. v4 addresses in v6 are mapped. */
-static void address_make(int family, uint16_t port, bool v4, uint32_t host, struct socket_address *out)
+static void address_make(int family, uint16_t port, bool v4, uint32_t host,
+                         struct socket_address *out)
 {
     struct sockaddr_in in = {LINUX_AF_INET, swap16(port), {0}, {0}};
     struct sockaddr_in6 in6 = {LINUX_AF_INET6, swap16(port), 0, {0}, 0};

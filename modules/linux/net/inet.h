@@ -1,7 +1,7 @@
 /*
  * inet.h: sockets with Internet addresses (AF_INET, AF_INET6), of which there are those of the
- * machine itself: 127.0.0.0/8 and ::1. No packets go anywhere: an address is one more way to find the
- * other socket. Thread context.
+ * machine itself: 127.0.0.0/8 and ::1. No packets go anywhere: an address is one more way to find
+ * the other socket. Thread context.
  */
 #pragma once
 

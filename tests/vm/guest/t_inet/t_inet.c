@@ -146,7 +146,8 @@ static void test_v6(void)
     CHECK(c >= 0);
     d = accept(s, (struct sockaddr *)&from, &size);
     CHECK(d >= 0 && size == sizeof(from) && from.sin6_family == AF_INET6);
-    CHECK(strcmp(inet_ntop(AF_INET6, &from.sin6_addr, text, sizeof(text)), "::ffff:127.0.0.1") == 0);
+    CHECK(strcmp(inet_ntop(AF_INET6, &from.sin6_addr, text, sizeof(text)), "::ffff:127.0.0.1") ==
+          0);
     CHECK(write(c, "4", 1) == 1 && read(d, text, 9) == 1 && close(c) == 0 && close(d) == 0);
     a.sin6_addr = in6addr_loopback;
     a.sin6_port = htons((uint16_t)port_of(s));

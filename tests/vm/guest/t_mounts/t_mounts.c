@@ -1,6 +1,7 @@
 /*
  * t_mounts.c: file systems in memory at other places, places that lead to others, what tells of
- * them, and another root. It needs the right to mount; a namespace of its own keeps Linux as it was.
+ * them, and another root. It needs the right to mount; a namespace of its own keeps Linux as it
+ * was.
  */
 #include <fcntl.h>
 #include <sched.h>

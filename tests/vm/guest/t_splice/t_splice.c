@@ -25,7 +25,7 @@ static int make(const char *path, const void *bytes, size_t size)
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
     return fd >= 0 && write(fd, bytes, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0 ? fd
-                                                                                            : -1;
+                                                                                             : -1;
 }
 
 static void test_sendfile(void)
@@ -84,7 +84,8 @@ static void test_copy_range(void)
     off_t in = 10, out = 1;
 
     CHECK(copy_file_range(a, &in, b, &out, 1000, 0) == 1000 && in == 1010 && out == 1001);
-    CHECK(pread(b, seen, BIG, 0) == 1001 && seen[0] == 'a' && memcmp(seen + 1, big + 10, 1000) == 0);
+    CHECK(pread(b, seen, BIG, 0) == 1001 && seen[0] == 'a' &&
+          memcmp(seen + 1, big + 10, 1000) == 0);
     CHECK(copy_file_range(a, NULL, b, NULL, BIG, 0) == BIG && lseek(b, 0, SEEK_CUR) == BIG);
     CHECK(pread(b, seen, BIG, 0) == BIG && memcmp(seen, big, BIG) == 0);
     CHECK(copy_file_range(a, NULL, b, NULL, 10, 0) == 0);
