@@ -31,6 +31,8 @@ enum vgpgpu_device_type {
     VGPGPU_DEVICE_ACCELERATOR = 3,
 };
 
+#define VGPGPU_OPERATION_ROOM 16u /* built-in operations are numbered 1 to 15 */
+
 /* Configuration space, read-only. Strings are NUL-terminated. */
 struct vgpgpu_config {
     uint32_t magic;   /* VGPGPU_MAGIC: another device may wear the same virtio id */
@@ -48,8 +50,10 @@ struct vgpgpu_config {
     char backend[32];       /* "opencl", "cuda" */
     char backend_version[32];
     char device_name[64];
+    /* For each enum vgpgpu_operation the types it takes, 1 << enum vgpgpu_type; 0: not there. */
+    uint16_t operations[VGPGPU_OPERATION_ROOM];
 };
-_Static_assert(sizeof(struct vgpgpu_config) == 184, "config space layout");
+_Static_assert(sizeof(struct vgpgpu_config) == 216, "config space layout");
 
 enum vgpgpu_status {
     VGPGPU_OK = 0,
@@ -183,6 +187,7 @@ enum vgpgpu_command_op {
     VGPGPU_CMD_COPY = 2,
     VGPGPU_CMD_FILL = 3,
     VGPGPU_CMD_BARRIER = 4, /* header only; everything before it in this queue ends first */
+    VGPGPU_CMD_OPERATION = 5,
 };
 
 /* Starts every command; commands stand at multiples of 8 bytes. */
@@ -239,6 +244,49 @@ struct vgpgpu_cmd_fill {
     uint64_t offset;
     uint64_t length; /* bytes, not 0 */
     uint8_t pattern[16];
+};
+
+/* Types of a tensor's elements. */
+enum vgpgpu_type {
+    VGPGPU_F32 = 1,
+    VGPGPU_BF16 = 2,
+    VGPGPU_S8 = 3,
+    VGPGPU_S32 = 4,
+};
+
+#define VGPGPU_MAX_RANK    6u
+#define VGPGPU_MAX_TENSORS 16u
+
+/*
+ * A view of numbers in a buffer: element (i, j, ...) is i * strides[0] + j * strides[1] + ...
+ * elements behind `offset`. What lies beyond `rank` is 0. All zero: a tensor that is left out.
+ */
+struct vgpgpu_tensor {
+    uint32_t buffer;
+    uint16_t type;   /* enum vgpgpu_type */
+    uint16_t rank;   /* 1..VGPGPU_MAX_RANK */
+    uint64_t offset; /* bytes, a multiple of the element's size */
+    uint64_t dimensions[VGPGPU_MAX_RANK];
+    uint64_t strides[VGPGPU_MAX_RANK]; /* elements */
+};
+_Static_assert(sizeof(struct vgpgpu_tensor) == 112, "tensor layout");
+
+enum vgpgpu_operation {
+    VGPGPU_GEMM = 1,
+};
+
+/* OPERATION: a built-in operation on tensors, written ones first. */
+struct vgpgpu_cmd_operation {
+    struct vgpgpu_command header;
+    uint16_t operation;       /* enum vgpgpu_operation */
+    uint16_t tensor_count;    /* at most VGPGPU_MAX_TENSORS */
+    uint32_t parameter_bytes; /* a multiple of 8 */
+    /* struct vgpgpu_tensor tensors[tensor_count], then the operation's parameters */
+};
+
+/* GEMM: c = alpha * a * b + beta * c; tensors c, a, b. */
+struct vgpgpu_gemm {
+    float alpha, beta;
 };
 
 /* ---- Event queue: device-writable ------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * An implementation owns the real device. Its caller has checked every number against its objects:
  * identifiers, ranges, argument kinds. Statuses are enum vgpgpu_status.
  *
- * Threads: one thread at a time works on a queue (launch, copy, fill, batch_end); other operations
+ * Threads: one thread at a time works on a queue (launch, copy, fill, operation, batch_end); other operations
  * may be called from any thread at the same time. A program, kernel, queue or buffer is destroyed
  * only after every batch that names it has ended.
  */
@@ -34,6 +34,7 @@ struct device_info {
     char backend[32];
     char backend_version[32];
     char name[64];
+    uint16_t operations[VGPGPU_OPERATION_ROOM]; /* as in the configuration space */
 };
 
 /* What a kernel wants as one argument. */
@@ -71,6 +72,16 @@ struct device_fill {
     uint64_t offset, length;
     const void *pattern;
     uint32_t pattern_bytes;
+};
+
+/* A built-in operation that operation_check() and the buffers' sizes have let pass. */
+struct device_operation {
+    uint32_t operation; /* enum vgpgpu_operation */
+    unsigned tensor_count;
+    const struct vgpgpu_tensor *tensors;
+    struct device_buffer *const *buffers; /* one for each tensor; NULL: left out */
+    const void *parameters;
+    uint32_t parameter_bytes;
 };
 
 /*
@@ -119,6 +130,9 @@ struct device_ops {
     uint32_t (*launch)(struct device_queue *queue, const struct device_launch *launch, bool last);
     uint32_t (*copy)(struct device_queue *queue, const struct device_copy *copy, bool last);
     uint32_t (*fill)(struct device_queue *queue, const struct device_fill *fill, bool last);
+    /* ERR_UNSUPPORTED: an operation, or types, that this device does not have. */
+    uint32_t (*operation)(struct device_queue *queue, const struct device_operation *operation,
+                          bool last);
     /*
      * Ends a batch and sets it going: `done` is called exactly once, also when this returns an
      * error (then perhaps before it returns), after all the batch's work has ended.

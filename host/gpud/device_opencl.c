@@ -163,5 +163,6 @@ const struct device_ops device_opencl = {
     .launch = opencl_launch,
     .copy = opencl_copy,
     .fill = opencl_fill,
+    .operation = opencl_operation,
     .batch_end = opencl_batch_end,
 };

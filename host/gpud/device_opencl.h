@@ -2,6 +2,8 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include "cpu_operation.h"
 #include "device.h"
 #include "opencl_api.h"
 
@@ -12,6 +14,7 @@ struct device {
     uint64_t local_bytes; /* local memory of a work-group */
     bool unified; /* the device works on host memory itself: no hand-over of buffers in place */
     bool spirv;
+    bool native; /* it calls functions of this process in a queue's order */
 };
 
 struct device_context {
@@ -48,6 +51,31 @@ struct device_kernel {
     uint64_t local_bytes; /* that a work-group may still be given as arguments */
 };
 
+#define MAX_TAKEN 256u /* buffers in place that one batch takes from the guest */
+
+/* A batch from its first command, or its end, to done(). */
+struct batch {
+    device_done done;
+    void *token;
+    uint64_t start_ns;
+    atomic_uint status; /* of the first built-in operation that failed */
+};
+
+struct device_queue {
+    struct device_context *context;
+    cl_command_queue handle;
+    struct cpu_scratch scratch; /* of the command that runs */
+    /* The batch under way; the submitting thread's. */
+    uint64_t start_ns;   /* 0: nothing enqueued yet */
+    cl_event last;       /* of the newest command, if it has one */
+    struct batch *batch; /* NULL until something needs it */
+    unsigned taken_count;
+    struct device_buffer *taken[MAX_TAKEN];
+};
+
+/* Where the next command's event goes: nowhere unless it is the last. */
+cl_event *opencl_event_place(struct device_queue *queue, bool last);
+
 /* An OpenCL error as a status; CL_SUCCESS is VGPGPU_OK. */
 uint32_t opencl_status(cl_int error);
 
@@ -59,6 +87,8 @@ void opencl_queue_destroy(struct device_queue *queue);
 uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch, bool last);
 uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last);
 uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill, bool last);
+uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,
+                          bool last);
 void opencl_batch_end(struct device_queue *queue, device_done done, void *token);
 
 int opencl_list(struct device_info *infos, unsigned room, unsigned *count, char *why);

@@ -26,6 +26,7 @@ static void config_fill(struct vgpgpu_config *config, const struct device_info *
     memcpy(config->backend, info->backend, sizeof(config->backend));
     memcpy(config->backend_version, info->backend_version, sizeof(config->backend_version));
     memcpy(config->device_name, info->name, sizeof(config->device_name));
+    memcpy(config->operations, info->operations, sizeof(config->operations));
 }
 
 /* Waits until a count falls to 0, at most STOP_LIMIT_MS. */

@@ -32,6 +32,7 @@
     X(EnqueueNDRangeKernel)                                                                        \
     X(EnqueueCopyBuffer)                                                                           \
     X(EnqueueFillBuffer)                                                                           \
+    X(EnqueueNativeKernel)                                                                         \
     X(EnqueueMapBuffer)                                                                            \
     X(EnqueueUnmapMemObject)                                                                       \
     X(EnqueueMarkerWithWaitList)                                                                   \

@@ -136,6 +136,14 @@ static bool device_is_unified(cl_device_id id)
     return unified && (type & CL_DEVICE_TYPE_CPU);
 }
 
+/* On other devices there are no built-in operations. */
+static bool device_is_native(cl_device_id id)
+{
+    cl_device_exec_capabilities can = 0;
+    opencl.GetDeviceInfo(id, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof(can), &can, NULL);
+    return (can & CL_EXEC_NATIVE_KERNEL) && device_is_unified(id);
+}
+
 int opencl_open(const char *selector, struct device **out, struct device_info *info, char *why)
 {
     struct found_device found[MAX_DEVICES];
@@ -163,7 +171,10 @@ int opencl_open(const char *selector, struct device **out, struct device_info *i
     device->local_bytes = local_bytes_get(device->id);
     device->unified = device_is_unified(device->id);
     device->spirv = opencl.CreateProgramWithIL && strstr(il, "SPIR-V");
+    device->native = device_is_native(device->id);
     *info = infos[chosen];
+    if (device->native)
+        cpu_operations_list(info->operations);
     *out = device;
     return 0;
 }

@@ -10,24 +10,6 @@
 #include "checked.h"
 
 #define LOCAL_ALIGN 128u /* each local argument starts at a multiple of this, bytes */
-#define MAX_TAKEN   256u /* buffers in place that one batch takes from the guest */
-
-struct device_queue {
-    struct device_context *context;
-    cl_command_queue handle;
-    /* The batch under way; the submitting thread's. */
-    uint64_t start_ns; /* 0: nothing enqueued yet */
-    cl_event last;     /* of the newest command, if it has one */
-    unsigned taken_count;
-    struct device_buffer *taken[MAX_TAKEN];
-};
-
-/* A batch that was sent off. */
-struct batch {
-    device_done done;
-    void *token;
-    uint64_t start_ns;
-};
 
 static uint64_t now_ns(void)
 {
@@ -56,11 +38,11 @@ void opencl_queue_destroy(struct device_queue *queue)
 {
     opencl.Finish(queue->handle);
     opencl.ReleaseCommandQueue(queue->handle);
+    free(queue->scratch.memory);
     free(queue);
 }
 
-/* Where the next command's event goes: nowhere unless it is the last. */
-static cl_event *event_place(struct device_queue *queue, bool last)
+cl_event *opencl_event_place(struct device_queue *queue, bool last)
 {
     if (!queue->start_ns)
         queue->start_ns = now_ns();
@@ -105,7 +87,7 @@ static void buffers_give_back(struct device_queue *queue)
             buffer->on = NULL;
             buffer->map = opencl.EnqueueMapBuffer(queue->handle, buffer->handle, CL_FALSE,
                                                   CL_MAP_READ | CL_MAP_WRITE, 0, buffer->size, 0,
-                                                  NULL, event_place(queue, true), &error);
+                                                  NULL, opencl_event_place(queue, true), &error);
         }
         pthread_mutex_unlock(&buffer->lock);
     }
@@ -155,7 +137,7 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
     }
     cl_int error = opencl.EnqueueNDRangeKernel(
         queue->handle, kernel, launch->dimensions, NULL, launch->global,
-        launch->local[0] ? launch->local : NULL, 0, NULL, event_place(queue, last));
+        launch->local[0] ? launch->local : NULL, 0, NULL, opencl_event_place(queue, last));
     return opencl_status(error);
 }
 
@@ -168,7 +150,7 @@ uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy,
         return status;
     cl_int error = opencl.EnqueueCopyBuffer(
         queue->handle, copy->source->handle, copy->target->handle, copy->source_offset,
-        copy->target_offset, copy->length, 0, NULL, event_place(queue, last));
+        copy->target_offset, copy->length, 0, NULL, opencl_event_place(queue, last));
     return opencl_status(error);
 }
 
@@ -179,14 +161,16 @@ uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill,
         return status;
     cl_int error = opencl.EnqueueFillBuffer(queue->handle, fill->target->handle, fill->pattern,
                                             fill->pattern_bytes, fill->offset, fill->length, 0,
-                                            NULL, event_place(queue, last));
+                                            NULL, opencl_event_place(queue, last));
     return opencl_status(error);
 }
 
 static void batch_finish(struct batch *batch, cl_int execution)
 {
-    batch->done(batch->token, execution < 0 ? VGPGPU_ERR_EXEC : VGPGPU_OK, batch->start_ns,
-                now_ns());
+    uint32_t status = atomic_load(&batch->status);
+    if (!status && execution < 0)
+        status = VGPGPU_ERR_EXEC;
+    batch->done(batch->token, status, batch->start_ns, now_ns());
     free(batch);
 }
 
@@ -197,10 +181,11 @@ static void CL_CALLBACK batch_ended(cl_event last, cl_int execution, void *data)
 }
 
 /* Ends a batch that cannot be watched: waits for all of the queue. */
-static void batch_end_waiting(struct device_queue *queue, device_done done, void *token,
-                              uint64_t start_ns)
+static void batch_end_waiting(struct device_queue *queue, struct batch *batch, device_done done,
+                              void *token, uint64_t start_ns)
 {
     opencl.Finish(queue->handle);
+    free(batch);
     done(token, VGPGPU_ERR_NO_MEMORY, start_ns, now_ns());
 }
 
@@ -208,16 +193,19 @@ void opencl_batch_end(struct device_queue *queue, device_done done, void *token)
 {
     buffers_give_back(queue);
     if (!queue->last)
-        opencl.EnqueueMarkerWithWaitList(queue->handle, 0, NULL, event_place(queue, true));
+        opencl.EnqueueMarkerWithWaitList(queue->handle, 0, NULL, opencl_event_place(queue, true));
     cl_event last = queue->last;
     uint64_t start_ns = queue->start_ns;
+    struct batch *batch = queue->batch ? queue->batch : calloc(1, sizeof(*batch));
     queue->last = NULL;
     queue->start_ns = 0;
-    struct batch *batch = last ? malloc(sizeof(*batch)) : NULL;
-    if (!batch) {
-        batch_end_waiting(queue, done, token, start_ns);
+    queue->batch = NULL;
+    if (!last || !batch) {
+        batch_end_waiting(queue, batch, done, token, start_ns);
     } else {
-        *batch = (struct batch){.done = done, .token = token, .start_ns = start_ns};
+        batch->done = done;
+        batch->token = token;
+        batch->start_ns = start_ns;
         if (opencl.SetEventCallback(last, CL_COMPLETE, batch_ended, batch)) {
             opencl.Finish(queue->handle);
             batch_finish(batch, CL_COMPLETE);

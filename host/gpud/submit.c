@@ -103,6 +103,8 @@ static uint32_t operation_apply(const struct device_ops *ops, struct device_queu
         return ops->copy(queue, &operation->copy, last);
     case VGPGPU_CMD_FILL:
         return ops->fill(queue, &operation->fill, last);
+    case VGPGPU_CMD_OPERATION:
+        return ops->operation(queue, &operation->operation, last);
     default:
         return VGPGPU_OK;
     }

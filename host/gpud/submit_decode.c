@@ -4,15 +4,8 @@
 #include <stdlib.h>
 #include "checked.h"
 
-/* One decode in progress. */
-struct decoder {
-    struct context *context;
-    uint32_t offset_align;
-    struct decoded *out;
-};
-
 struct command_totals {
-    unsigned commands, args, references;
+    unsigned commands, args, buffers, references;
 };
 
 /* Walks the command headers and adds up what room the operations take. */
@@ -29,9 +22,11 @@ static uint32_t commands_measure(const uint8_t *commands, uint32_t bytes,
         totals->references += 2;
         if (command->op == VGPGPU_CMD_LAUNCH)
             totals->args += command->bytes / (uint32_t)sizeof(struct vgpgpu_arg);
+        if (command->op == VGPGPU_CMD_OPERATION)
+            totals->buffers += VGPGPU_MAX_TENSORS;
         offset += command->bytes;
     }
-    totals->references += totals->args;
+    totals->references += totals->args + totals->buffers;
     return VGPGPU_OK;
 }
 
@@ -53,12 +48,13 @@ static bool decoded_grow(struct decoded *decoded, const struct command_totals *t
                      sizeof(decoded->operations[0])) &&
            room_grow((void **)&decoded->args, &decoded->arg_room, totals->args,
                      sizeof(decoded->args[0])) &&
+           room_grow((void **)&decoded->buffers, &decoded->buffer_room, totals->buffers,
+                     sizeof(decoded->buffers[0])) &&
            room_grow((void **)&decoded->references, &decoded->reference_room, totals->references,
                      sizeof(decoded->references[0]));
 }
 
-/* Finds an object and keeps it for the submission. */
-static struct object *object_use(struct decoder *decoder, enum object_kind kind, uint32_t id)
+struct object *decoder_use(struct decoder *decoder, enum object_kind kind, uint32_t id)
 {
     struct object *object = object_find_locked(decoder->context, kind, id);
     if (!object)
@@ -73,7 +69,7 @@ static uint32_t arg_buffer_decode(struct decoder *decoder, const struct vgpgpu_a
 {
     if (in->size)
         return VGPGPU_ERR_INVALID;
-    struct object *object = object_use(decoder, OBJECT_BUFFER, in->object);
+    struct object *object = decoder_use(decoder, OBJECT_BUFFER, in->object);
     if (!object)
         return VGPGPU_ERR_ID;
     if (in->offset >= object->buffer.size || !is_aligned(in->offset, decoder->offset_align))
@@ -141,7 +137,7 @@ static uint32_t launch_decode(struct decoder *decoder, const struct vgpgpu_comma
     uint32_t status = range_decode(command, launch);
     if (status)
         return status;
-    struct object *kernel = object_use(decoder, OBJECT_KERNEL, command->kernel);
+    struct object *kernel = decoder_use(decoder, OBJECT_KERNEL, command->kernel);
     if (!kernel)
         return VGPGPU_ERR_ID;
     if (command->arg_count != kernel->kernel.arg_count)
@@ -168,8 +164,8 @@ static uint32_t copy_decode(struct decoder *decoder, const struct vgpgpu_command
     const struct vgpgpu_cmd_copy *command = (const void *)header;
     if (header->bytes != sizeof(*command) || !command->length)
         return VGPGPU_ERR_INVALID;
-    struct object *source = object_use(decoder, OBJECT_BUFFER, command->source);
-    struct object *target = object_use(decoder, OBJECT_BUFFER, command->target);
+    struct object *source = decoder_use(decoder, OBJECT_BUFFER, command->source);
+    struct object *target = decoder_use(decoder, OBJECT_BUFFER, command->target);
     if (!source || !target)
         return VGPGPU_ERR_ID;
     if (!range_inside(command->source_offset, command->length, source->buffer.size) ||
@@ -196,7 +192,7 @@ static uint32_t fill_decode(struct decoder *decoder, const struct vgpgpu_command
     if (!unit || unit > sizeof(command->pattern) || (unit & (unit - 1)) || !command->length ||
         command->length % unit || command->offset % unit)
         return VGPGPU_ERR_INVALID;
-    struct object *target = object_use(decoder, OBJECT_BUFFER, command->target);
+    struct object *target = decoder_use(decoder, OBJECT_BUFFER, command->target);
     if (!target)
         return VGPGPU_ERR_ID;
     if (!range_inside(command->offset, command->length, target->buffer.size))
@@ -223,6 +219,7 @@ static uint32_t (*const decoders[])(struct decoder *decoder, const struct vgpgpu
     [VGPGPU_CMD_COPY] = copy_decode,
     [VGPGPU_CMD_FILL] = fill_decode,
     [VGPGPU_CMD_BARRIER] = barrier_decode,
+    [VGPGPU_CMD_OPERATION] = operation_decode,
 };
 
 static uint32_t commands_decode(struct decoder *decoder, const uint8_t *commands, uint32_t bytes)
@@ -247,7 +244,7 @@ uint32_t submit_decode_locked(struct context *context, uint32_t offset_align,
 {
     struct decoder decoder = {.context = context, .offset_align = offset_align, .out = decoded};
     struct command_totals totals;
-    decoded->count = decoded->arg_count = decoded->reference_count = 0;
+    decoded->count = decoded->arg_count = decoded->buffer_count = decoded->reference_count = 0;
     uint32_t status = commands_measure(commands, bytes, &totals);
     if (status)
         return status;

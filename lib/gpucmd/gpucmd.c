@@ -134,3 +134,26 @@ void gpucmd_barrier(struct gpucmd *c)
 
     append(c, &wire, sizeof(wire));
 }
+
+void gpucmd_operation(struct gpucmd *c, enum vgpgpu_operation operation,
+                      const struct vgpgpu_tensor *tensors, uint32_t count, const void *parameters,
+                      uint32_t bytes)
+{
+    struct vgpgpu_cmd_operation wire = {
+        .header = {.op = VGPGPU_CMD_OPERATION},
+        .operation = (uint16_t)operation,
+        .tensor_count = (uint16_t)count,
+        .parameter_bytes = bytes,
+    };
+    uint32_t shapes = count * (uint32_t)sizeof(*tensors);
+
+    if (count > VGPGPU_MAX_TENSORS || bytes % 8 || bytes > UINT16_MAX ||
+        sizeof(wire) + shapes + bytes > c->room - c->used) {
+        c->failed = true;
+        return;
+    }
+    wire.header.bytes = (uint32_t)sizeof(wire) + shapes + bytes;
+    append(c, &wire, sizeof(wire));
+    append(c, tensors, shapes);
+    append(c, parameters, bytes);
+}

@@ -55,3 +55,11 @@ void gpucmd_fill(struct gpucmd *c, uint32_t target, uint64_t offset, uint64_t by
                  const void *pattern, uint32_t pattern_bytes);
 
 void gpucmd_barrier(struct gpucmd *c);
+
+/*
+ * A built-in operation (docs/virtio-gpgpu.md, 9): its tensors, as lib/gpucmd/tensor.h makes them,
+ * the written ones first, and `bytes` of its parameters, a multiple of 8.
+ */
+void gpucmd_operation(struct gpucmd *c, enum vgpgpu_operation operation,
+                      const struct vgpgpu_tensor *tensors, uint32_t count, const void *parameters,
+                      uint32_t bytes);

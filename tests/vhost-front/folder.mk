@@ -20,6 +20,21 @@ include tools/build/unit-test.mk
 build/tests/gpud_bad_requests: | $(BUILD)/host/gpud
 
 DIR := tests/vhost-front
+NAME := gpud_operations
+SRCS := operations_test.c rig.c
+NEEDS := tests/vhost-front lib/gpucmd
+LIBS := -lm
+include tools/build/unit-test.mk
+build/tests/gpud_operations: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
+NAME := gpud_bad_operations
+SRCS := bad_operations_test.c rig.c
+NEEDS := tests/vhost-front lib/gpucmd
+include tools/build/unit-test.mk
+build/tests/gpud_bad_operations: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
 NAME := gpud_fuzz
 SRCS := gpud_fuzz.c rig.c
 NEEDS := tests/vhost-front

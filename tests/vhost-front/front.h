@@ -135,6 +135,9 @@ void batch_copy(struct front_batch *batch, uint32_t source, uint64_t source_offs
 void batch_fill(struct front_batch *batch, uint32_t target, uint64_t offset, uint64_t length,
                 const void *pattern, uint32_t pattern_bytes);
 void batch_barrier(struct front_batch *batch);
+void batch_operation(struct front_batch *batch, uint16_t operation,
+                     const struct vgpgpu_tensor *tensors, uint16_t count, const void *parameters,
+                     uint32_t bytes);
 
 void front_submit(struct front *front, uint32_t context, uint32_t queue, uint64_t fence,
                   const void *commands, uint32_t bytes);

@@ -197,6 +197,20 @@ void batch_barrier(struct front_batch *batch)
     batch_command(batch, VGPGPU_CMD_BARRIER, sizeof(struct vgpgpu_command));
 }
 
+void batch_operation(struct front_batch *batch, uint16_t operation,
+                     const struct vgpgpu_tensor *tensors, uint16_t count, const void *parameters,
+                     uint32_t bytes)
+{
+    uint32_t shapes = count * (uint32_t)sizeof(*tensors);
+    struct vgpgpu_cmd_operation *command = batch_command(
+        batch, VGPGPU_CMD_OPERATION, (uint32_t)sizeof(*command) + shapes + bytes);
+    command->operation = operation;
+    command->tensor_count = count;
+    command->parameter_bytes = bytes;
+    memcpy(command + 1, tensors, shapes);
+    memcpy((uint8_t *)(command + 1) + shapes, parameters, bytes);
+}
+
 /* The slot that belongs to the next descriptor, once that one is free. */
 static uint64_t submit_slot(struct front *front)
 {

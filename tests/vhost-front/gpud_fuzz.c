@@ -270,11 +270,44 @@ static void launch_make(struct front_batch *batch)
         launch->global[0] = launch->global[1] = launch->global[2] = 1;
 }
 
+/* A shape that is mostly small and mostly fits what the others have. */
+static void tensor_make(struct vgpgpu_tensor *tensor, uint32_t rank, const uint64_t *sizes)
+{
+    uint64_t stride = 1;
+    tensor->buffer = random_id();
+    tensor->type = (uint16_t)(one_in(3) ? random_below(6) : VGPGPU_F32);
+    tensor->rank = (uint16_t)(one_in(30) ? random_below(9) : rank);
+    tensor->offset = random_or_edge(64) * 4;
+    for (unsigned i = tensor->rank < VGPGPU_MAX_RANK ? tensor->rank : VGPGPU_MAX_RANK; i-- > 0;) {
+        tensor->dimensions[i] = one_in(30) ? random_edge() : sizes[one_in(6) ? random_below(3) : i];
+        tensor->strides[i] = one_in(30) ? random_edge() : stride;
+        stride *= tensor->dimensions[i];
+    }
+}
+
+static void operation_make(struct front_batch *batch)
+{
+    struct vgpgpu_tensor tensors[VGPGPU_MAX_TENSORS] = {0};
+    uint64_t sizes[VGPGPU_MAX_RANK], square = 1 + random_below(12);
+    float parameters[16] = {1, (float)random_below(3)};
+    uint32_t count = one_in(10) ? random_below(VGPGPU_MAX_TENSORS + 1) : 3;
+    uint32_t rank = one_in(4) ? 1 + random_below(VGPGPU_MAX_RANK) : 2 + random_below(2);
+    for (unsigned i = 0; i < VGPGPU_MAX_RANK; i++)
+        sizes[i] = one_in(3) ? 1 + random_below(12) : square;
+    for (uint32_t i = 0; i < count; i++)
+        tensor_make(&tensors[i], rank, sizes);
+    uint32_t start = batch->bytes;
+    batch_operation(batch, (uint16_t)(one_in(10) ? random_edge() : VGPGPU_GEMM), tensors,
+                    (uint16_t)count, parameters, one_in(20) ? random_below(9) * 8 : 8);
+    bytes_spoil(batch->commands + start + sizeof(struct vgpgpu_command),
+                batch->bytes - start - sizeof(struct vgpgpu_command));
+}
+
 static void command_make(struct front_batch *batch)
 {
     uint8_t pattern[16] = {1, 2, 3};
     uint32_t start = batch->bytes;
-    switch (random_below(5)) {
+    switch (random_below(7)) {
     case 0:
         batch_copy(batch, random_id(), random_or_edge(8192), random_id(), random_or_edge(8192),
                    random_or_edge(8192));
@@ -285,6 +318,10 @@ static void command_make(struct front_batch *batch)
         break;
     case 2:
         batch_barrier(batch);
+        break;
+    case 3:
+    case 4:
+        operation_make(batch);
         break;
     default:
         launch_make(batch);
@@ -302,7 +339,7 @@ static void submit_step(void)
         command_make(batch);
     struct {
         struct vgpgpu_submit header;
-        uint8_t commands[8192];
+        uint8_t commands[16384];
     } submission = {.header = {.context = random_id(),
                                .queue = (uint32_t)random_or_edge(6),
                                .command_bytes = batch->bytes,

@@ -1,0 +1,173 @@
+/* operation_check.c: see operation_check.h. */
+#include "operation_check.h"
+
+#include <string.h>
+#include "checked.h"
+
+#define MAX_DIMENSION INT32_MAX
+#define MAX_ELEMENTS  (1ull << 40) /* of one tensor, gaps between elements included */
+
+/* What is known of an operation before its shapes are looked at. */
+struct rule {
+    uint8_t outputs, least_tensors, most_tensors;
+    uint32_t parameter_bytes;
+    uint32_t (*check)(const struct operation_view *view);
+};
+
+unsigned type_bytes(unsigned type)
+{
+    static const uint8_t bytes[] = {
+        [VGPGPU_F32] = 4, [VGPGPU_BF16] = 2, [VGPGPU_S8] = 1, [VGPGPU_S32] = 4};
+    return type < sizeof(bytes) ? bytes[type] : 0;
+}
+
+bool tensor_is_there(const struct vgpgpu_tensor *tensor)
+{
+    static const struct vgpgpu_tensor left_out;
+    return memcmp(tensor, &left_out, sizeof(left_out)) != 0;
+}
+
+/* Elements from the first to the last, both included. The sum was checked to fit. */
+static uint64_t tensor_span(const struct vgpgpu_tensor *tensor)
+{
+    uint64_t span = 1;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        span += (tensor->dimensions[i] - 1) * tensor->strides[i];
+    return span;
+}
+
+uint64_t tensor_bytes(const struct vgpgpu_tensor *tensor)
+{
+    return tensor_span(tensor) * type_bytes(tensor->type);
+}
+
+static uint32_t dimensions_check(const struct vgpgpu_tensor *tensor)
+{
+    uint64_t span = 1, reach;
+    for (unsigned i = 0; i < VGPGPU_MAX_RANK; i++) {
+        uint64_t dimension = tensor->dimensions[i], stride = tensor->strides[i];
+        if (i >= tensor->rank) {
+            if (dimension || stride)
+                return VGPGPU_ERR_INVALID;
+            continue;
+        }
+        if (!dimension || !stride)
+            return VGPGPU_ERR_INVALID;
+        if (dimension > MAX_DIMENSION || stride > MAX_ELEMENTS ||
+            !checked_multiply(dimension - 1, stride, &reach) ||
+            !checked_add(span, reach, &span) || span > MAX_ELEMENTS)
+            return VGPGPU_ERR_LIMIT;
+    }
+    return VGPGPU_OK;
+}
+
+static uint32_t tensor_check(const struct vgpgpu_tensor *tensor)
+{
+    if (!type_bytes(tensor->type))
+        return VGPGPU_ERR_UNSUPPORTED;
+    if (!tensor->rank || tensor->rank > VGPGPU_MAX_RANK)
+        return VGPGPU_ERR_INVALID;
+    return dimensions_check(tensor);
+}
+
+/* Whether no two elements share a place: by growing stride, each steps over all before it. */
+static bool elements_are_apart(const struct vgpgpu_tensor *tensor)
+{
+    unsigned done = 0;
+    uint64_t span = 1;
+    for (unsigned round = 0; round < tensor->rank; round++) {
+        unsigned next = VGPGPU_MAX_RANK;
+        for (unsigned i = 0; i < tensor->rank; i++)
+            if (!(done & 1u << i) &&
+                (next == VGPGPU_MAX_RANK || tensor->strides[i] < tensor->strides[next]))
+                next = i;
+        done |= 1u << next;
+        if (tensor->dimensions[next] == 1)
+            continue;
+        if (tensor->strides[next] < span)
+            return false;
+        span += (tensor->dimensions[next] - 1) * tensor->strides[next];
+    }
+    return true;
+}
+
+/* Whether an output's bytes are another tensor's too. */
+static bool tensors_overlap(const struct vgpgpu_tensor *a, const struct vgpgpu_tensor *b)
+{
+    return a->buffer == b->buffer && a->offset < b->offset + tensor_bytes(b) &&
+           b->offset < a->offset + tensor_bytes(a);
+}
+
+static uint32_t outputs_check(const struct operation_view *view, unsigned outputs)
+{
+    const struct vgpgpu_tensor *tensors = view->tensors;
+    for (unsigned i = 0; i < outputs; i++) {
+        if (!tensor_is_there(&tensors[i]))
+            continue;
+        if (!elements_are_apart(&tensors[i]))
+            return VGPGPU_ERR_INVALID;
+        for (unsigned j = i + 1; j < view->tensor_count; j++)
+            if (tensor_is_there(&tensors[j]) && tensors_overlap(&tensors[i], &tensors[j]))
+                return VGPGPU_ERR_INVALID;
+    }
+    return VGPGPU_OK;
+}
+
+/* ---- The operations ---------------------------------------------------------------------------- */
+
+static bool gemm_types_fit(unsigned c, unsigned a)
+{
+    return a == VGPGPU_F32    ? c == VGPGPU_F32
+           : a == VGPGPU_BF16 ? c == VGPGPU_F32 || c == VGPGPU_BF16
+                              : a == VGPGPU_S8 && c == VGPGPU_S32;
+}
+
+/* [batch,] m x n = m x k times k x n. */
+static uint32_t gemm_check(const struct operation_view *view)
+{
+    const struct vgpgpu_tensor *c = &view->tensors[0], *a = &view->tensors[1],
+                               *b = &view->tensors[2];
+    const struct vgpgpu_gemm *gemm = view->parameters;
+    unsigned rank = c->rank;
+    if (rank < 2 || rank > 3 || a->rank != rank || b->rank != rank)
+        return VGPGPU_ERR_INVALID;
+    const uint64_t *m = &c->dimensions[rank - 2], *k = &a->dimensions[rank - 2],
+                   *n = &b->dimensions[rank - 2];
+    if (m[0] != k[0] || m[1] != n[1] || k[1] != n[0])
+        return VGPGPU_ERR_INVALID;
+    if (rank == 3 &&
+        (a->dimensions[0] != c->dimensions[0] || b->dimensions[0] != c->dimensions[0]))
+        return VGPGPU_ERR_INVALID;
+    if (a->type != b->type || !gemm_types_fit(c->type, a->type))
+        return VGPGPU_ERR_UNSUPPORTED;
+    bool exact = gemm->alpha == 1 && (gemm->beta == 0 || gemm->beta == 1);
+    return c->type != VGPGPU_S32 || exact ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+}
+
+static const struct rule rules[VGPGPU_OPERATION_ROOM] = {
+    [VGPGPU_GEMM] = {1, 3, 3, sizeof(struct vgpgpu_gemm), gemm_check},
+};
+
+unsigned operation_outputs(uint32_t operation)
+{
+    return operation < VGPGPU_OPERATION_ROOM ? rules[operation].outputs : 0;
+}
+
+uint32_t operation_check(const struct operation_view *view)
+{
+    if (!operation_outputs(view->operation))
+        return VGPGPU_ERR_UNSUPPORTED;
+    const struct rule *rule = &rules[view->operation];
+    if (view->tensor_count < rule->least_tensors || view->tensor_count > rule->most_tensors ||
+        view->parameter_bytes != rule->parameter_bytes)
+        return VGPGPU_ERR_INVALID;
+    for (unsigned i = 0; i < view->tensor_count; i++) {
+        if (i >= rule->least_tensors && !tensor_is_there(&view->tensors[i]))
+            continue;
+        uint32_t status = tensor_check(&view->tensors[i]);
+        if (status)
+            return status;
+    }
+    uint32_t status = rule->check(view);
+    return status ? status : outputs_check(view, rule->outputs);
+}
