@@ -157,3 +157,13 @@ void gpucmd_operation(struct gpucmd *c, enum vgpgpu_operation operation,
     append(c, tensors, shapes);
     append(c, parameters, bytes);
 }
+
+/* Without a number in a register: kernel code must not touch those. */
+void gpucmd_multiply(struct gpucmd *c, const struct vgpgpu_tensor *into,
+                     const struct vgpgpu_tensor *a, const struct vgpgpu_tensor *b, bool add)
+{
+    static const struct vgpgpu_gemm factors[2] = {{.alpha = 1, .beta = 0}, {.alpha = 1, .beta = 1}};
+    const struct vgpgpu_tensor tensors[3] = {*into, *a, *b};
+
+    gpucmd_operation(c, VGPGPU_GEMM, tensors, 3, &factors[add], sizeof(factors[add]));
+}

@@ -63,3 +63,7 @@ void gpucmd_barrier(struct gpucmd *c);
 void gpucmd_operation(struct gpucmd *c, enum vgpgpu_operation operation,
                       const struct vgpgpu_tensor *tensors, uint32_t count, const void *parameters,
                       uint32_t bytes);
+
+/* The product of two matrices, or batches of them: into = a * b, or into += a * b with `add`. */
+void gpucmd_multiply(struct gpucmd *c, const struct vgpgpu_tensor *into,
+                     const struct vgpgpu_tensor *a, const struct vgpgpu_tensor *b, bool add);

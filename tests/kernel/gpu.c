@@ -9,6 +9,7 @@
 #include <microlake/time.h>
 
 #include "lib/gpucmd/gpucmd.h"
+#include "lib/gpucmd/tensor.h"
 
 #define WAIT_NS (30 * NS_PER_SEC)
 
@@ -223,6 +224,111 @@ static void mistakes_are_answered(void)
     gpu_context_close(ctx);
 }
 
+/* ---- Built-in operations
+ * --------------------------------------------------------------------------- */
+
+enum { ROWS = 24, INNER = 37, COLUMNS = 26, MATRIX_BYTES = 4096 }; /* one page: contiguous */
+
+/* Whole numbers as this kernel may make them: the bits of an f32, without a register for it. */
+static uint32_t f32_of(int value)
+{
+    uint32_t size = (uint32_t)(value < 0 ? -value : value), top = 0;
+
+    if (!size)
+        return 0;
+    while (size >> (top + 1))
+        top++;
+    return (value < 0 ? 1u << 31 : 0) | (127 + top) << 23 | ((size << (23 - top)) & 0x7fffff);
+}
+
+static int element(uint32_t salt, uint32_t row, uint32_t column)
+{
+    return (int)((salt + row * 31 + column * 17) % 23) - 11;
+}
+
+static void matrix_fill(void *at, enum vgpgpu_type type, uint32_t salt, uint32_t rows,
+                        uint32_t columns)
+{
+    for (uint32_t i = 0; i < rows; i++)
+        for (uint32_t j = 0; j < columns; j++)
+            if (type == VGPGPU_F32)
+                ((uint32_t *)at)[i * columns + j] = f32_of(element(salt, i, j));
+            else
+                ((int8_t *)at)[i * columns + j] = (int8_t)element(salt, i, j);
+}
+
+/* The device adds the product twice to what was 0. */
+static void product_expect(const uint32_t *c, enum vgpgpu_type type)
+{
+    for (uint32_t i = 0; i < ROWS; i++)
+        for (uint32_t j = 0; j < COLUMNS; j++) {
+            int sum = 0;
+
+            for (uint32_t k = 0; k < INNER; k++)
+                sum += element(1, i, k) * element(2, k, j);
+            EXPECT(c[i * COLUMNS + j] == (type == VGPGPU_F32 ? f32_of(2 * sum) : (uint32_t)(2 * sum)));
+        }
+}
+
+static int multiply_twice(struct gpu_context *ctx, const uint32_t *ids, enum vgpgpu_type type)
+{
+    const enum vgpgpu_type result = type == VGPGPU_F32 ? VGPGPU_F32 : VGPGPU_S32;
+    const struct vgpgpu_tensor c = tensor_matrix(ids[0], result, 0, ROWS, COLUMNS, COLUMNS),
+                               a = tensor_matrix(ids[1], type, 0, ROWS, INNER, INNER),
+                               b = tensor_matrix(ids[2], type, 0, INNER, COLUMNS, COLUMNS);
+    enum vgpgpu_status failed = VGPGPU_OK;
+    struct vgpgpu_submit *batch;
+    struct gpucmd count, write;
+    uint64_t fence;
+    int r;
+
+    gpucmd_begin(&count, NULL, 0);
+    gpucmd_multiply(&count, &c, &a, &b, false);
+    gpucmd_multiply(&count, &c, &a, &b, true);
+    batch = gpu_batch_alloc(ctx, count.used);
+    if (!batch)
+        return ERR_NO_MEMORY;
+    gpucmd_begin(&write, batch + 1, count.used);
+    gpucmd_multiply(&write, &c, &a, &b, false);
+    gpucmd_multiply(&write, &c, &a, &b, true);
+    EXPECT(!write.failed);
+    r = gpu_submit(ctx, 0, batch, 0, &fence);
+    if (r == OK)
+        r = gpu_fence_wait(ctx, 0, fence, time_now() + WAIT_NS, 0, &failed);
+    return r == OK ? gpu_status(failed) : r;
+}
+
+static void matrices_are_multiplied(void)
+{
+    static const enum vgpgpu_type types[] = {VGPGPU_S8, VGPGPU_F32};
+    struct gpu_stats before = stats_now();
+    struct vgpgpu_config config;
+    struct gpu_context *ctx;
+    uint32_t ids[3];
+    void *at[3];
+
+    EXPECT(gpu_device_info(0, &config) == OK);
+    for (unsigned t = 0; t < ARRAY_SIZE(types); t++) {
+        bool there = config.operations[VGPGPU_GEMM] >> types[t] & 1;
+
+        EXPECT(gpu_context_open(0, &ctx) == OK);
+        for (unsigned i = 0; i < 3; i++) {
+            uint64_t run = 0;
+
+            EXPECT(gpu_buffer_create(ctx, MATRIX_BYTES, VGPGPU_BUFFER_GUEST, &ids[i]) == OK);
+            at[i] = gpu_buffer_at(ctx, ids[i], 0, &run);
+            EXPECT(at[i] && run == MATRIX_BYTES);
+        }
+        matrix_fill(at[1], types[t], 1, ROWS, INNER);
+        matrix_fill(at[2], types[t], 2, INNER, COLUMNS);
+        EXPECT(multiply_twice(ctx, ids, types[t]) == (there ? OK : ERR_UNSUPPORTED));
+        if (there)
+            product_expect(at[0], types[t]);
+        gpu_context_close(ctx);
+    }
+    expect_as_before(&before);
+}
+
 /* ---- Many threads
  * ---------------------------------------------------------------------------------- */
 
@@ -353,6 +459,7 @@ static const struct ktest_case cases[] = {
     {"memory_is_used_in_place", memory_is_used_in_place},
     {"mappings_outlive_buffers", mappings_outlive_buffers},
     {"mistakes_are_answered", mistakes_are_answered},
+    {"matrices_are_multiplied", matrices_are_multiplied},
     {"threads_share_a_context", threads_share_a_context},
     {"driver_comes_and_goes", driver_comes_and_goes},
     {"allocations_fail", allocations_fail},

@@ -1,9 +1,10 @@
 /*
- * batch.c: records commands in the device's own layout.
+ * batch.c: records commands; lib/gpucmd knows their layout.
  *
  * Every command is checked whole before any of its bytes are written, so that an error leaves the
  * commands before it intact.
  */
+#include "lib/gpucmd/gpucmd.h"
 #include "user/libmalv/malv.h"
 
 #include <errno.h>
@@ -26,13 +27,12 @@ static int batch_fail(struct malv_batch *batch, int error)
     return batch->error;
 }
 
-/* `bytes` zeroed bytes at the end of the batch, or NULL with the batch's error set. */
-static void *batch_extend(struct malv_batch *batch, size_t bytes)
+/* Makes room for `bytes` at the end of the batch, where `*c` then writes. An error is the batch's. */
+static int batch_extend(struct malv_batch *batch, size_t bytes, struct gpucmd *c)
 {
     size_t needed;
     if (__builtin_add_overflow(batch->used, bytes, &needed) || needed > UINT32_MAX) {
-        batch_fail(batch, -E2BIG);
-        return NULL;
+        return batch_fail(batch, -E2BIG);
     }
     if (needed > batch->capacity) {
         size_t capacity = batch->capacity != 0 ? batch->capacity : FIRST_CAPACITY;
@@ -41,16 +41,23 @@ static void *batch_extend(struct malv_batch *batch, size_t bytes)
         }
         uint8_t *bigger = realloc(batch->bytes, capacity);
         if (bigger == NULL) {
-            batch_fail(batch, -ENOMEM);
-            return NULL;
+            return batch_fail(batch, -ENOMEM);
         }
         batch->bytes = bigger;
         batch->capacity = capacity;
     }
-    uint8_t *place = batch->bytes + batch->used;
-    memset(place, 0, bytes);
-    batch->used = needed;
-    return place;
+    gpucmd_begin(c, batch->bytes + batch->used, (uint32_t)bytes);
+    return 0;
+}
+
+/* Counts what `c` wrote as part of the batch. */
+static int batch_take(struct malv_batch *batch, const struct gpucmd *c)
+{
+    if (c->failed) {
+        return batch_fail(batch, -EINVAL);
+    }
+    batch->used += c->used;
+    return 0;
 }
 
 void malv_batch_init(struct malv_batch *batch)
@@ -118,53 +125,36 @@ static bool extents_are_valid(uint32_t dimensions, const uint64_t *global, const
     return true;
 }
 
-/* Writes one argument at `place` (zeroed) and returns where the next one goes. */
-static uint8_t *arg_write(uint8_t *place, const struct malv_arg *arg)
-{
-    struct vgpgpu_arg *out = (struct vgpgpu_arg *)place;
-    out->kind = arg->kind;
-    if (arg->kind == VGPGPU_ARG_BUFFER) {
-        out->object = arg->object;
-        out->offset = arg->offset;
-    } else {
-        out->size = arg->size;
-    }
-    if (arg->kind == VGPGPU_ARG_VALUE) {
-        memcpy(out + 1, arg->value, arg->size);
-    }
-    return place + arg_bytes(arg);
-}
-
 int malv_batch_launch(struct malv_batch *batch, uint32_t kernel, uint32_t dimensions,
                       const uint64_t *global, const uint64_t *local, const struct malv_arg *args,
                       uint32_t arg_count)
 {
     size_t bytes = launch_bytes(args, arg_count);
+    struct gpucmd_arg wire[VGPGPU_MAX_ARGS];
+    struct gpucmd c;
     if (batch->error != 0) {
         return batch->error;
     }
     if (kernel == 0 || bytes == 0 || !extents_are_valid(dimensions, global, local)) {
         return batch_fail(batch, -EINVAL);
     }
-    struct vgpgpu_cmd_launch *command = batch_extend(batch, bytes);
-    if (command == NULL) {
+    if (batch_extend(batch, bytes, &c) != 0) {
         return batch->error;
     }
-    command->header = (struct vgpgpu_command){.op = VGPGPU_CMD_LAUNCH, .bytes = (uint32_t)bytes};
-    command->kernel = kernel;
-    command->dimensions = dimensions;
-    command->arg_count = arg_count;
-    for (uint32_t i = 0; i < 3; i++) {
-        command->global[i] = i < dimensions ? global[i] : 1;
-        if (local != NULL) {
-            command->local[i] = i < dimensions ? local[i] : 1;
-        }
-    }
-    uint8_t *place = (uint8_t *)(command + 1);
     for (uint32_t i = 0; i < arg_count; i++) {
-        place = arg_write(place, &args[i]);
+        wire[i] = (struct gpucmd_arg){.kind = args[i].kind,
+                                      .buffer = args[i].object,
+                                      .offset = args[i].offset,
+                                      .size = args[i].size,
+                                      .value = args[i].value};
     }
-    return 0;
+    gpucmd_launch(&c, &(struct gpucmd_launch){.kernel = kernel,
+                                              .dimensions = dimensions,
+                                              .arg_count = arg_count,
+                                              .global = global,
+                                              .local = local,
+                                              .args = wire});
+    return batch_take(batch, &c);
 }
 
 static bool range_is_inside(const struct malv_buffer *buffer, uint64_t offset, uint64_t length)
@@ -191,19 +181,12 @@ int malv_batch_copy(struct malv_batch *batch, const struct malv_buffer *source,
     if (overlap) {
         return batch_fail(batch, -EINVAL);
     }
-    struct vgpgpu_cmd_copy *command = batch_extend(batch, sizeof(*command));
-    if (command == NULL) {
+    struct gpucmd c;
+    if (batch_extend(batch, sizeof(struct vgpgpu_cmd_copy), &c) != 0) {
         return batch->error;
     }
-    *command = (struct vgpgpu_cmd_copy){
-        .header = {.op = VGPGPU_CMD_COPY, .bytes = sizeof(*command)},
-        .source = source->id,
-        .target = target->id,
-        .source_offset = source_offset,
-        .target_offset = target_offset,
-        .length = length,
-    };
-    return 0;
+    gpucmd_copy(&c, source->id, source_offset, target->id, target_offset, length);
+    return batch_take(batch, &c);
 }
 
 static bool pattern_is_valid(uint32_t bytes, uint64_t offset, uint64_t length)
@@ -224,30 +207,51 @@ int malv_batch_fill(struct malv_batch *batch, const struct malv_buffer *target, 
     if (!range_is_inside(target, offset, length)) {
         return batch_fail(batch, -ERANGE);
     }
-    struct vgpgpu_cmd_fill *command = batch_extend(batch, sizeof(*command));
-    if (command == NULL) {
+    struct gpucmd c;
+    if (batch_extend(batch, sizeof(struct vgpgpu_cmd_fill), &c) != 0) {
         return batch->error;
     }
-    *command = (struct vgpgpu_cmd_fill){
-        .header = {.op = VGPGPU_CMD_FILL, .bytes = sizeof(*command)},
-        .target = target->id,
-        .pattern_bytes = pattern_bytes,
-        .offset = offset,
-        .length = length,
-    };
-    memcpy(command->pattern, pattern, pattern_bytes);
-    return 0;
+    gpucmd_fill(&c, target->id, offset, length, pattern, pattern_bytes);
+    return batch_take(batch, &c);
 }
 
 int malv_batch_barrier(struct malv_batch *batch)
 {
+    struct gpucmd c;
     if (batch->error != 0) {
         return batch->error;
     }
-    struct vgpgpu_command *command = batch_extend(batch, sizeof(*command));
-    if (command == NULL) {
+    if (batch_extend(batch, sizeof(struct vgpgpu_command), &c) != 0) {
         return batch->error;
     }
-    *command = (struct vgpgpu_command){.op = VGPGPU_CMD_BARRIER, .bytes = sizeof(*command)};
-    return 0;
+    gpucmd_barrier(&c);
+    return batch_take(batch, &c);
+}
+
+int malv_batch_operation(struct malv_batch *batch, uint32_t operation,
+                         const struct vgpgpu_tensor *tensors, uint32_t count,
+                         const void *parameters, size_t bytes)
+{
+    struct gpucmd c;
+    if (batch->error != 0) {
+        return batch->error;
+    }
+    if (operation == 0 || operation >= VGPGPU_OPERATION_ROOM || count > VGPGPU_MAX_TENSORS ||
+        bytes % 8 != 0 || bytes > UINT16_MAX) {
+        return batch_fail(batch, -EINVAL);
+    }
+    size_t all = sizeof(struct vgpgpu_cmd_operation) + count * sizeof(*tensors) + bytes;
+    if (batch_extend(batch, all, &c) != 0) {
+        return batch->error;
+    }
+    gpucmd_operation(&c, operation, tensors, count, parameters, (uint32_t)bytes);
+    return batch_take(batch, &c);
+}
+
+int malv_batch_gemm(struct malv_batch *batch, float alpha, const struct vgpgpu_tensor *a,
+                    const struct vgpgpu_tensor *b, float beta, const struct vgpgpu_tensor *c)
+{
+    const struct vgpgpu_gemm gemm = {.alpha = alpha, .beta = beta};
+    const struct vgpgpu_tensor tensors[3] = {*c, *a, *b};
+    return malv_batch_operation(batch, VGPGPU_GEMM, tensors, 3, &gemm, sizeof(gemm));
 }

@@ -1,4 +1,4 @@
 DIR := user/libmalv
 SRCS := device.c buffer.c program.c batch.c queue.c error.c
-NEEDS :=
+NEEDS := lib/gpucmd
 include tools/build/library.mk

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/gpucmd/tensor.h"
 #include "uapi/malv.h"
 
 /* ---- Device ---------------------------------------------------------------------------------- */
@@ -36,6 +37,15 @@ void malv_device_close(struct malv_device *device);
 
 /* What the device is and its limits. Valid until the device is closed. */
 const struct vgpgpu_config *malv_device_config(const struct malv_device *device);
+
+/*
+ * The types that a built-in operation (enum vgpgpu_operation) takes on this device, as bits:
+ * 1 << enum vgpgpu_type. 0: the device does not have the operation.
+ */
+static inline uint32_t malv_operation_types(const struct malv_device *device, uint32_t operation)
+{
+    return operation < VGPGPU_OPERATION_ROOM ? malv_device_config(device)->operations[operation] : 0;
+}
 
 /* ---- Buffers --------------------------------------------------------------------------------- */
 
@@ -170,6 +180,32 @@ int malv_batch_fill(struct malv_batch *batch, const struct malv_buffer *target, 
 
 /* Everything recorded before this ends before anything recorded after it starts. */
 int malv_batch_barrier(struct malv_batch *batch);
+
+/* ---- Built-in operations ---------------------------------------------------------------------- */
+
+/*
+ * A rows x columns matrix in a buffer, from byte `offset` on, its rows `leading` elements apart.
+ * tensor_transposed() of lib/gpucmd/tensor.h exchanges rows and columns, tensor_dense() makes a
+ * tensor of any rank; docs/virtio-gpgpu.md, section 9, has the operations.
+ */
+static inline struct vgpgpu_tensor malv_matrix(const struct malv_buffer *buffer,
+                                               enum vgpgpu_type type, uint64_t offset,
+                                               uint64_t rows, uint64_t columns, uint64_t leading)
+{
+    return tensor_matrix(buffer->id, type, offset, rows, columns, leading);
+}
+
+/*
+ * Any built-in operation: its tensors, written ones first, and `bytes` of its parameters, a multiple
+ * of 8. The device checks the tensors; what it finds is malv_wait's error. -EINVAL: no such number.
+ */
+int malv_batch_operation(struct malv_batch *batch, uint32_t operation,
+                         const struct vgpgpu_tensor *tensors, uint32_t count,
+                         const void *parameters, size_t bytes);
+
+/* c = alpha * a * b + beta * c; with beta 0, c is not read. */
+int malv_batch_gemm(struct malv_batch *batch, float alpha, const struct vgpgpu_tensor *a,
+                    const struct vgpgpu_tensor *b, float beta, const struct vgpgpu_tensor *c);
 
 /* ---- Queues ---------------------------------------------------------------------------------- */
 

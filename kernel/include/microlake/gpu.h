@@ -3,8 +3,9 @@
  *
  * A context is the unit of isolation and of clean-up: closing it releases everything in it. Objects
  * are numbers 1.. of their context, one number space a kind; they are the very numbers that
- * commands (uapi/virtio_gpgpu.h) carry. lib/gpucmd writes commands. docs/gpu-in-the-kernel.md has
- * an example.
+ * commands (uapi/virtio_gpgpu.h) carry. lib/gpucmd writes commands, those of the built-in operations
+ * on tensors (matrix products and more) too; `operations` of gpu_device_info() says which there are.
+ * docs/gpu-in-the-kernel.md has an example.
  *
  * ERR_RANGE is more than the device allows of something, ERR_LIMIT that all numbers are taken,
  * ERR_LOST that the device is gone for good.
