@@ -273,6 +273,10 @@ _Static_assert(sizeof(struct vgpgpu_tensor) == 112, "tensor layout");
 
 enum vgpgpu_operation {
     VGPGPU_GEMM = 1,
+    VGPGPU_CONV2D = 2,
+    VGPGPU_POOL2D = 3,
+    VGPGPU_SOFTMAX = 4,
+    VGPGPU_REDUCE = 5,
 };
 
 /* OPERATION: a built-in operation on tensors, written ones first. */
@@ -282,6 +286,56 @@ struct vgpgpu_cmd_operation {
     uint16_t tensor_count;    /* at most VGPGPU_MAX_TENSORS */
     uint32_t parameter_bytes; /* a multiple of 8 */
     /* struct vgpgpu_tensor tensors[tensor_count], then the operation's parameters */
+};
+
+#define VGPGPU_MAX_WINDOW 65535u /* of the numbers of a window */
+
+/* How a window moves over height and width. None but `before` and `after` is 0. */
+struct vgpgpu_window {
+    uint32_t stride[2];
+    uint32_t dilation[2]; /* distance of the window's elements; 1: side by side */
+    uint32_t before[2];   /* padding; less than the window's extent */
+    uint32_t after[2];
+};
+
+/* CONV2D: tensors result, source, weights [, bias]. */
+struct vgpgpu_conv2d {
+    struct vgpgpu_window window;
+    uint32_t groups;
+    uint32_t reserved;
+};
+
+enum vgpgpu_pool_kind {
+    VGPGPU_POOL_MAX = 1,
+    VGPGPU_POOL_MEAN = 2,        /* of what is not padding */
+    VGPGPU_POOL_MEAN_PADDED = 3, /* padding counts as 0 */
+};
+
+/* POOL2D: tensors result, source. */
+struct vgpgpu_pool2d {
+    struct vgpgpu_window window;
+    uint32_t size[2]; /* the window's elements */
+    uint32_t kind;    /* enum vgpgpu_pool_kind */
+    uint32_t reserved;
+};
+
+/* SOFTMAX: tensors result, source. */
+struct vgpgpu_softmax {
+    uint32_t axis;
+    uint32_t reserved;
+};
+
+enum vgpgpu_reduce_kind {
+    VGPGPU_REDUCE_SUM = 1,
+    VGPGPU_REDUCE_MEAN = 2,
+    VGPGPU_REDUCE_MAX = 3,
+    VGPGPU_REDUCE_MIN = 4,
+};
+
+/* REDUCE: tensors result, source; over the dimensions that are 1 in the result. */
+struct vgpgpu_reduce {
+    uint32_t kind; /* enum vgpgpu_reduce_kind */
+    uint32_t reserved;
 };
 
 /* GEMM: c = alpha * a * b + beta * c; tensors c, a, b. */

@@ -1,4 +1,4 @@
-/* cpu_operation.c: the operations in the library's words. */
+/* cpu_operation.c: the operations in the library's words; cpu_network.c has those but gemm. */
 #include "cpu_plan.h"
 
 /* The masks of types, for a processor with or without arithmetic on bf16. */
@@ -13,6 +13,8 @@ void cpu_operations_list(uint16_t operations[VGPGPU_OPERATION_ROOM])
     bool wide = (dnnl.get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
     uint16_t bf16 = wide ? TYPE(BF16) : 0;
     operations[VGPGPU_GEMM] = TYPE(F32) | TYPE(S8) | bf16;
+    operations[VGPGPU_CONV2D] = operations[VGPGPU_POOL2D] = TYPE(F32);
+    operations[VGPGPU_SOFTMAX] = operations[VGPGPU_REDUCE] = TYPE(F32);
 }
 
 /* ---- GEMM -------------------------------------------------------------------------------------- */
@@ -107,6 +109,10 @@ typedef uint32_t (*build)(struct cpu_plan *plan, const struct device_operation *
 
 static const build builds[VGPGPU_OPERATION_ROOM] = {
     [VGPGPU_GEMM] = gemm_build,
+    [VGPGPU_CONV2D] = cpu_conv2d_build,
+    [VGPGPU_POOL2D] = cpu_pool2d_build,
+    [VGPGPU_SOFTMAX] = cpu_softmax_build,
+    [VGPGPU_REDUCE] = cpu_reduce_build,
 };
 
 uint32_t cpu_plan_build(struct cpu_plan *plan, const struct device_operation *operation)

@@ -44,3 +44,13 @@ void cpu_stage_arg(struct cpu_stage *stage, int arg, unsigned tensor,
 
 /* cpu_operation.c: fills a plan's stages for an operation. */
 uint32_t cpu_plan_build(struct cpu_plan *plan, const struct device_operation *operation);
+
+/* cpu_network.c: these operations' stages. */
+uint32_t cpu_conv2d_build(struct cpu_plan *plan, const struct device_operation *operation,
+                          dnnl_primitive_attr_t attr);
+uint32_t cpu_pool2d_build(struct cpu_plan *plan, const struct device_operation *operation,
+                          dnnl_primitive_attr_t attr);
+uint32_t cpu_softmax_build(struct cpu_plan *plan, const struct device_operation *operation,
+                           dnnl_primitive_attr_t attr);
+uint32_t cpu_reduce_build(struct cpu_plan *plan, const struct device_operation *operation,
+                          dnnl_primitive_attr_t attr);

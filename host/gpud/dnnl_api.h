@@ -13,6 +13,10 @@
     X(memory_desc_get_size)                                                                        \
     X(memory_create)                                                                               \
     X(memory_destroy)                                                                              \
+    X(dilated_convolution_forward_desc_init)                                                       \
+    X(pooling_v2_forward_desc_init)                                                                \
+    X(softmax_v2_forward_desc_init)                                                                \
+    X(reduction_desc_init)                                                                         \
     X(matmul_desc_init)                                                                            \
     X(post_ops_create)                                                                             \
     X(post_ops_destroy)                                                                            \

@@ -144,8 +144,97 @@ static uint32_t gemm_check(const struct operation_view *view)
     return c->type != VGPGPU_S32 || exact ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
 }
 
+static bool all_are_f32(const struct operation_view *view)
+{
+    for (unsigned i = 0; i < view->tensor_count; i++)
+        if (tensor_is_there(&view->tensors[i]) && view->tensors[i].type != VGPGPU_F32)
+            return false;
+    return true;
+}
+
+/* Along one axis: the window's numbers, and that `out` places for it fit into `in` elements. */
+static bool window_fits(const struct vgpgpu_window *window, unsigned axis, uint64_t size,
+                        uint64_t in, uint64_t out)
+{
+    uint64_t stride = window->stride[axis], dilation = window->dilation[axis],
+             before = window->before[axis], after = window->after[axis];
+    if (!size || size > VGPGPU_MAX_WINDOW || !stride || stride > VGPGPU_MAX_WINDOW || !dilation ||
+        dilation > VGPGPU_MAX_WINDOW)
+        return false;
+    uint64_t extent = (size - 1) * dilation + 1, room = in + before + after;
+    return before < extent && after < extent && extent <= room &&
+           (room - extent) / stride + 1 == out;
+}
+
+/* n x outputs x height x width from n x inputs x height x width, outputs x inputs/groups x size. */
+static uint32_t conv2d_check(const struct operation_view *view)
+{
+    const struct vgpgpu_tensor *tensors = view->tensors;
+    const struct vgpgpu_conv2d *conv = view->parameters;
+    const uint64_t *out = tensors[0].dimensions, *in = tensors[1].dimensions,
+                   *weights = tensors[2].dimensions;
+    uint64_t groups = conv->groups;
+    if (tensors[0].rank != 4 || tensors[1].rank != 4 || tensors[2].rank != 4 || conv->reserved)
+        return VGPGPU_ERR_INVALID;
+    if (!groups || out[0] != in[0] || out[1] != weights[0] || out[1] % groups || in[1] % groups ||
+        in[1] / groups != weights[1])
+        return VGPGPU_ERR_INVALID;
+    if (view->tensor_count == 4 && tensor_is_there(&tensors[3]) &&
+        (tensors[3].rank != 1 || tensors[3].dimensions[0] != out[1]))
+        return VGPGPU_ERR_INVALID;
+    for (unsigned axis = 0; axis < 2; axis++)
+        if (!window_fits(&conv->window, axis, weights[2 + axis], in[2 + axis], out[2 + axis]))
+            return VGPGPU_ERR_INVALID;
+    return all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+}
+
+static uint32_t pool2d_check(const struct operation_view *view)
+{
+    const struct vgpgpu_tensor *tensors = view->tensors;
+    const struct vgpgpu_pool2d *pool = view->parameters;
+    const uint64_t *out = tensors[0].dimensions, *in = tensors[1].dimensions;
+    if (tensors[0].rank != 4 || tensors[1].rank != 4 || pool->reserved || out[0] != in[0] ||
+        out[1] != in[1] || pool->kind < VGPGPU_POOL_MAX || pool->kind > VGPGPU_POOL_MEAN_PADDED)
+        return VGPGPU_ERR_INVALID;
+    for (unsigned axis = 0; axis < 2; axis++)
+        if (!window_fits(&pool->window, axis, pool->size[axis], in[2 + axis], out[2 + axis]))
+            return VGPGPU_ERR_INVALID;
+    return all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+}
+
+static uint32_t softmax_check(const struct operation_view *view)
+{
+    const struct vgpgpu_tensor *out = &view->tensors[0], *in = &view->tensors[1];
+    const struct vgpgpu_softmax *softmax = view->parameters;
+    if (out->rank != in->rank || softmax->axis >= out->rank || softmax->reserved ||
+        memcmp(out->dimensions, in->dimensions, sizeof(out->dimensions)) != 0)
+        return VGPGPU_ERR_INVALID;
+    return all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+}
+
+static uint32_t reduce_check(const struct operation_view *view)
+{
+    const struct vgpgpu_tensor *out = &view->tensors[0], *in = &view->tensors[1];
+    const struct vgpgpu_reduce *reduce = view->parameters;
+    bool smaller = false;
+    if (out->rank != in->rank || reduce->reserved || reduce->kind < VGPGPU_REDUCE_SUM ||
+        reduce->kind > VGPGPU_REDUCE_MIN)
+        return VGPGPU_ERR_INVALID;
+    for (unsigned i = 0; i < out->rank; i++) {
+        if (out->dimensions[i] != in->dimensions[i] && out->dimensions[i] != 1)
+            return VGPGPU_ERR_INVALID;
+        smaller |= out->dimensions[i] != in->dimensions[i];
+    }
+    /* Where there is nothing to reduce, the library does not know how. */
+    return smaller && all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+}
+
 static const struct rule rules[VGPGPU_OPERATION_ROOM] = {
     [VGPGPU_GEMM] = {1, 3, 3, sizeof(struct vgpgpu_gemm), gemm_check},
+    [VGPGPU_CONV2D] = {1, 3, 4, sizeof(struct vgpgpu_conv2d), conv2d_check},
+    [VGPGPU_POOL2D] = {1, 2, 2, sizeof(struct vgpgpu_pool2d), pool2d_check},
+    [VGPGPU_SOFTMAX] = {1, 2, 2, sizeof(struct vgpgpu_softmax), softmax_check},
+    [VGPGPU_REDUCE] = {1, 2, 2, sizeof(struct vgpgpu_reduce), reduce_check},
 };
 
 unsigned operation_outputs(uint32_t operation)

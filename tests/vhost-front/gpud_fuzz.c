@@ -289,16 +289,29 @@ static void operation_make(struct front_batch *batch)
 {
     struct vgpgpu_tensor tensors[VGPGPU_MAX_TENSORS] = {0};
     uint64_t sizes[VGPGPU_MAX_RANK], square = 1 + random_below(12);
-    float parameters[16] = {1, (float)random_below(3)};
-    uint32_t count = one_in(10) ? random_below(VGPGPU_MAX_TENSORS + 1) : 3;
-    uint32_t rank = one_in(4) ? 1 + random_below(VGPGPU_MAX_RANK) : 2 + random_below(2);
+    uint32_t parameters[32];
+    static const uint8_t sizes_of[] = {[VGPGPU_GEMM] = sizeof(struct vgpgpu_gemm),
+                                       [VGPGPU_CONV2D] = sizeof(struct vgpgpu_conv2d),
+                                       [VGPGPU_POOL2D] = sizeof(struct vgpgpu_pool2d),
+                                       [VGPGPU_SOFTMAX] = sizeof(struct vgpgpu_softmax),
+                                       [VGPGPU_REDUCE] = sizeof(struct vgpgpu_reduce)};
+    uint16_t operation = (uint16_t)(1 + random_below(sizeof(sizes_of) - 1));
+    uint32_t count = one_in(10) ? random_below(VGPGPU_MAX_TENSORS + 1)
+                                 : (operation <= VGPGPU_CONV2D ? 3 : 2);
+    uint32_t rank = one_in(4)                     ? 1 + random_below(VGPGPU_MAX_RANK)
+                    : operation == VGPGPU_CONV2D ||
+                            operation == VGPGPU_POOL2D ? 4
+                                                       : 2 + random_below(2);
+    for (unsigned i = 0; i < 32; i++)
+        parameters[i] = one_in(20) ? (uint32_t)random_edge() : i == 9 ? 0 : random_below(3);
     for (unsigned i = 0; i < VGPGPU_MAX_RANK; i++)
         sizes[i] = one_in(3) ? 1 + random_below(12) : square;
     for (uint32_t i = 0; i < count; i++)
         tensor_make(&tensors[i], rank, sizes);
     uint32_t start = batch->bytes;
-    batch_operation(batch, (uint16_t)(one_in(10) ? random_edge() : VGPGPU_GEMM), tensors,
-                    (uint16_t)count, parameters, one_in(20) ? random_below(9) * 8 : 8);
+    batch_operation(batch, (uint16_t)(one_in(10) ? random_edge() : operation), tensors,
+                    (uint16_t)count, parameters,
+                    one_in(20) ? random_below(9) * 8 : sizes_of[operation]);
     bytes_spoil(batch->commands + start + sizeof(struct vgpgpu_command),
                 batch->bytes - start - sizeof(struct vgpgpu_command));
 }

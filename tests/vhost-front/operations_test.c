@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "front.h"
@@ -277,10 +278,245 @@ static void test_gemm(void **state)
     rig_close(&rig);
 }
 
+/* ---- Windows ----------------------------------------------------------------------------------- */
+
+/* A window of `size` that fits into `in`; how many places there are for it. */
+static uint64_t window_random(struct vgpgpu_window *window, unsigned axis, uint64_t size,
+                              uint64_t in)
+{
+    uint64_t dilation = 1 + (random_below(4) ? 0 : random_below(2));
+    uint64_t extent = (size - 1) * dilation + 1;
+    uint32_t most = (uint32_t)(extent > 3 ? 3 : extent);
+    window->stride[axis] = 1 + random_below(3);
+    window->dilation[axis] = (uint32_t)dilation;
+    window->before[axis] = random_below(2) ? 0 : random_below(most);
+    window->after[axis] = random_below(2) ? 0 : random_below(most);
+    uint64_t room = in + window->before[axis] + window->after[axis];
+    return room < extent ? 0 : (room - extent) / window->stride[axis] + 1;
+}
+
+/* Where element `tap` of the window at place `at` lies in the source; false: in the padding. */
+static bool window_tap(const struct vgpgpu_window *window, unsigned axis, uint64_t at, uint64_t tap,
+                       uint64_t in, uint64_t *out)
+{
+    uint64_t place = at * window->stride[axis] + tap * window->dilation[axis];
+    *out = place - window->before[axis];
+    return place >= window->before[axis] && *out < in;
+}
+
+static double conv2d_at(const struct vgpgpu_tensor *tensors, unsigned count,
+                        const struct vgpgpu_conv2d *conv, const uint64_t *at)
+{
+    const uint64_t *weights = tensors[2].dimensions, *in = tensors[1].dimensions;
+    uint64_t group = at[1] / (tensors[0].dimensions[1] / conv->groups);
+    double sum = count == 4 ? value_at(&tensors[3], &at[1]) : 0;
+    for (uint64_t channel = 0; channel < weights[1]; channel++)
+        for (uint64_t y = 0; y < weights[2]; y++)
+            for (uint64_t x = 0; x < weights[3]; x++) {
+                uint64_t from[4] = {at[0], group * weights[1] + channel},
+                         by[4] = {at[1], channel, y, x};
+                if (window_tap(&conv->window, 0, at[2], y, in[2], &from[2]) &&
+                    window_tap(&conv->window, 1, at[3], x, in[3], &from[3]))
+                    sum += value_at(&tensors[1], from) * value_at(&tensors[2], by);
+            }
+    return sum;
+}
+
+static void conv2d_round(void)
+{
+    struct vgpgpu_conv2d conv = {.groups = 1 + random_below(3)};
+    uint64_t groups = conv.groups, inputs = 1 + random_below(5), outputs = 1 + random_below(5),
+             batch = 1 + random_below(2);
+    uint64_t in[4] = {batch, groups * inputs, 1 + random_below(14), 1 + random_below(14)},
+             weights[4] = {groups * outputs, inputs, 1 + random_below(4), 1 + random_below(4)},
+             out[4] = {batch, groups * outputs, 0, 0};
+    for (unsigned axis = 0; axis < 2; axis++)
+        out[2 + axis] = window_random(&conv.window, axis, weights[2 + axis], in[2 + axis]);
+    if (!out[2] || !out[3])
+        return;
+    uint16_t count = (uint16_t)(3 + random_below(2));
+    struct vgpgpu_tensor tensors[4] = {
+        tensor_random(1, VGPGPU_F32, 4, out), tensor_random(2, VGPGPU_F32, 4, in),
+        tensor_random(3, VGPGPU_F32, 4, weights), tensor_random(4, VGPGPU_F32, 1, &out[1])};
+    for (unsigned i = 0; i < 4; i++)
+        tensor_fill(&tensors[i]);
+    operation_try(VGPGPU_CONV2D, tensors, count, &conv, sizeof(conv));
+    uint64_t index[VGPGPU_MAX_RANK] = {0};
+    do {
+        element_expect(&tensors[0], index, conv2d_at(tensors, count, &conv, index), 1e-6);
+    } while (index_step(&tensors[0], index));
+    gaps_expect(&tensors[0]);
+}
+
+/* False when the window holds nothing but padding. */
+static bool pool2d_at(const struct vgpgpu_tensor *in, const struct vgpgpu_pool2d *pool,
+                      const uint64_t *at, double *out)
+{
+    double sum = 0, largest = -1e30;
+    unsigned real = 0;
+    for (uint64_t y = 0; y < pool->size[0]; y++)
+        for (uint64_t x = 0; x < pool->size[1]; x++) {
+            uint64_t from[4] = {at[0], at[1]};
+            if (!window_tap(&pool->window, 0, at[2], y, in->dimensions[2], &from[2]) ||
+                !window_tap(&pool->window, 1, at[3], x, in->dimensions[3], &from[3]))
+                continue;
+            double value = value_at(in, from);
+            sum += value;
+            largest = value > largest ? value : largest;
+            real++;
+        }
+    unsigned all = pool->size[0] * pool->size[1];
+    *out = pool->kind == VGPGPU_POOL_MAX    ? largest
+           : pool->kind == VGPGPU_POOL_MEAN ? sum / (real ? real : 1)
+                                            : sum / all;
+    return real;
+}
+
+static void pool2d_round(void)
+{
+    struct vgpgpu_pool2d pool = {.kind = 1 + random_below(3),
+                                 .size = {1 + random_below(4), 1 + random_below(4)}};
+    uint64_t in[4] = {1 + random_below(2), 1 + random_below(20), 1 + random_below(14),
+                      1 + random_below(14)},
+             out[4] = {in[0], in[1], 0, 0};
+    double want;
+    for (unsigned axis = 0; axis < 2; axis++)
+        out[2 + axis] = window_random(&pool.window, axis, pool.size[axis], in[2 + axis]);
+    if (!out[2] || !out[3])
+        return;
+    struct vgpgpu_tensor tensors[2] = {tensor_random(1, VGPGPU_F32, 4, out),
+                                       tensor_random(2, VGPGPU_F32, 4, in)};
+    tensor_fill(&tensors[0]);
+    tensor_fill(&tensors[1]);
+    operation_try(VGPGPU_POOL2D, tensors, 2, &pool, sizeof(pool));
+    uint64_t index[VGPGPU_MAX_RANK] = {0};
+    do {
+        if (pool2d_at(&tensors[1], &pool, index, &want))
+            element_expect(&tensors[0], index, want, 1e-6);
+        else /* undefined, but in its place */
+            memcpy(memory[1] + place_of(&tensors[0], index), before + place_of(&tensors[0], index),
+                   sizeof(float));
+    } while (index_step(&tensors[0], index));
+    gaps_expect(&tensors[0]);
+}
+
+static void test_conv2d(void **state)
+{
+    (void)state;
+    machine_open();
+    for (unsigned round = 0; round < 3 * ROUNDS && is_supported(VGPGPU_CONV2D, VGPGPU_F32); round++)
+        conv2d_round();
+    rig_close(&rig);
+}
+
+static void test_pool2d(void **state)
+{
+    (void)state;
+    machine_open();
+    for (unsigned round = 0; round < 3 * ROUNDS && is_supported(VGPGPU_POOL2D, VGPGPU_F32); round++)
+        pool2d_round();
+    rig_close(&rig);
+}
+
+/* ---- Along an axis ----------------------------------------------------------------------------- */
+
+static unsigned shape_random(uint64_t *dimensions)
+{
+    unsigned rank = 1 + random_below(4);
+    for (unsigned i = 0; i < rank; i++)
+        dimensions[i] = 1 + random_below(i + 1 == rank ? 40 : 7);
+    return rank;
+}
+
+static void softmax_round(void)
+{
+    uint64_t dimensions[VGPGPU_MAX_RANK];
+    unsigned rank = shape_random(dimensions);
+    struct vgpgpu_softmax softmax = {.axis = random_below(rank)};
+    struct vgpgpu_tensor tensors[2] = {tensor_random(1, VGPGPU_F32, rank, dimensions),
+                                       tensor_random(2, VGPGPU_F32, rank, dimensions)};
+    tensor_fill(&tensors[1]);
+    operation_try(VGPGPU_SOFTMAX, tensors, 2, &softmax, sizeof(softmax));
+    uint64_t index[VGPGPU_MAX_RANK] = {0};
+    do {
+        uint64_t other[VGPGPU_MAX_RANK];
+        double sum = 0;
+        memcpy(other, index, sizeof(other));
+        for (uint64_t i = 0; i < dimensions[softmax.axis]; i++) {
+            other[softmax.axis] = i;
+            sum += exp(value_at(&tensors[1], other));
+        }
+        element_expect(&tensors[0], index, exp(value_at(&tensors[1], index)) / sum, 1e-5);
+    } while (index_step(&tensors[0], index));
+    gaps_expect(&tensors[0]);
+}
+
+static double reduce_at(const struct vgpgpu_tensor *tensors, uint32_t kind, const uint64_t *at)
+{
+    uint64_t from[VGPGPU_MAX_RANK] = {0};
+    double sum = 0, largest = -1e30, smallest = 1e30;
+    unsigned count = 0;
+    do {
+        bool here = true;
+        for (unsigned i = 0; i < tensors[1].rank; i++)
+            here &= tensors[0].dimensions[i] == 1 || from[i] == at[i];
+        if (!here)
+            continue;
+        double value = value_at(&tensors[1], from);
+        sum += value;
+        count++;
+        largest = value > largest ? value : largest;
+        smallest = value < smallest ? value : smallest;
+    } while (index_step(&tensors[1], from));
+    return kind == VGPGPU_REDUCE_SUM    ? sum
+           : kind == VGPGPU_REDUCE_MEAN ? sum / count
+           : kind == VGPGPU_REDUCE_MAX  ? largest
+                                        : smallest;
+}
+
+static void reduce_round(void)
+{
+    uint64_t in[VGPGPU_MAX_RANK], out[VGPGPU_MAX_RANK];
+    unsigned rank = shape_random(in), axis = random_below(rank);
+    struct vgpgpu_reduce reduce = {.kind = 1 + random_below(4)};
+    for (unsigned i = 0; i < rank; i++)
+        out[i] = i == axis || !random_below(4) ? 1 : in[i];
+    in[axis] += in[axis] == 1;
+    struct vgpgpu_tensor tensors[2] = {tensor_random(1, VGPGPU_F32, rank, out),
+                                       tensor_random(2, VGPGPU_F32, rank, in)};
+    tensor_fill(&tensors[1]);
+    operation_try(VGPGPU_REDUCE, tensors, 2, &reduce, sizeof(reduce));
+    uint64_t index[VGPGPU_MAX_RANK] = {0};
+    do {
+        element_expect(&tensors[0], index, reduce_at(tensors, reduce.kind, index), 1e-6);
+    } while (index_step(&tensors[0], index));
+    gaps_expect(&tensors[0]);
+}
+
+static void test_softmax(void **state)
+{
+    (void)state;
+    machine_open();
+    for (unsigned round = 0; round < 2 * ROUNDS && is_supported(VGPGPU_SOFTMAX, VGPGPU_F32); round++)
+        softmax_round();
+    rig_close(&rig);
+}
+
+static void test_reduce(void **state)
+{
+    (void)state;
+    machine_open();
+    for (unsigned round = 0; round < 2 * ROUNDS && is_supported(VGPGPU_REDUCE, VGPGPU_F32); round++)
+        reduce_round();
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_gemm),    cmocka_unit_test(test_conv2d),
+        cmocka_unit_test(test_pool2d),  cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_reduce),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

@@ -1,0 +1,7 @@
+# Measures matrix products; only `make bench` puts it into a machine.
+DIR := user/bench-gemm
+NAME := gemm_bench
+INSTALL := none
+SRCS := main.c
+NEEDS := user/libmalv
+include tools/build/guest-program.mk
