@@ -1,17 +1,17 @@
 DIR := host/gpud
 NAME := gpud
-SRCS := main.c broker.c worker.c sandbox.c log.c lost.c vhost_message.c vhost_user.c ring.c virtqueue.c \
+SRCS := main.c broker.c worker.c sandbox.c sandbox_calls.c log.c lost.c vhost_message.c vhost_user.c ring.c virtqueue.c \
   guest_memory.c machine.c object.c timeline.c event.c control.c control_requests.c submit.c \
   submit_decode.c operation_decode.c operation_check.c device.c opencl_api.c opencl_probe.c device_opencl.c opencl_program.c \
   opencl_queue.c opencl_operation.c dnnl_api.c cpu_plan.c cpu_operation.c cpu_network.c
 NEEDS :=
-LIBS := -lpthread
+LIBS := -lseccomp -lpthread
 include tools/build/host-program.mk
 
 # The same under sanitizers, for the tests.
 GPUD_ASAN_OBJS := $(call objects,s,$(SRCS_host/gpud))
 $(BUILD)/tests/gpud-asan: $(GPUD_ASAN_OBJS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) -lpthread
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) -lseccomp -lpthread
 TESTS += $(BUILD)/tests/gpud-asan
 DEPS += $(call deps_of,$(GPUD_ASAN_OBJS))

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 #include <string.h>
+#include "log.h"
+#include "sandbox_calls.h"
 
 static struct machine *watched;
 
@@ -48,6 +50,17 @@ static void on_fatal_signal(int number)
     raise(number);
 }
 
+/* A system call that the sandbox does not allow. The call itself has not been made. */
+static void on_forbidden_call(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    machine_lose(watched);
+    log_line("the device's code made a system call that is not allowed, %s (%d): the machine loses "
+             "its device",
+             sandbox_call_name(info->si_syscall), info->si_syscall);
+    raise(number);
+}
+
 void lost_watch(struct machine *machine)
 {
     static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -56,4 +69,7 @@ void lost_watch(struct machine *machine)
     watched = machine;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaction(numbers[i], &action, NULL);
+    action.sa_sigaction = on_forbidden_call;
+    action.sa_flags |= SA_SIGINFO;
+    sigaction(SIGSYS, &action, NULL);
 }

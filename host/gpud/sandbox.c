@@ -2,30 +2,39 @@
  * sandbox.c: see sandbox.h. A guest's kernels run as machine code in the worker (PoCL) and a
  * guest's program text goes through a compiler that can include files: neither may reach what the
  * user who started gpud can reach. Landlock also keeps the worker from tracing processes outside.
+ *
+ * One program may be started: the linker, which PoCL has LLVM run for each kernel it builds. It
+ * inherits all of this.
  */
 #include "sandbox.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "log.h"
+#include "sandbox_calls.h"
 
 /* Rights newer than the distribution's header, each from the Landlock version named. */
 #define RIGHT_TRUNCATE (1ull << 14) /* 3 */
 #define RIGHT_IOCTL    (1ull << 15) /* 5 */
 #define NET_RIGHTS     3ull         /* 4: to bind and to connect TCP sockets; none is given */
 
-#define READ_RIGHTS                                                                                \
-    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define BASE_RIGHTS (READ_RIGHTS | ((1ull << 13) - 1) | LANDLOCK_ACCESS_FS_REFER)
+#define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define RUN_RIGHTS  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE)
+#define BASE_RIGHTS (READ_RIGHTS | LANDLOCK_ACCESS_FS_EXECUTE | ((1ull << 13) - 1) | LANDLOCK_ACCESS_FS_REFER)
 
 /* As the kernel has it since version 4; earlier ones take the first field alone. */
 struct ruleset {
@@ -33,11 +42,53 @@ struct ruleset {
     uint64_t net;
 };
 
+#define MORE_TASKS 1024u        /* beyond what the user runs already: the limit is the user's */
+#define FILE_BYTES (1ull << 30) /* one file of the cache */
+
+/* Processes and threads of this user. */
+static rlim_t tasks_count(void)
+{
+    rlim_t count = 0;
+    DIR *folder = opendir("/proc");
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder)) != NULL) {
+        char path[300];
+        struct stat tasks;
+        snprintf(path, sizeof(path), "/proc/%s/task", entry->d_name);
+        if (isdigit((unsigned char)entry->d_name[0]) && stat(path, &tasks) == 0 &&
+            tasks.st_uid == getuid())
+            count += tasks.st_nlink - 2; /* a folder each */
+    }
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* Sets a limit to `value`, or leaves a stricter one. */
+static void limit_set(int what, rlim_t value)
+{
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)what, &limit) == 0 && limit.rlim_max < value)
+        value = limit.rlim_max;
+    limit = (struct rlimit){value, value};
+    setrlimit((__rlimit_resource_t)what, &limit);
+}
+
 static void limits_set(void)
 {
-    const struct rlimit no_core = {0, 0}, files = {1024, 1024};
-    setrlimit(RLIMIT_CORE, &no_core);
-    setrlimit(RLIMIT_NOFILE, &files);
+    limit_set(RLIMIT_CORE, 0);
+    limit_set(RLIMIT_NOFILE, 1024);
+    limit_set(RLIMIT_FSIZE, FILE_BYTES);
+    limit_set(RLIMIT_NPROC, tasks_count() + MORE_TASKS);
+}
+
+/* What root may beyond its own files, a worker of root's may not. */
+static void capabilities_drop(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (syscall(SYS_capset, &header, none) < 0)
+        log_line("capabilities cannot be dropped: %s", strerror(errno));
 }
 
 static void folder_allow(int rules, const char *path, uint64_t rights)
@@ -66,6 +117,8 @@ static bool ruleset_make(struct ruleset *set, int *rules)
 
 static void files_shut(const char *folder)
 {
+    static const char *const linkers[] = {"/usr/bin/ld", "/usr/bin/ld.bfd", "/usr/bin/ld.gold",
+                                          "/usr/bin/ld.lld", "/lib64/ld-linux-x86-64.so.2"};
     static const char *const readable[] = {"/usr", "/lib",        "/lib64", "/bin", "/sbin",
                                            "/opt", "/etc/OpenCL", "/proc",  "/sys"};
     struct ruleset set;
@@ -76,19 +129,23 @@ static void files_shut(const char *folder)
     }
     for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
         folder_allow(rules, readable[i], READ_RIGHTS);
+    for (size_t i = 0; i < sizeof(linkers) / sizeof(linkers[0]); i++)
+        folder_allow(rules, linkers[i], RUN_RIGHTS);
     folder_allow(rules, "/etc/ld.so.cache", LANDLOCK_ACCESS_FS_READ_FILE);
     folder_allow(rules, "/dev",
                  (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_IOCTL) & set.files);
-    folder_allow(rules, folder, set.files);
+    folder_allow(rules, folder, set.files & ~LANDLOCK_ACCESS_FS_EXECUTE);
     if (syscall(SYS_landlock_restrict_self, rules, 0) < 0)
         log_line("Landlock failed: %s", strerror(errno));
     close(rules);
 }
 
-void sandbox_enter(const char *folder)
+int sandbox_enter(const char *folder)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     limits_set();
     files_shut(folder);
+    capabilities_drop();
+    return sandbox_calls_shut();
 }

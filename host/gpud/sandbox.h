@@ -2,8 +2,10 @@
 #pragma once
 
 /*
- * Shuts the calling process in: it dies with its parent, gains no rights, leaves no core file, and
+ * Shuts the calling process in: it dies with its parent, gains no rights and has no capabilities,
+ * leaves no core file, makes only the system calls it needs, starts no program but a linker, and
  * sees of the file system only programs, libraries and devices, plus `folder` to write in. A kernel
- * without Landlock gives all but the last. To be called before there are threads.
+ * without Landlock gives all but the last two, with a line in the log. To be called before there
+ * are threads. 0, or -1 after a line in the log.
  */
-void sandbox_enter(const char *folder);
+int sandbox_enter(const char *folder);

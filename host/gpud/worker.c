@@ -14,10 +14,10 @@ _Noreturn void worker_main(int socket, const struct worker_settings *settings)
     log_machine(settings->number);
     setenv("POCL_CACHE_DIR", settings->cache, 1);
     setenv("TMPDIR", settings->cache, 1);
-    sandbox_enter(settings->cache);
-    if (machine_start(&machine, socket, settings->ops, settings->selector, &settings->info))
+    lost_watch(&machine); /* which the sandbox does not allow any more */
+    if (sandbox_enter(settings->cache) ||
+        machine_start(&machine, socket, settings->ops, settings->selector, &settings->info))
         _exit(1);
-    lost_watch(&machine);
     int step;
     while ((step = vhost_session_step(&machine.session)) > 0)
         ;

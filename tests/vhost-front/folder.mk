@@ -13,6 +13,13 @@ include tools/build/unit-test.mk
 build/tests/gpud_test: | $(BUILD)/host/gpud
 
 DIR := tests/vhost-front
+NAME := gpud_sandbox
+SRCS := sandbox_test.c rig.c
+NEEDS := tests/vhost-front
+include tools/build/unit-test.mk
+build/tests/gpud_sandbox: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
 NAME := gpud_bad_requests
 SRCS := bad_requests_test.c rig.c
 NEEDS := tests/vhost-front
