@@ -148,7 +148,8 @@ static void measure(void)
         by_gpud[i] = turn_time(through_run);
         by_hand[i] = turn_time(direct_run);
     }
-    check(memcmp(direct.numbers[0], through.numbers[0], BYTES) == 0, "the same result on both ways");
+    check(memcmp(direct.numbers[0], through.numbers[0], BYTES) == 0,
+          "the same result on both ways");
     qsort(by_gpud, TURNS, sizeof(double), compare);
     qsort(by_hand, TURNS, sizeof(double), compare);
     printf("{\"row\": \"gemm_native_1024\", \"value\": %.1f, \"unit\": \"us\", "

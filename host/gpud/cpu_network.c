@@ -74,8 +74,8 @@ uint32_t cpu_conv2d_build(struct cpu_plan *plan, const struct device_operation *
     if (!status)
         status = cpu_status(dnnl.dilated_convolution_forward_desc_init(
             &descriptor, dnnl_forward_inference, dnnl_convolution_direct, &layouts[1], &layouts[2],
-            biased ? &layouts[3] : NULL, &layouts[0], window.stride, window.dilation,
-            window.before, window.after));
+            biased ? &layouts[3] : NULL, &layouts[0], window.stride, window.dilation, window.before,
+            window.after));
     if (!status)
         status = cpu_stage_add(plan, &descriptor, attr, &stage);
     if (status)
@@ -91,10 +91,10 @@ uint32_t cpu_conv2d_build(struct cpu_plan *plan, const struct device_operation *
 uint32_t cpu_pool2d_build(struct cpu_plan *plan, const struct device_operation *operation,
                           dnnl_primitive_attr_t attr)
 {
-    static const dnnl_alg_kind_t kinds[] = {
-        [VGPGPU_POOL_MAX] = dnnl_pooling_max,
-        [VGPGPU_POOL_MEAN] = dnnl_pooling_avg_exclude_padding,
-        [VGPGPU_POOL_MEAN_PADDED] = dnnl_pooling_avg_include_padding};
+    static const dnnl_alg_kind_t kinds[] = {[VGPGPU_POOL_MAX] = dnnl_pooling_max,
+                                            [VGPGPU_POOL_MEAN] = dnnl_pooling_avg_exclude_padding,
+                                            [VGPGPU_POOL_MEAN_PADDED] =
+                                                dnnl_pooling_avg_include_padding};
     const struct vgpgpu_pool2d *pool = operation->parameters;
     const dnnl_dims_t size = {pool->size[0], pool->size[1]};
     dnnl_memory_desc_t layouts[2];
@@ -117,9 +117,9 @@ uint32_t cpu_softmax_build(struct cpu_plan *plan, const struct device_operation 
     dnnl_softmax_v2_desc_t descriptor;
     uint32_t status = layouts_make(operation, 2, layouts);
     if (!status)
-        status = cpu_status(dnnl.softmax_v2_forward_desc_init(
-            &descriptor, dnnl_forward_inference, dnnl_softmax_accurate, &layouts[1], &layouts[0],
-            (int)softmax->axis));
+        status = cpu_status(dnnl.softmax_v2_forward_desc_init(&descriptor, dnnl_forward_inference,
+                                                              dnnl_softmax_accurate, &layouts[1],
+                                                              &layouts[0], (int)softmax->axis));
     return status ? status : one_to_one_add(plan, &descriptor, attr, layouts);
 }
 

@@ -10,14 +10,16 @@ void cpu_operations_list(uint16_t operations[VGPGPU_OPERATION_ROOM])
         operations[i] = 0;
     if (!dnnl_load())
         return;
-    bool wide = (dnnl.get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+    bool wide =
+        (dnnl.get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
     uint16_t bf16 = wide ? TYPE(BF16) : 0;
     operations[VGPGPU_GEMM] = TYPE(F32) | TYPE(S8) | bf16;
     operations[VGPGPU_CONV2D] = operations[VGPGPU_POOL2D] = TYPE(F32);
     operations[VGPGPU_SOFTMAX] = operations[VGPGPU_REDUCE] = TYPE(F32);
 }
 
-/* ---- GEMM -------------------------------------------------------------------------------------- */
+/* ---- GEMM --------------------------------------------------------------------------------------
+ */
 
 static void last_two_swap(struct vgpgpu_tensor *tensor)
 {
@@ -29,7 +31,8 @@ static void last_two_swap(struct vgpgpu_tensor *tensor)
     tensor->strides[j] = stride;
 }
 
-/* The stride of a dimension of 1 is never used, but the library takes it for a leading dimension. */
+/* The stride of a dimension of 1 is never used, but the library takes it for a leading dimension.
+ */
 static void matrix_tidy(struct vgpgpu_tensor *tensor)
 {
     unsigned row = tensor->rank - 2u, column = tensor->rank - 1u;
@@ -102,16 +105,15 @@ static uint32_t gemm_build(struct cpu_plan *plan, const struct device_operation 
     return VGPGPU_OK;
 }
 
-/* ---- All --------------------------------------------------------------------------------------- */
+/* ---- All ---------------------------------------------------------------------------------------
+ */
 
 typedef uint32_t (*build)(struct cpu_plan *plan, const struct device_operation *operation,
                           dnnl_primitive_attr_t attr);
 
 static const build builds[VGPGPU_OPERATION_ROOM] = {
-    [VGPGPU_GEMM] = gemm_build,
-    [VGPGPU_CONV2D] = cpu_conv2d_build,
-    [VGPGPU_POOL2D] = cpu_pool2d_build,
-    [VGPGPU_SOFTMAX] = cpu_softmax_build,
+    [VGPGPU_GEMM] = gemm_build,         [VGPGPU_CONV2D] = cpu_conv2d_build,
+    [VGPGPU_POOL2D] = cpu_pool2d_build, [VGPGPU_SOFTMAX] = cpu_softmax_build,
     [VGPGPU_REDUCE] = cpu_reduce_build,
 };
 

@@ -12,7 +12,8 @@
 
 struct cpu_plan;
 
-/* Memory that plans work in between; grows as needed, one thread at a time. Zero before first use. */
+/* Memory that plans work in between; grows as needed, one thread at a time. Zero before first use.
+ */
 struct cpu_scratch {
     void *memory;
     size_t bytes;

@@ -44,9 +44,9 @@ static uint32_t native_enqueue(struct device_queue *queue, const struct device_o
         places[used++] = &call.memory[i];
         call.offset[i] = operation->tensors[i].offset;
     }
-    return opencl_status(opencl.EnqueueNativeKernel(
-        queue->handle, native_run, &call, sizeof(call), used, handles, (const void **)places, 0,
-        NULL, opencl_event_place(queue, last)));
+    return opencl_status(opencl.EnqueueNativeKernel(queue->handle, native_run, &call, sizeof(call),
+                                                    used, handles, (const void **)places, 0, NULL,
+                                                    opencl_event_place(queue, last)));
 }
 
 uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,

@@ -54,8 +54,8 @@ static uint32_t dimensions_check(const struct vgpgpu_tensor *tensor)
         if (!dimension || !stride)
             return VGPGPU_ERR_INVALID;
         if (dimension > MAX_DIMENSION || stride > MAX_ELEMENTS ||
-            !checked_multiply(dimension - 1, stride, &reach) ||
-            !checked_add(span, reach, &span) || span > MAX_ELEMENTS)
+            !checked_multiply(dimension - 1, stride, &reach) || !checked_add(span, reach, &span) ||
+            span > MAX_ELEMENTS)
             return VGPGPU_ERR_LIMIT;
     }
     return VGPGPU_OK;
@@ -113,7 +113,8 @@ static uint32_t outputs_check(const struct operation_view *view, unsigned output
     return VGPGPU_OK;
 }
 
-/* ---- The operations ---------------------------------------------------------------------------- */
+/* ---- The operations ----------------------------------------------------------------------------
+ */
 
 static bool gemm_types_fit(unsigned c, unsigned a)
 {
@@ -135,8 +136,7 @@ static uint32_t gemm_check(const struct operation_view *view)
                    *n = &b->dimensions[rank - 2];
     if (m[0] != k[0] || m[1] != n[1] || k[1] != n[0])
         return VGPGPU_ERR_INVALID;
-    if (rank == 3 &&
-        (a->dimensions[0] != c->dimensions[0] || b->dimensions[0] != c->dimensions[0]))
+    if (rank == 3 && (a->dimensions[0] != c->dimensions[0] || b->dimensions[0] != c->dimensions[0]))
         return VGPGPU_ERR_INVALID;
     if (a->type != b->type || !gemm_types_fit(c->type, a->type))
         return VGPGPU_ERR_UNSUPPORTED;

@@ -1,4 +1,5 @@
-/* operation_decode.c: a built-in operation of a submission: lengths, buffers, what the check says. */
+/* operation_decode.c: a built-in operation of a submission: lengths, buffers, what the check says.
+ */
 #include "checked.h"
 #include "operation_check.h"
 #include "submit_decode.h"

@@ -203,11 +203,184 @@ static void test_all_or_nothing(void **state)
     rig_close(&rig);
 }
 
+/* ---- The other operations, each good but for one thing ------------------------------------------
+ */
+
+/* What a case may spoil; the tensors' dimensions are dense once it has. */
+struct shapes {
+    uint16_t operation, count;
+    uint32_t bytes;
+    uint64_t dimensions[4][4];
+    uint16_t rank[4], type;
+    union {
+        struct vgpgpu_conv2d conv;
+        struct vgpgpu_pool2d pool;
+        struct vgpgpu_softmax softmax;
+        struct vgpgpu_reduce reduce;
+    } with;
+};
+
+static const struct vgpgpu_window plain = {.stride = {1, 1}, .dilation = {1, 1}};
+
+static const struct shapes good_conv = {
+    .operation = VGPGPU_CONV2D,
+    .count = 4,
+    .bytes = sizeof(struct vgpgpu_conv2d),
+    .dimensions = {{1, 4, 4, 4}, {1, 2, 6, 6}, {4, 1, 3, 3}, {4}},
+    .rank = {4, 4, 4, 1},
+    .type = VGPGPU_F32,
+    .with.conv = {.window = plain, .groups = 2}};
+static const struct shapes good_pool = {
+    .operation = VGPGPU_POOL2D,
+    .count = 2,
+    .bytes = sizeof(struct vgpgpu_pool2d),
+    .dimensions = {{1, 2, 5, 5}, {1, 2, 6, 6}},
+    .rank = {4, 4},
+    .type = VGPGPU_F32,
+    .with.pool = {.window = plain, .size = {2, 2}, .kind = VGPGPU_POOL_MAX}};
+static const struct shapes good_softmax = {.operation = VGPGPU_SOFTMAX,
+                                           .count = 2,
+                                           .bytes = sizeof(struct vgpgpu_softmax),
+                                           .dimensions = {{3, 7}, {3, 7}},
+                                           .rank = {2, 2},
+                                           .type = VGPGPU_F32,
+                                           .with.softmax = {.axis = 1}};
+static const struct shapes good_reduce = {.operation = VGPGPU_REDUCE,
+                                          .count = 2,
+                                          .bytes = sizeof(struct vgpgpu_reduce),
+                                          .dimensions = {{3, 1}, {3, 7}},
+                                          .rank = {2, 2},
+                                          .type = VGPGPU_F32,
+                                          .with.reduce = {.kind = VGPGPU_REDUCE_SUM}};
+
+/* clang-format off */
+static void n_nothing(struct shapes *s) { (void)s; }
+static void n_type(struct shapes *s) { s->type = VGPGPU_S8; }
+static void n_few(struct shapes *s) { s->count = 1; }
+static void n_many(struct shapes *s) { s->count = 5; }
+static void n_rank(struct shapes *s) { s->rank[0]--; }
+static void n_parameters(struct shapes *s) { s->bytes += 8; }
+static void n_result(struct shapes *s) { s->dimensions[0][s->rank[0] - 1]++; }
+static void n_batch(struct shapes *s) { s->dimensions[0][0]++; }
+static void w_stride_none(struct shapes *s) { s->with.conv.window.stride[1] = 0; }
+static void w_stride_huge(struct shapes *s) { s->with.conv.window.stride[0] = UINT32_MAX; }
+static void w_dilation_none(struct shapes *s) { s->with.conv.window.dilation[0] = 0; }
+static void w_dilation_huge(struct shapes *s) { s->with.conv.window.dilation[1] = UINT32_MAX; }
+static void w_before(struct shapes *s) { s->with.conv.window.before[0] = 3; }
+static void w_after_huge(struct shapes *s) { s->with.conv.window.after[1] = UINT32_MAX; }
+static void c_groups_none(struct shapes *s) { s->with.conv.groups = 0; }
+static void c_groups_odd(struct shapes *s) { s->with.conv.groups = 3; }
+static void c_groups_huge(struct shapes *s) { s->with.conv.groups = UINT32_MAX; }
+static void c_reserved(struct shapes *s) { s->with.conv.reserved = 1; }
+static void c_bias(struct shapes *s) { s->dimensions[3][0] = 3; }
+static void c_outputs(struct shapes *s) { s->dimensions[2][0] = 6; }
+static void p_size_none(struct shapes *s) { s->with.pool.size[0] = 0; }
+static void p_size_huge(struct shapes *s) { s->with.pool.size[1] = UINT32_MAX; }
+static void p_kind_none(struct shapes *s) { s->with.pool.kind = 0; }
+static void p_kind_unknown(struct shapes *s) { s->with.pool.kind = 4; }
+static void p_reserved(struct shapes *s) { s->with.pool.reserved = 1; }
+static void s_axis(struct shapes *s) { s->with.softmax.axis = 2; }
+static void s_axis_huge(struct shapes *s) { s->with.softmax.axis = UINT32_MAX; }
+static void s_reserved(struct shapes *s) { s->with.softmax.reserved = 1; }
+static void r_kind_none(struct shapes *s) { s->with.reduce.kind = 0; }
+static void r_kind_unknown(struct shapes *s) { s->with.reduce.kind = 5; }
+static void r_reserved(struct shapes *s) { s->with.reduce.reserved = 1; }
+static void r_nothing(struct shapes *s) { s->dimensions[0][1] = 7; }
+/* clang-format on */
+
+static const struct {
+    const char *what;
+    const struct shapes *good;
+    uint32_t status;
+    void (*spoil)(struct shapes *shapes);
+} shape_cases[] = {
+    {"conv2d", &good_conv, VGPGPU_OK, n_nothing},
+    {"conv2d of whole numbers", &good_conv, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"conv2d of one tensor", &good_conv, VGPGPU_ERR_INVALID, n_few},
+    {"conv2d of five tensors", &good_conv, VGPGPU_ERR_INVALID, n_many},
+    {"conv2d of rank 3", &good_conv, VGPGPU_ERR_INVALID, n_rank},
+    {"conv2d, long parameters", &good_conv, VGPGPU_ERR_INVALID, n_parameters},
+    {"conv2d, a wide result", &good_conv, VGPGPU_ERR_INVALID, n_result},
+    {"conv2d, another batch", &good_conv, VGPGPU_ERR_INVALID, n_batch},
+    {"conv2d, no stride", &good_conv, VGPGPU_ERR_INVALID, w_stride_none},
+    {"conv2d, a huge stride", &good_conv, VGPGPU_ERR_INVALID, w_stride_huge},
+    {"conv2d, no dilation", &good_conv, VGPGPU_ERR_INVALID, w_dilation_none},
+    {"conv2d, a huge dilation", &good_conv, VGPGPU_ERR_INVALID, w_dilation_huge},
+    {"conv2d, padding of a window", &good_conv, VGPGPU_ERR_INVALID, w_before},
+    {"conv2d, huge padding", &good_conv, VGPGPU_ERR_INVALID, w_after_huge},
+    {"conv2d, no groups", &good_conv, VGPGPU_ERR_INVALID, c_groups_none},
+    {"conv2d, groups that do not part", &good_conv, VGPGPU_ERR_INVALID, c_groups_odd},
+    {"conv2d, huge groups", &good_conv, VGPGPU_ERR_INVALID, c_groups_huge},
+    {"conv2d, reserved field", &good_conv, VGPGPU_ERR_INVALID, c_reserved},
+    {"conv2d, a short bias", &good_conv, VGPGPU_ERR_INVALID, c_bias},
+    {"conv2d, more weights", &good_conv, VGPGPU_ERR_INVALID, c_outputs},
+    {"pool2d", &good_pool, VGPGPU_OK, n_nothing},
+    {"pool2d of whole numbers", &good_pool, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"pool2d of rank 3", &good_pool, VGPGPU_ERR_INVALID, n_rank},
+    {"pool2d, a wide result", &good_pool, VGPGPU_ERR_INVALID, n_result},
+    {"pool2d, another batch", &good_pool, VGPGPU_ERR_INVALID, n_batch},
+    {"pool2d, no stride", &good_pool, VGPGPU_ERR_INVALID, w_stride_none},
+    {"pool2d, padding of a window", &good_pool, VGPGPU_ERR_INVALID, w_before},
+    {"pool2d, no window", &good_pool, VGPGPU_ERR_INVALID, p_size_none},
+    {"pool2d, a huge window", &good_pool, VGPGPU_ERR_INVALID, p_size_huge},
+    {"pool2d of no kind", &good_pool, VGPGPU_ERR_INVALID, p_kind_none},
+    {"pool2d of an unknown kind", &good_pool, VGPGPU_ERR_INVALID, p_kind_unknown},
+    {"pool2d, reserved field", &good_pool, VGPGPU_ERR_INVALID, p_reserved},
+    {"softmax", &good_softmax, VGPGPU_OK, n_nothing},
+    {"softmax of whole numbers", &good_softmax, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"softmax, another result", &good_softmax, VGPGPU_ERR_INVALID, n_result},
+    {"softmax, another rank", &good_softmax, VGPGPU_ERR_INVALID, n_rank},
+    {"softmax beyond the rank", &good_softmax, VGPGPU_ERR_INVALID, s_axis},
+    {"softmax, a huge axis", &good_softmax, VGPGPU_ERR_INVALID, s_axis_huge},
+    {"softmax, reserved field", &good_softmax, VGPGPU_ERR_INVALID, s_reserved},
+    {"reduce", &good_reduce, VGPGPU_OK, n_nothing},
+    {"reduce of whole numbers", &good_reduce, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"reduce, another result", &good_reduce, VGPGPU_ERR_INVALID, n_result},
+    {"reduce, another rank", &good_reduce, VGPGPU_ERR_INVALID, n_rank},
+    {"reduce of no kind", &good_reduce, VGPGPU_ERR_INVALID, r_kind_none},
+    {"reduce of an unknown kind", &good_reduce, VGPGPU_ERR_INVALID, r_kind_unknown},
+    {"reduce, reserved field", &good_reduce, VGPGPU_ERR_INVALID, r_reserved},
+    {"reduce of nothing", &good_reduce, VGPGPU_ERR_UNSUPPORTED, r_nothing},
+};
+
+static void shapes_add(const struct shapes *shapes)
+{
+    struct vgpgpu_tensor tensors[5] = {0};
+    for (unsigned i = 0; i < 4; i++)
+        if (shapes->rank[i])
+            tensors[i] = tensor_dense(i + 1, (enum vgpgpu_type)shapes->type, 0, shapes->rank[i],
+                                      shapes->dimensions[i]);
+    _Alignas(8) uint8_t parameters[sizeof(shapes->with) + 8] = {0};
+    memcpy(parameters, &shapes->with, sizeof(shapes->with));
+    batch_operation(rig_batch(&rig), shapes->operation, tensors, shapes->count, parameters,
+                    shapes->bytes);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    rig_open(&rig);
+    for (uint32_t i = 1; i <= 4; i++)
+        rig_guest_buffer(&rig, i, 1);
+    for (size_t i = 0; i < sizeof(shape_cases) / sizeof(shape_cases[0]); i++) {
+        struct shapes shapes = *shape_cases[i].good;
+        if (!rig.front->config.operations[shapes.operation])
+            continue;
+        shape_cases[i].spoil(&shapes);
+        shapes_add(&shapes);
+        uint32_t status = rig_run(&rig, (uint32_t)i);
+        if (status != shape_cases[i].status)
+            fail_msg("%s: status %u, not %u", shape_cases[i].what, status, shape_cases[i].status);
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_all_or_nothing),
+        cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

@@ -51,7 +51,8 @@ static bool is_supported(unsigned operation, unsigned type)
     return rig.front->config.operations[operation] >> type & 1;
 }
 
-/* ---- Elements ---------------------------------------------------------------------------------- */
+/* ---- Elements ----------------------------------------------------------------------------------
+ */
 
 static float bf16_to_float(uint16_t half)
 {
@@ -136,15 +137,16 @@ static bool index_step(const struct vgpgpu_tensor *tensor, uint64_t *index)
     return false;
 }
 
-/* ---- Tensors ----------------------------------------------------------------------------------- */
+/* ---- Tensors -----------------------------------------------------------------------------------
+ */
 
 /* A tensor of these dimensions somewhere in its buffer, perhaps with gaps. */
 static struct vgpgpu_tensor tensor_random(uint32_t buffer, unsigned type, unsigned rank,
                                           const uint64_t *dimensions)
 {
-    struct vgpgpu_tensor tensor = tensor_dense(buffer, (enum vgpgpu_type)type,
-                                               random_below(64) * bytes_of(type), (uint16_t)rank,
-                                               dimensions);
+    struct vgpgpu_tensor tensor =
+        tensor_dense(buffer, (enum vgpgpu_type)type, random_below(64) * bytes_of(type),
+                     (uint16_t)rank, dimensions);
     uint64_t stride = 1;
     for (unsigned i = rank; i-- > 0;) {
         tensor.strides[i] = stride;
@@ -207,7 +209,8 @@ static void gaps_expect(const struct vgpgpu_tensor *out)
     assert_memory_equal(memory[out->buffer], before, BYTES);
 }
 
-/* ---- GEMM -------------------------------------------------------------------------------------- */
+/* ---- GEMM --------------------------------------------------------------------------------------
+ */
 
 static double former_at(const struct vgpgpu_tensor *tensor, const uint64_t *index)
 {
@@ -249,7 +252,9 @@ static void gemm_round(unsigned type, unsigned result, uint32_t largest)
 {
     bool exact = result == VGPGPU_S32;
     struct vgpgpu_gemm gemm = {.alpha = exact || random_below(2) ? 1 : 0.5f,
-                               .beta = random_below(2) ? 0 : exact || random_below(2) ? 1 : -2};
+                               .beta = random_below(2)            ? 0
+                                       : exact || random_below(2) ? 1
+                                                                  : -2};
     uint64_t m = 1 + random_below(largest), n = 1 + random_below(largest),
              k = 1 + random_below(largest), batch = 1 + random_below(3);
     unsigned rank = random_below(4) ? 2 : 3;
@@ -278,7 +283,8 @@ static void test_gemm(void **state)
     rig_close(&rig);
 }
 
-/* ---- Windows ----------------------------------------------------------------------------------- */
+/* ---- Windows -----------------------------------------------------------------------------------
+ */
 
 /* A window of `size` that fits into `in`; how many places there are for it. */
 static uint64_t window_random(struct vgpgpu_window *window, unsigned axis, uint64_t size,
@@ -418,7 +424,8 @@ static void test_pool2d(void **state)
     rig_close(&rig);
 }
 
-/* ---- Along an axis ----------------------------------------------------------------------------- */
+/* ---- Along an axis -----------------------------------------------------------------------------
+ */
 
 static unsigned shape_random(uint64_t *dimensions)
 {
@@ -497,7 +504,8 @@ static void test_softmax(void **state)
 {
     (void)state;
     machine_open();
-    for (unsigned round = 0; round < 2 * ROUNDS && is_supported(VGPGPU_SOFTMAX, VGPGPU_F32); round++)
+    for (unsigned round = 0; round < 2 * ROUNDS && is_supported(VGPGPU_SOFTMAX, VGPGPU_F32);
+         round++)
         softmax_round();
     rig_close(&rig);
 }
@@ -514,8 +522,8 @@ static void test_reduce(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm),    cmocka_unit_test(test_conv2d),
-        cmocka_unit_test(test_pool2d),  cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_gemm),   cmocka_unit_test(test_conv2d),
+        cmocka_unit_test(test_pool2d), cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_reduce),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
