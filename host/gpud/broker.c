@@ -5,7 +5,6 @@
 #include "broker.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "cache.h"
 #include "log.h"
 #include "worker.h"
 
@@ -26,7 +26,7 @@
 struct machine_entry {
     pid_t worker; /* 0: free */
     unsigned number;
-    char own_cache[64]; /* removed with the machine; "" when it uses the shared one */
+    struct cache_folder own_cache; /* none when it uses the shared one */
 };
 
 struct broker {
@@ -118,19 +118,6 @@ static int listener_open(const char *path)
     return listener;
 }
 
-static int entry_remove(const char *path, const struct stat *file, int kind, struct FTW *where)
-{
-    (void)file;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
-static void folder_remove(const char *path)
-{
-    nftw(path, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static struct machine_entry *entry_find(struct broker *broker, pid_t worker)
 {
     for (unsigned i = 0; i < MAX_MACHINES; i++)
@@ -146,13 +133,15 @@ static _Noreturn void worker_child(struct broker *broker, struct machine_entry *
         .ops = settings->ops,
         .selector = settings->selector,
         .info = broker->info,
-        .cache = settings->cache ? settings->cache : entry->own_cache,
+        .cache = settings->cache ? settings->cache : entry->own_cache.path,
         .number = entry->number,
     };
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setpgid(0, 0); /* and the terminal's Ctrl-C is the broker's to act on */
+    for (unsigned i = 0; i < MAX_MACHINES; i++)
+        cache_folder_forget(&broker->machines[i].own_cache);
     close(broker->listener);
     close(broker->signals);
     if (settings->ready_fd >= 0)
@@ -171,14 +160,10 @@ static void machine_accept(struct broker *broker)
         close(socket);
         return;
     }
-    entry->own_cache[0] = 0;
-    if (!broker->settings->cache) {
-        strcpy(entry->own_cache, "/tmp/gpud-XXXXXX");
-        if (!mkdtemp(entry->own_cache)) {
-            log_line("a machine was refused: no folder in /tmp: %s", strerror(errno));
-            close(socket);
-            return;
-        }
+    if (!broker->settings->cache && cache_folder_make(&entry->own_cache)) {
+        log_line("a machine was refused: no folder for temporary files: %s", strerror(errno));
+        close(socket);
+        return;
     }
     entry->number = ++broker->count;
     pid_t worker = fork();
@@ -188,7 +173,7 @@ static void machine_accept(struct broker *broker)
     entry->worker = worker > 0 ? worker : 0;
     if (worker < 0) {
         log_line("a machine was refused: no process: %s", strerror(errno));
-        folder_remove(entry->own_cache);
+        cache_folder_remove(&entry->own_cache);
     }
 }
 
@@ -210,8 +195,7 @@ static void worker_ended(struct broker *broker, pid_t worker, int status)
         tell(broker, "lost\n");
     if (WIFSIGNALED(status) && !broker->ending)
         log_line("machine %u: its worker was ended by signal %d", entry->number, WTERMSIG(status));
-    if (entry->own_cache[0])
-        folder_remove(entry->own_cache);
+    cache_folder_remove(&entry->own_cache);
     entry->worker = 0;
 }
 
@@ -265,6 +249,7 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
     broker.listener = listener_open(settings->socket);
     if (broker.listener < 0)
         return 1;
+    cache_stale_remove();
     tell(&broker, "ready\n");
     while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},

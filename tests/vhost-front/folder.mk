@@ -20,6 +20,13 @@ include tools/build/unit-test.mk
 build/tests/gpud_sandbox: | $(BUILD)/host/gpud
 
 DIR := tests/vhost-front
+NAME := gpud_leftovers
+SRCS := leftovers_test.c
+NEEDS := tests/vhost-front
+include tools/build/unit-test.mk
+build/tests/gpud_leftovers: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
 NAME := gpud_bad_requests
 SRCS := bad_requests_test.c rig.c
 NEEDS := tests/vhost-front
