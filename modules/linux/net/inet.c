@@ -187,13 +187,15 @@ static int choose_port_locked(const struct socket *s, struct place *p)
     return LINUX_ERRNO(EADDRINUSE);
 }
 
-int inet_bind(struct socket *s, const struct socket_address *address)
+static int bind_place(struct socket *s, const struct socket_address *address, bool chosen)
 {
     struct place p;
     int r = place_of(s, address, &p);
+    bool port_chosen;
 
     if (r != OK)
         return r;
+    port_chosen = chosen && p.port != 0;
     spin_lock(&socket_lock);
     if (s->address.size)
         r = ERR_INVALID;
@@ -206,10 +208,17 @@ int inet_bind(struct socket *s, const struct socket_address *address)
         bool v4 = p.v4 && !any;
 
         address_make(s->family, p.port, v4, p.v4 ? p.host : 1, &s->address);
+        s->host_chosen = chosen && !any;
+        s->port_chosen = port_chosen;
         list_push_back(&bound, &s->bound_link);
     }
     spin_unlock(&socket_lock);
     return r;
+}
+
+int inet_bind(struct socket *s, const struct socket_address *address)
+{
+    return bind_place(s, address, true);
 }
 
 int inet_bind_any(struct socket *s, bool loopback)
@@ -220,7 +229,7 @@ int inet_bind_any(struct socket *s, bool loopback)
         return OK;
     address_make(s->family, 0, false, loopback ? s->family == LINUX_AF_INET ? LOOPBACK : 1u : 0u,
                  &a);
-    return inet_bind(s, &a);
+    return bind_place(s, &a, false);
 }
 
 /* ---- Finding and connecting
@@ -263,25 +272,41 @@ int inet_find(const struct socket *s, const struct socket_address *address, stru
     return *out ? OK : LINUX_ERRNO(ECONNREFUSED);
 }
 
+/* Of its own address a socket keeps what somebody chose. */
+static int drop_peer(struct socket *s)
+{
+    struct place own;
+
+    spin_lock(&socket_lock);
+    s->destination.size = 0;
+    s->state = SOCKET_IDLE;
+    if (s->address.size && !s->port_chosen) {
+        list_remove(&s->bound_link);
+        s->address.size = 0;
+    } else if (s->address.size && !s->host_chosen && place_of(s, &s->address, &own) == OK) {
+        address_make(s->family, own.port, false, 0, &s->address);
+    }
+    spin_unlock(&socket_lock);
+    return OK;
+}
+
 int inet_set_peer(struct socket *s, const struct socket_address *address)
 {
-    struct place p;
-    int r = OK;
+    struct place p, own;
+    int r;
 
-    if (address->name.family != LINUX_AF_UNSPEC) {
-        r = destination(s, address, &p);
-        if (r == OK)
-            r = inet_bind_any(s, true);
-    }
+    if (address->name.family == LINUX_AF_UNSPEC)
+        return drop_peer(s);
+    r = destination(s, address, &p);
+    if (r == OK)
+        r = inet_bind_any(s, true);
     if (r != OK)
         return r;
     spin_lock(&socket_lock);
-    s->destination = *address;
-    if (address->name.family == LINUX_AF_UNSPEC)
-        s->destination.size = 0;
-    else
-        address_make(s->family, p.port, p.v4, p.v4 ? p.host : 1, &s->destination);
-    s->state = s->destination.size ? SOCKET_CONNECTED : SOCKET_IDLE;
+    address_make(s->family, p.port, p.v4, p.v4 ? p.host : 1, &s->destination);
+    if (!s->host_chosen && place_of(s, &s->address, &own) == OK)
+        address_make(s->family, own.port, p.v4, p.v4 ? LOOPBACK : 1, &s->address);
+    s->state = SOCKET_CONNECTED;
     spin_unlock(&socket_lock);
     return OK;
 }

@@ -26,7 +26,8 @@ int inet_bind_any(struct socket *s, bool loopback);
 /* Who is at an address; *out is a reference. ENETUNREACH: not in this machine; ECONNREFUSED. */
 int inet_find(const struct socket *s, const struct socket_address *address, struct socket **out);
 
-/* Where a datagram socket sends to, and from where alone it receives; family 0: no more. */
+/* Where a datagram socket sends to, and from where alone it receives; family 0: no more. What of
+ * its own address nobody chose follows where it sends to. */
 int inet_set_peer(struct socket *s, const struct socket_address *address);
 
 /* What a connection from s to `address` makes the addresses of both ends. socket_lock is held. */

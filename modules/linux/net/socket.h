@@ -24,6 +24,9 @@ struct task;
 
 enum socket_state { SOCKET_IDLE, SOCKET_LISTENING, SOCKET_CONNECTED };
 
+/* What became of a connect() that was told EINPROGRESS, until the next one asks. */
+enum socket_attempt { ATTEMPT_NONE, ATTEMPT_MADE, ATTEMPT_FAILED };
+
 struct socket_address {
     uint32_t size; /* 0: none */
     struct linux_sockaddr_un name;
@@ -36,7 +39,9 @@ struct socket {
 
     /* guarded by socket_lock; waits look at them without */
     enum socket_state state;
-    struct socket *peer; /* a reference */
+    enum socket_attempt attempt;
+    bool host_chosen, port_chosen; /* an Internet address: by bind(), not for want of one */
+    struct socket *peer;           /* a reference */
     bool dead;           /* its file is gone */
     bool read_closed, write_closed;
     int error; /* a LINUX_ERRNO() to be told once */

@@ -317,26 +317,83 @@ static int connect_datagram(struct task *t, struct socket *s, struct socket *to)
     return r;
 }
 
-static int connect_to(struct task *t, struct socket *s, const struct socket_address *address,
-                      bool nonblock)
+static int connect_unix(struct task *t, struct socket *s, const struct socket_address *address,
+                        bool nonblock)
 {
     struct socket *to;
     int r;
 
-    if (socket_is_inet(s) && !socket_connects(s))
-        return inet_set_peer(s, address);
     if (address->name.family == LINUX_AF_UNSPEC && !socket_connects(s))
         return connect_datagram(t, s, NULL);
-    r = socket_is_inet(s) ? inet_find(s, address, &to) : address_find(t, address, s->type, &to);
+    r = address_find(t, address, s->type, &to);
     if (r != OK)
         return r;
-    if (socket_is_inet(s))
-        r = inet_bind_any(s, true);
-    if (r == OK)
-        r = socket_connects(s) ? connect_stream(t, s, to, address, nonblock)
-                               : connect_datagram(t, s, to);
+    r = socket_connects(s) ? connect_stream(t, s, to, address, nonblock)
+                           : connect_datagram(t, s, to);
     socket_unref(to);
     return r;
+}
+
+/* The end of an attempt that was told EINPROGRESS. False: there was none. */
+static bool take_attempt(struct socket *s, int *result)
+{
+    enum socket_attempt attempt;
+
+    spin_lock(&socket_lock);
+    attempt = s->attempt;
+    s->attempt = ATTEMPT_NONE;
+    *result = OK;
+    if (attempt == ATTEMPT_FAILED) {
+        *result = s->error ? s->error : LINUX_ERRNO(ECONNABORTED);
+        s->error = OK;
+        s->read_closed = s->write_closed = false;
+    }
+    spin_unlock(&socket_lock);
+    return attempt != ATTEMPT_NONE;
+}
+
+/* TCP never has the answer at once: who does not wait is told of it by poll(), SO_ERROR and the
+ * next connect(). What can be seen without asking the other end is an error at once. */
+static int put_attempt(struct socket *s, int result)
+{
+    if (result != OK && result != LINUX_ERRNO(ECONNREFUSED))
+        return result;
+    spin_lock(&socket_lock);
+    s->attempt = result == OK ? ATTEMPT_MADE : ATTEMPT_FAILED;
+    if (result != OK) {
+        s->error = result;
+        s->read_closed = s->write_closed = true;
+    }
+    spin_unlock(&socket_lock);
+    socket_changed(s, ~0u);
+    return LINUX_ERRNO(EINPROGRESS);
+}
+
+static int connect_tcp(struct task *t, struct socket *s, const struct socket_address *address,
+                       bool nonblock)
+{
+    struct socket *to = NULL;
+    int r;
+
+    if (take_attempt(s, &r))
+        return r;
+    if (s->state != SOCKET_IDLE)
+        return LINUX_ERRNO(EISCONN);
+    r = inet_find(s, address, &to);
+    if (r == OK)
+        r = inet_bind_any(s, true);
+    if (r == OK)
+        r = connect_stream(t, s, to, address, nonblock);
+    socket_unref(to);
+    return nonblock ? put_attempt(s, r) : r;
+}
+
+static int connect_to(struct task *t, struct socket *s, const struct socket_address *address,
+                      bool nonblock)
+{
+    if (!socket_is_inet(s))
+        return connect_unix(t, s, address, nonblock);
+    return socket_connects(s) ? connect_tcp(t, s, address, nonblock) : inet_set_peer(s, address);
 }
 
 long sys_connect(struct call *c)
@@ -364,7 +421,9 @@ long sys_getsockname(struct call *c)
 
     if (r != OK)
         return r;
+    spin_lock(&socket_lock);
     address = s->address;
+    spin_unlock(&socket_lock);
     if (socket_is_inet(s) && address.size == 0)
         inet_unbound(s->family, &address);
     r = address_write(c->arg[1], c->arg[2], &address);

@@ -193,11 +193,80 @@ static void test_processes(void)
     close(s);
 }
 
+/* Who does not wait is told "in progress" first, then by poll() and once more by connect(). */
+static void test_in_progress(void)
+{
+    int s = bound(SOCK_STREAM, "127.0.0.1", 0), c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_in to = at("127.0.0.1", port_of(s));
+    struct pollfd poller = {c, POLLIN | POLLOUT, 0};
+    socklen_t size = sizeof(int);
+    int error = -1;
+
+    CHECK_ERRNO(connect(c, (struct sockaddr *)&to, sizeof(to)), EINPROGRESS); /* nobody listens */
+    CHECK(poll(&poller, 1, 10000) == 1);
+    CHECK(poller.revents == (POLLIN | POLLOUT | POLLERR | POLLHUP));
+    CHECK(getsockopt(c, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNREFUSED);
+    CHECK_ERRNO(connect(c, (struct sockaddr *)&to, sizeof(to)), ECONNABORTED);
+    CHECK_ERRNO(connect(c, (struct sockaddr *)&to, sizeof(to)), EINPROGRESS);
+    CHECK(poll(&poller, 1, 10000) == 1);
+    CHECK_ERRNO(connect(c, (struct sockaddr *)&to, sizeof(to)), ECONNREFUSED);
+    CHECK(listen(s, 5) == 0);
+    CHECK_ERRNO(connect(c, (struct sockaddr *)&to, sizeof(to)), EINPROGRESS);
+    CHECK(poll(&poller, 1, 10000) == 1 && poller.revents == POLLOUT);
+    CHECK(getsockopt(c, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0);
+    CHECK(connect(c, (struct sockaddr *)&to, sizeof(to)) == 0);
+    CHECK_ERRNO(connect(c, (struct sockaddr *)&to, sizeof(to)), EISCONN);
+    close(c);
+    close(s);
+}
+
+/* Connects a datagram socket; what its own address is then. */
+static struct sockaddr_in6 own_address(int fd, const void *to, socklen_t to_size)
+{
+    struct sockaddr_in6 own = {0};
+    socklen_t size = sizeof(own);
+
+    if (connect(fd, to, to_size) != 0 || getsockname(fd, (struct sockaddr *)&own, &size) != 0)
+        own.sin6_family = 0;
+    return own;
+}
+
+/* As getaddrinfo() asks which of its own addresses a machine would use. */
+static void test_probing(void)
+{
+    struct sockaddr_in6 six = {
+        .sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_addr = in6addr_loopback};
+    struct sockaddr_in four = at("127.0.0.1", 80);
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 own;
+    unsigned port;
+
+    if (s < 0 && errno == EAFNOSUPPORT)
+        return; /* a Linux without it */
+    own = own_address(s, &six, sizeof(six));
+    if (own.sin6_family) /* some Linux have no ::1 */
+        CHECK(IN6_IS_ADDR_LOOPBACK(&own.sin6_addr) && own.sin6_port != 0);
+    own = own_address(s, &none, sizeof(none));
+    CHECK(IN6_IS_ADDR_UNSPECIFIED(&own.sin6_addr) && own.sin6_port == 0);
+    own = own_address(s, &four, sizeof(four));
+    CHECK(IN6_IS_ADDR_V4MAPPED(&own.sin6_addr) && own.sin6_addr.s6_addr[12] == 127);
+    close(s);
+    s = bound(SOCK_DGRAM, "127.0.0.1", 0);
+    port = port_of(s);
+    own = own_address(s, &four, sizeof(four));
+    CHECK(ntohs(own.sin6_port) == port);
+    CHECK(connect(s, &none, sizeof(none)) == 0);
+    close(s);
+    CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, 99), EPROTONOSUPPORT);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"stream", test_stream}, {"addresses", test_addresses}, {"datagrams", test_datagrams},
-        {"v6", test_v6},         {"processes", test_processes},
+        {"stream", test_stream},   {"addresses", test_addresses}, {"datagrams", test_datagrams},
+        {"v6", test_v6},           {"processes", test_processes}, {"in_progress", test_in_progress},
+        {"probing", test_probing},
     };
 
     signal(SIGPIPE, SIG_IGN);
