@@ -31,7 +31,7 @@ run_captured() {
 expect() {
     local case=$1 want=$2 pattern=$3
     shift 3
-    run_captured timeout 60 "$@"
+    run_captured timeout 300 "$@"
     if [ "$status" != "$want" ]; then
         fail "$case" "status $status, not $want; it said: $stderr"
     elif [ -n "$pattern" ] && ! grep -Eq -- "$pattern" <<<"$stderr"; then
@@ -45,7 +45,7 @@ expect() {
 expect_output() {
     local case=$1 pattern=$2
     shift 2
-    run_captured timeout 120 "$@"
+    run_captured timeout 300 "$@"
     if [ "$status" != 0 ]; then
         fail "$case" "status $status; it said: $stderr"
     elif ! grep -Eq -- "$pattern" <<<"$stdout"; then
@@ -59,7 +59,7 @@ expect_output() {
 prints() {
     local case=$1 text=$2
     shift 2
-    run_captured timeout 120 "$@"
+    run_captured timeout 300 "$@"
     if [ "$status" = 0 ] && [ "$stdout" = "$text" ]; then
         ok "$case"
     else

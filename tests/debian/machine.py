@@ -21,9 +21,10 @@ def packages(name):
 
 def run(command, limit):
     """Runs a command of this machine; what takes longer than limit seconds has status 124."""
+    env = {name: value for name, value in os.environ.items() if name != "TMPDIR"}  # no folder of a tree
     with tempfile.TemporaryFile() as sink:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink,
-                                   stderr=subprocess.STDOUT, start_new_session=True)
+                                   stderr=subprocess.STDOUT, env=env, start_new_session=True)
         try:
             status = process.wait(timeout=limit)
         except subprocess.TimeoutExpired:

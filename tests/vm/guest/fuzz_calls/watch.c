@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define ROUND_MS     1000u
-#define END_SECONDS  60u  /* how long processes that were killed may take to be gone */
+#define END_SECONDS  180u  /* how long processes that were killed may take to be gone */
 #define WARM_ROUNDS  4u   /* caches fill */
 #define FOLDER       "/tmp/fuzz"
 

@@ -72,7 +72,7 @@ static void *wait_word(void *bits)
 
 static void settle(void)
 {
-    usleep(30000);
+    usleep(200000);
 }
 
 static void test_wake(void)

@@ -181,7 +181,7 @@ static void test_processes(void)
         _exit(a < 0);
     }
     poller = (struct pollfd){s, POLLIN, 0};
-    CHECK(poll(&poller, 1, 10000) == 1);
+    CHECK(poll(&poller, 1, 60000) == 1);
     a = accept4(s, NULL, NULL, SOCK_CLOEXEC);
     CHECK(a >= 0);
     while ((r = read(a, bytes, sizeof(bytes))) > 0)

@@ -48,7 +48,7 @@ static void catch (int number)
 
 static bool wait_signal(int number)
 {
-    for (int i = 0; i < 400 && !seen[number]; i++)
+    for (int i = 0; i < 6000 && !seen[number]; i++)
         poll(NULL, 0, 10);
     return seen[number];
 }
@@ -112,7 +112,7 @@ static pid_t job_start(void (*fn)(void))
 
 static void sleep_long(void)
 {
-    poll(NULL, 0, 20000);
+    poll(NULL, 0, 600000);
 }
 
 static bool stopped_by(pid_t child, int number)
@@ -273,7 +273,7 @@ static void test_terminal(void)
 
 static void key_waiter(void)
 {
-    poll(NULL, 0, 20000);
+    poll(NULL, 0, 600000);
     _exit(1);
 }
 
@@ -530,7 +530,7 @@ static void hangs_with_leader(void)
     setpgid(child, child);
     signal(SIGTTOU, SIG_IGN);
     EXPECT(tcsetpgrp(0, child) == 0);
-    poll(&(struct pollfd){.fd = end_pipe[0], .events = POLLIN}, 1, 10000);
+    poll(&(struct pollfd){.fd = end_pipe[0], .events = POLLIN}, 1, 60000);
 }
 
 /* The foreground is hung up when the leader ends. */

@@ -442,7 +442,7 @@ static void test_time(void)
     CHECK(clock_gettime(CLOCK_MONOTONIC, &b) == 0);
     CHECK((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec >= 20000000);
     CHECK(gettimeofday(&day, NULL) == 0 && day.tv_sec > 1600000000);
-    CHECK(labs(time(NULL) - day.tv_sec) <= 1);
+    CHECK(labs(time(NULL) - day.tv_sec) <= 600);
     CHECK_ERRNO(clock_gettime(1234, &a), EINVAL);
     nap.tv_nsec = 1000000000;
     CHECK_ERRNO(nanosleep(&nap, NULL), EINVAL);

@@ -289,9 +289,9 @@ static pthread_t main_thread;
 
 static void *signal_later(void *arg)
 {
-    usleep(20000);
+    usleep(200000);
     pthread_kill(main_thread, SIGUSR1);
-    usleep(20000);
+    usleep(200000);
     if (write(*(int *)arg, "x", 1) != 1)
         return (void *)1;
     return NULL;
@@ -320,24 +320,26 @@ static void test_restart(void)
     CHECK(install(SIGUSR1, SA_RESTART) == 0);
     CHECK(pthread_create(&thread, NULL, signal_later, &p[1]) == 0);
     fd = (struct pollfd){p[0], POLLIN, 0};
-    CHECK_ERRNO(poll(&fd, 1, 5000), EINTR);
+    CHECK_ERRNO(poll(&fd, 1, 60000), EINTR);
     CHECK(pthread_join(thread, NULL) == 0);
     close(p[0]), close(p[1]);
 }
 
 static void test_sleep(void)
 {
-    struct timespec nap = {5, 0}, left = {0, 0};
-    struct itimerval timer = {{0, 0}, {0, 30000}}, old;
+    struct timespec nap = {1000, 0}, left = {0, 0};
+    struct itimerval timer = {{0, 0}, {0, 300000}}, old;
+    unsigned left_s;
 
     CHECK(install(SIGALRM, SA_RESTART) == 0);
     CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
     CHECK_ERRNO(nanosleep(&nap, &left), EINTR);
-    CHECK(count == 1 && left.tv_sec == 4);
+    CHECK(count == 1 && left.tv_sec > 0 && left.tv_sec < 1000);
     timer.it_value.tv_sec = 100;
     CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
-    CHECK(getitimer(ITIMER_REAL, &old) == 0 && old.it_value.tv_sec >= 99);
-    CHECK(alarm(0) >= 100);
+    CHECK(getitimer(ITIMER_REAL, &old) == 0 && old.it_value.tv_sec > 0);
+    left_s = alarm(0);
+    CHECK(left_s > 0 && left_s <= 101);
     CHECK(alarm(0) == 0);
 }
 
@@ -353,7 +355,7 @@ static void test_child(void)
     if (pid == 0)
         _exit(6);
     CHECK(waitpid(pid, &status, 0) == pid);
-    for (int i = 0; i < 100 && count == 0; i++)
+    for (int i = 0; i < 60000 && count == 0; i++)
         usleep(1000);
     CHECK(count == 1 && last_info.si_pid == pid && last_info.si_status == 6 &&
           last_info.si_code == CLD_EXITED);

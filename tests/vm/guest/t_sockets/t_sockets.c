@@ -178,7 +178,7 @@ static void test_named_stream(void)
     CHECK(connect(c, (void *)&a, sizeof(a)) == 0);
     CHECK_ERRNO(connect(c, (void *)&a, sizeof(a)), EISCONN);
     CHECK(write(c, "early", 5) == 5);
-    CHECK(poll(&p, 1, 1000) == 1);
+    CHECK(poll(&p, 1, 60000) == 1);
     s = accept4(l, (void *)&got, &size, SOCK_CLOEXEC);
     CHECK(s >= 0 && size == 2 && got.sun_family == AF_UNIX);
     CHECK(read(s, buffer, 8) == 5);

@@ -74,7 +74,7 @@ static bool speaks(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
 
-    return poll(&p, 1, 5000) == 1 && (p.revents & POLLIN);
+    return poll(&p, 1, 60000) == 1 && (p.revents & POLLIN);
 }
 
 /* What can be read is this text, no more and no less. */
@@ -368,7 +368,7 @@ static void test_flow(void)
     p = (struct pollfd){.fd = s, .events = POLLOUT};
     CHECK(poll(&p, 1, 20) == 0);
     CHECK_ERRNO(write(s, "x", 1), EAGAIN);
-    CHECK(types(m, "\021") && poll(&p, 1, 1000) == 1);
+    CHECK(types(m, "\021") && poll(&p, 1, 60000) == 1);
     CHECK(types(s, "x") && reads(m, "x"));
     CHECK(tcflow(s, TCOOFF) == 0);
     CHECK_ERRNO(write(s, "x", 1), EAGAIN);
@@ -446,14 +446,14 @@ static void test_ends(void)
     CHECK(types(s, "z"));
     close(s);
     p = (struct pollfd){.fd = m, .events = POLLIN};
-    CHECK(poll(&p, 1, 1000) == 1 && (p.revents & POLLIN) && (p.revents & POLLHUP));
+    CHECK(poll(&p, 1, 60000) == 1 && (p.revents & POLLIN) && (p.revents & POLLHUP));
     CHECK(read(m, &c, 1) == 1 && c == 'z');
     CHECK_ERRNO(read(m, &c, 1), EIO);
     s = open(name, O_RDWR | O_NOCTTY);
     CHECK(s >= 0 && silent(m) && types(m, "q\n") && reads(m, "q\r\n") && reads_once(s, "q\n"));
     close(m);
     p = (struct pollfd){.fd = s, .events = POLLIN | POLLOUT};
-    CHECK(poll(&p, 1, 1000) == 1 && p.revents == (POLLIN | POLLOUT | POLLERR | POLLHUP));
+    CHECK(poll(&p, 1, 60000) == 1 && p.revents == (POLLIN | POLLOUT | POLLERR | POLLHUP));
     CHECK(read(s, &c, 1) == 0);
     CHECK_ERRNO(write(s, "x", 1), EIO);
     CHECK_ERRNO(tcflush(s, TCIFLUSH), EIO);
