@@ -134,6 +134,7 @@ static _Noreturn void worker_child(struct broker *broker, struct machine_entry *
         .selector = settings->selector,
         .info = broker->info,
         .cache = settings->cache ? settings->cache : entry->own_cache.path,
+        .time_limit = settings->time_limit,
         .number = entry->number,
     };
     sigset_t none;

@@ -7,6 +7,7 @@ struct broker_settings {
     const char *socket;   /* path */
     const char *selector; /* of the device */
     const char *cache;    /* folder for built kernels shared by all machines, or NULL: one each */
+    unsigned time_limit;  /* seconds of a batch or a build; 0: none */
     const struct device_ops *ops;
     int ready_fd; /* told "ready" once connections are taken, "lost" when a worker dies; or -1 */
 };

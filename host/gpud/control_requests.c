@@ -6,8 +6,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "checked.h"
 #include "log.h"
+
+static uint64_t control_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 void control_device_open(struct machine *machine)
 {
@@ -233,9 +241,11 @@ uint32_t control_program_create(struct control_call *call)
     status = VGPGPU_ERR_NO_MEMORY;
     if (options && source && object) {
         memcpy(source, text + request.options_bytes, request.source_bytes);
+        atomic_store(&call->machine->watch.build_since_ns, control_now_ns());
         status = call->machine->ops->program_create(context->device, request.kind, options, source,
                                                     request.source_bytes, &object->program,
                                                     &call->payload);
+        atomic_store(&call->machine->watch.build_since_ns, 0);
     }
     free(options);
     free(source);

@@ -43,6 +43,17 @@ void machine_lose(struct machine *machine)
     event_send(machine);
 }
 
+void machine_expire(struct machine *machine, struct timeline *late)
+{
+    atomic_store(&machine->lost, true);
+    if (late && !late->failed) {
+        late->failed = true;
+        __atomic_store_n(&late->slot->status, VGPGPU_ERR_TIMEOUT, __ATOMIC_RELAXED);
+        __atomic_store_n(&late->slot->failed, late->signalled + 1, __ATOMIC_RELAXED);
+    }
+    machine_lose(machine);
+}
+
 /* SA_RESETHAND: a second fault, here too, ends the process at once. */
 static void on_fatal_signal(int number)
 {

@@ -14,3 +14,6 @@ void lost_watch(struct machine *machine);
  * and writes: fit for a signal handler. Locks are not taken: whoever holds them may be the cause.
  */
 void machine_lose(struct machine *machine);
+
+/* The same, after failing the timeline that took too long, if any, with VGPGPU_ERR_TIMEOUT. */
+void machine_expire(struct machine *machine, struct timeline *late);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include "log.h"
+#include "watch.h"
 
 static void config_fill(struct vgpgpu_config *config, const struct device_info *info)
 {
@@ -86,7 +87,7 @@ static const struct vhost_owner owner_calls = {
 };
 
 int machine_start(struct machine *machine, int socket, const struct device_ops *ops,
-                  const char *selector, const struct device_info *info)
+                  const char *selector, const struct device_info *info, uint64_t limit_ns)
 {
     memset(machine, 0, sizeof(*machine));
     machine->ops = ops;
@@ -96,13 +97,15 @@ int machine_start(struct machine *machine, int socket, const struct device_ops *
     pthread_mutex_init(&machine->objects_lock, NULL);
     pthread_mutex_init(&machine->garbage_lock, NULL);
     pthread_mutex_init(&machine->event_lock, NULL);
+    watch_init(&machine->watch, limit_ns);
     vhost_session_init(&machine->session, socket, &owner_calls, machine, &machine->config,
                        sizeof(machine->config));
     machine->control_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     machine->submit_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (machine->control_wake < 0 || machine->submit_wake < 0 ||
         pthread_create(&machine->control_thread, NULL, control_run, machine) ||
-        pthread_create(&machine->submit_thread, NULL, submit_run, machine)) {
+        pthread_create(&machine->submit_thread, NULL, submit_run, machine) ||
+        (limit_ns && pthread_create(&machine->watch_thread, NULL, watch_run, machine))) {
         log_line("cannot start the threads of a machine: raise the limits of processes and files");
         return -1;
     }

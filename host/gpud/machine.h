@@ -6,9 +6,11 @@
  *   connection  vhost-user messages (worker.c); stops rings and resets
  *   control     the control ring, in order; ends what waits for running work; refills events
  *   submit      the submit ring; polls for a short while after work, then sleeps
+ *   watch       the time limit (watch.c)
  *   the device's own, which call submission_done()
  *
- * Locks, outermost first: a ring's lock; objects_lock; a timeline's lock; garbage_lock. The event
+ * Locks, outermost first: a ring's lock; objects_lock; a timeline's lock; the watch's;
+ * garbage_lock. The event
  * ring's lock, then event_lock, are taken with no other of these held but a ring's.
  */
 #pragma once
@@ -80,6 +82,8 @@ struct timeline {
     uint64_t signalled;              /* lock: this side's copy of what the slot says */
     uint64_t end_ns;                 /* lock: when the newest batch signalled had ended */
     bool failed;                     /* lock */
+    _Atomic uint64_t since_ns;       /* when its oldest batch became that */
+    struct timeline *watch_before, *watch_after; /* the watch's lock */
 };
 
 struct context {
@@ -104,6 +108,14 @@ struct deferred {
     struct chain *chain; /* where the reply goes */
 };
 
+/* What the time limit looks at. */
+struct watch {
+    uint64_t limit_ns; /* 0: none */
+    pthread_mutex_t lock;
+    struct timeline *first;          /* lock: the timelines with work under way */
+    _Atomic uint64_t build_since_ns; /* 0: none is under way */
+};
+
 struct machine {
     struct vhost_session session;
     const struct device_ops *ops;
@@ -114,6 +126,8 @@ struct machine {
 
     pthread_t control_thread;
     pthread_t submit_thread;
+    pthread_t watch_thread;
+    struct watch watch;
     int control_wake; /* eventfd */
     int submit_wake;  /* eventfd */
 
@@ -137,10 +151,11 @@ struct machine {
 
 /*
  * Prepares the device of one machine at the end of `socket` and starts its threads. `info` is what
- * the probe found. 0, or -1 after a line in the log.
+ * the probe found; work that takes longer than limit_ns, if not 0, costs the device. 0, or -1 after a
+ * line in the log.
  */
 int machine_start(struct machine *machine, int socket, const struct device_ops *ops,
-                  const char *selector, const struct device_info *info);
+                  const char *selector, const struct device_info *info, uint64_t limit_ns);
 
 /* object.c */
 struct context *context_hold(struct context *context);

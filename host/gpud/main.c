@@ -15,6 +15,7 @@
 
 static const char usage[] =
     "usage: gpud --socket PATH [--device NAME|INDEX|auto] [--cache FOLDER] [--ready-fd FD]\n"
+    "            [--time-limit SECONDS]\n"
     "       gpud --list\n"
     "\n"
     "Serves MaLV-OS machines a GPU over vhost-user until SIGTERM or SIGINT.\n"
@@ -24,6 +25,8 @@ static const char usage[] =
     "other\n"
     "  --ready-fd FD    writes a line to FD: \"ready\" once machines can connect, \"lost\" when a\n"
     "                   machine has lost its device\n"
+    "  --time-limit S   a machine whose work or build takes longer loses its device; 0: none.\n"
+    "                   The default is GPUD_TIME_LIMIT of the environment, or 60\n"
     "  --list           shows the devices of this host\n";
 
 struct options {
@@ -55,6 +58,17 @@ static int number_parse(const char *text)
     return *text && !*end && value >= 0 && value < 1 << 20 ? (int)value : -1;
 }
 
+static int time_limit_set(struct broker_settings *settings, const char *text)
+{
+    int seconds = number_parse(text);
+    if (seconds < 0) {
+        log_line("the time limit is a number of seconds, 0 for none: not \"%s\"", text);
+        return -1;
+    }
+    settings->time_limit = (unsigned)seconds;
+    return 0;
+}
+
 /* 0; -1 after a line in the log; 1 when all is said. */
 static int options_parse(int argc, char **argv, struct options *options)
 {
@@ -63,6 +77,7 @@ static int options_parse(int argc, char **argv, struct options *options)
         {"device", required_argument, NULL, 'd'},
         {"cache", required_argument, NULL, 'c'},
         {"ready-fd", required_argument, NULL, 'r'},
+        {"time-limit", required_argument, NULL, 't'},
         {"list", no_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -85,6 +100,10 @@ static int options_parse(int argc, char **argv, struct options *options)
                 log_line("--ready-fd wants the number of a file descriptor");
                 return -1;
             }
+            break;
+        case 't':
+            if (time_limit_set(&options->broker, optarg))
+                return -1;
             break;
         case 'l':
             options->list = true;
@@ -117,10 +136,13 @@ static int cache_prepare(const char *folder)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.broker = {.selector = "auto", .ready_fd = -1}};
+    struct options options = {.broker = {.selector = "auto", .ready_fd = -1, .time_limit = 60}};
     struct device_info info;
     char why[DEVICE_WHY_BYTES];
     options.broker.ops = device_ops_find("opencl");
+    const char *limit = getenv("GPUD_TIME_LIMIT");
+    if (limit && time_limit_set(&options.broker, limit))
+        return 2;
     int parsed = options_parse(argc, argv, &options);
     if (parsed)
         return parsed < 0 ? 2 : 0;

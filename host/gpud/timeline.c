@@ -5,6 +5,7 @@
 #include "machine.h"
 
 #include <stdlib.h>
+#include "watch.h"
 
 void timeline_init(struct timeline *timeline, struct context *context, unsigned index,
                    struct vgpgpu_fence_slot *slot)
@@ -25,6 +26,8 @@ void timeline_add(struct submission *submission)
     else
         timeline->first = submission;
     timeline->last = submission;
+    if (timeline->first == submission)
+        watch_add(timeline);
     pthread_mutex_unlock(&timeline->lock);
 }
 
@@ -70,6 +73,7 @@ void submission_done(void *token, uint32_t status, uint64_t start_ns, uint64_t e
     bool wake = false;
 
     pthread_mutex_lock(&timeline->lock);
+    const struct submission *oldest = timeline->first;
     submission->ended = true;
     submission->start_ns = start_ns;
     submission->end_ns = end_ns;
@@ -85,6 +89,10 @@ void submission_done(void *token, uint32_t status, uint64_t start_ns, uint64_t e
         signalled = first;
         count++;
     }
+    if (!timeline->first)
+        watch_remove(timeline);
+    else if (timeline->first != oldest)
+        watch_next(timeline);
     struct vgpgpu_event event = {.type = VGPGPU_EVENT_FENCE,
                                  .context = context->id,
                                  .queue = timeline->index,

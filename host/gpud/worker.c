@@ -16,7 +16,8 @@ _Noreturn void worker_main(int socket, const struct worker_settings *settings)
     setenv("TMPDIR", settings->cache, 1);
     lost_watch(&machine); /* which the sandbox does not allow any more */
     if (sandbox_enter(settings->cache) ||
-        machine_start(&machine, socket, settings->ops, settings->selector, &settings->info))
+        machine_start(&machine, socket, settings->ops, settings->selector, &settings->info,
+                      settings->time_limit * 1000000000ull))
         _exit(1);
     int step;
     while ((step = vhost_session_step(&machine.session)) > 0)

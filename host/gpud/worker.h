@@ -11,6 +11,7 @@ struct worker_settings {
     const char *selector;
     struct device_info info; /* what the probe found */
     const char *cache;       /* folder for built kernels */
+    unsigned time_limit;     /* seconds; 0: none */
     unsigned number;         /* the machine's, for the log */
 };
 

@@ -27,6 +27,13 @@ include tools/build/unit-test.mk
 build/tests/gpud_leftovers: | $(BUILD)/host/gpud
 
 DIR := tests/vhost-front
+NAME := gpud_limits
+SRCS := limits_test.c rig.c
+NEEDS := tests/vhost-front
+include tools/build/unit-test.mk
+build/tests/gpud_limits: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
 NAME := gpud_bad_requests
 SRCS := bad_requests_test.c rig.c
 NEEDS := tests/vhost-front
