@@ -7,6 +7,7 @@
 #include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
+#include <microlake/time.h>
 #include <microlake/wait.h>
 #include "archive.h"
 #include "boot_internal.h"
@@ -16,6 +17,7 @@
 #include "kernel/trace/trace_internal.h"
 
 #define STATUS_NO_MAIN 125 /* the launcher's "the machine failed" */
+#define LATE_NS        (5 * NS_PER_MS) /* the command's first moments are its own */
 
 static int (*main_run)(void);
 static uint64_t boot_kib; /* memory in use at the end of start-up */
@@ -60,6 +62,7 @@ static void load_late(void *arg)
 {
     (void)arg;
     WAIT_UNTIL(&command_queue, __atomic_load_n(&command_runs, __ATOMIC_ACQUIRE), TIME_NEVER, 0);
+    thread_sleep(time_now() + LATE_NS, 0);
     module_load_late();
 }
 

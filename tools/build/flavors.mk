@@ -12,10 +12,12 @@ INTERFACE := $(BUILD)/gen/kmod_interface.h
 $(shell tools/build/gen-interface $(INTERFACE))
 
 # Small code starts faster where it is translated (TCG); what runs all the time is HOT.
+# Copies and fills of unknown length are calls: -Os would make them rep movsb, which emulators take byte by
+# byte; kernel/lib/string.c goes by words.
 CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
-  -Ikernel/include -Ikernel/arch/x86/include
+  -mstringop-strategy=libcall -Ikernel/include -Ikernel/arch/x86/include
 CFLAGS_h := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -fstack-protector-strong
 CFLAGS_s := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -O1 -fno-omit-frame-pointer \
   -fsanitize=address,undefined -fno-sanitize-recover=undefined

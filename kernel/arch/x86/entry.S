@@ -142,6 +142,8 @@ trap_common:
     jz 1f
     swapgs
     xor %ebp, %ebp
+    mov $0x10, %eax         /* GDT_KERNEL_DATA: as system calls have it, where traps leave nothing in SS; */
+    mov %eax, %ss           /* an emulator would translate the kernel anew for each */
 1:  mov %rsp, %rdi
     call trap_dispatch      /* interrupts are off on return */
     testb $3, REG_CS(%rsp)
