@@ -9,7 +9,7 @@ SRCS := main.c entry.c syscall_table.c sys_machine.c \
   tty/tty.c tty/tty_ioctl.c tty/control.c tty/line.c tty/line_edit.c tty/line_out.c tty/bytes.c \
   tty/pty.c tty/console.c \
   event/eventfd.c event/timerfd.c event/signalfd.c event/epoll.c \
-  net/socket.c net/packet.c net/transfer.c net/address.c net/inet.c net/sys_socket.c net/option.c net/message.c \
+  net/socket.c net/packet.c net/flight.c net/transfer.c net/address.c net/inet.c net/sys_socket.c net/option.c net/message.c \
   time/clock.c time/timer.c time/usage.c vdso/map.c vdso/image.S \
   fs/node.c fs/path.c fs/path_arg.c fs/file.c fs/fd_table.c fs/bootfs.c fs/tmpfs.c fs/devfs.c \
   fs/node_change.c fs/permission.c fs/seal.c fs/node_facts.c fs/mount.c fs/sys_mount.c fs/window.c fs/xattr.c fs/missing.c fs/sys_xattr.c fs/sys_open.c \

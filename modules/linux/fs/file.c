@@ -11,6 +11,7 @@
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/pipe.h"
 #include "modules/linux/fs/window.h"
+#include "modules/linux/net/socket.h"
 
 uint32_t file_count;
 
@@ -70,8 +71,14 @@ void file_ref(struct file *f)
 
 void file_unref(struct file *f)
 {
-    if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) != 0)
+    uint32_t flights = sockets_in_flight ? socket_flights(f) : 0;
+    uint32_t left = __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL);
+
+    if (left != 0) {
+        if (left <= flights) /* all others are in messages: perhaps nobody can receive them */
+            sockets_collect();
         return;
+    }
     if (!list_empty(&f->epoll_items))
         epoll_forget(f);
     locks_drop_file(f);

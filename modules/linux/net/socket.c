@@ -28,6 +28,8 @@ int socket_create(int family, int type, struct socket **out)
     list_init(&s->backlog);
     list_init(&s->backlog_link);
     list_init(&s->bound_link);
+    list_init(&s->flight_link);
+    list_init(&s->suspect_link);
     s->send_limit = s->receive_limit = LIMIT_DEFAULT;
     wait_queue_init(&s->readable);
     wait_queue_init(&s->writable);
@@ -111,6 +113,8 @@ static void socket_close(struct file *f)
     while ((waiting = take_backlog(s)))
         socket_end(waiting);
     socket_end(s);
+    if (sockets_in_flight) /* two who let go of a socket at once may each have left it to the other */
+        sockets_collect();
 }
 
 static long transfer(struct file *f, vaddr_t at, size_t size, bool send)
@@ -196,7 +200,9 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 {
     int r = file_create(&socket_ops, s, LINUX_O_RDWR | (flags & LINUX_O_NONBLOCK), out);
 
-    if (r != OK)
+    if (r == OK)
+        s->file = *out;
+    else
         socket_end(s);
     return r;
 }

@@ -55,6 +55,11 @@ struct socket {
     struct socket_address destination; /* of a connected datagram socket with Internet addresses */
     struct node *node; /* the name in the tree; a reference */
     struct linux_ucred own, other;
+    const struct file *file;    /* its own, no reference; NULL: not accepted yet */
+    uint32_t flights;           /* its file's references that lie in queues; see flight.c */
+    uint32_t flights_elsewhere; /* of a suspect: in others' queues */
+    bool suspect;
+    struct list flight_link, suspect_link;
 
     /* changed by whole-word stores */
     size_t send_limit, receive_limit;
@@ -112,7 +117,7 @@ void packets_free(struct list *packets);
 void packet_free(struct packet *p);
 
 /* Puts a packet into a queue. ERR_AGAIN: the sender is at its limit; EPIPE, ECONNREFUSED: nobody
- * will receive; ETOOMANYREFS: sockets in it would lead back to the receiver. */
+ * will receive. */
 int packet_send(struct socket *from, struct socket *to, struct packet *p);
 
 /* Takes the first packet out of its receiver's queue and frees it. */
@@ -122,6 +127,20 @@ static inline size_t packet_cost(const struct packet *p)
 {
     return p->size + 256;
 }
+
+/* ---- flight.c: sockets on their way in messages */
+
+extern uint32_t sockets_in_flight; /* how many; 0: nothing of this concerns anybody */
+
+/* How many of a file's references lie in queues. The caller has one that does not. */
+uint32_t socket_flights(const struct file *f);
+
+/* A packet with its files enters a queue, or has left it. socket_lock is held. */
+void flight_begin_locked(const struct packet *p);
+void flight_end_locked(const struct packet *p);
+
+/* Frees what lies in the queues of sockets that nobody can reach. No lock is held. */
+void sockets_collect(void);
 
 /* ---- transfer.c: sending and receiving */
 

@@ -285,7 +285,8 @@ static int take_extras(const struct socket *s, struct packet *p, struct message 
         m->file_count = p->file_count;
         return OK;
     }
-    spin_lock(&socket_lock); /* a check for circles may look at them */
+    spin_lock(&socket_lock);
+    flight_end_locked(p);
     m->files = p->files;
     m->file_count = p->file_count;
     p->files = NULL;
