@@ -84,6 +84,23 @@ static int replace(struct node *old, struct node *fresh)
     return r;
 }
 
+/* All folders from the node's up are in their lists. Those of a process are not: each look makes them anew,
+ * so what covers something in them would never be seen again, nor could it be taken away. */
+static bool folders_stay(const struct node *n)
+{
+    struct node *folder = node_parent((struct node *)n), *above;
+    bool stay = true;
+
+    while (stay && folder->parent != folder) {
+        stay = __atomic_load_n(&folder->linked, __ATOMIC_RELAXED);
+        above = node_parent(folder);
+        node_unref(folder);
+        folder = above;
+    }
+    node_unref(folder);
+    return stay;
+}
+
 int mount_cover(struct node *covered, struct node *root, const char *source, unsigned flags)
 {
     struct mount *m;
@@ -93,6 +110,8 @@ int mount_cover(struct node *covered, struct node *root, const char *source, uns
         return ERR_BUSY;
     if (node_is_folder(covered) != node_is_folder(node_body(root)))
         return LINUX_ERRNO(ENOTDIR);
+    if (!folders_stay(covered))
+        return ERR_NOT_FOUND;
     m = mount_create(covered, source, flags);
     if (!m)
         return ERR_NO_MEMORY;

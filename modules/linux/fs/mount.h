@@ -20,7 +20,8 @@ enum mount_flags {
 /*
  * Makes `root`, a node that is in no list, what the tree has at the place of `covered`. Takes over
  * the reference to root when it succeeds. source: copied. ERR_BUSY: the root, or a place that is
- * covered already by the same; ENOTDIR: one is a folder, the other not; ERR_NO_MEMORY.
+ * covered already by the same; ENOTDIR: one is a folder, the other not; ERR_NOT_FOUND: the place is in a
+ * folder that is gone, or in that of a process in /proc, which nothing keeps; ERR_NO_MEMORY.
  */
 int mount_cover(struct node *covered, struct node *root, const char *source, unsigned flags);
 

@@ -177,12 +177,18 @@ static void forget_name(struct node *folder, struct node *body)
     node_touch_status(body);
 }
 
+/* Something is mounted over this entry of a folder, perhaps from the same file system. folder->lock is held. */
+static bool is_covered(const struct node *folder, const struct node *entry)
+{
+    return entry->mounted || entry->fs != folder->fs;
+}
+
 static int check_remove(const struct node *folder, struct node *child, bool remove_folder)
 {
     if (!child)
         return ERR_NOT_FOUND;
-    if (child->fs != folder->fs)
-        return ERR_BUSY; /* something is mounted there */
+    if (is_covered(folder, child))
+        return ERR_BUSY;
     if (!folder->ops->make)
         return LINUX_ERRNO(EPERM);
     if (remove_folder && !node_is_folder(child))
@@ -324,16 +330,16 @@ static int rename_locked(struct node *from, const char *from_name, struct node *
         return ERR_NOT_FOUND;
     if (replaced && keep)
         return ERR_EXISTS;
-    if (replaced && is_same_file(moved, replaced)) {
-        kfree(name);
-        return OK;
-    }
     if (is_below(moved, to))
         return ERR_INVALID;
     if (replaced && is_below(replaced, from))
         return LINUX_ERRNO(ENOTEMPTY);
-    if (moved->fs != from->fs || (replaced && replaced->fs != to->fs))
+    if (is_covered(from, moved) || (replaced && is_covered(to, replaced)))
         return ERR_BUSY;
+    if (replaced && is_same_file(moved, replaced)) {
+        kfree(name);
+        return OK;
+    }
     r = check_names(from, moved, to, replaced);
     if (r == OK)
         r = check_replace(moved, replaced);
@@ -423,7 +429,7 @@ static int exchange_locked(struct node *from, const char *from_name, struct node
         return ERR_NOT_FOUND;
     if (is_below(a, to) || is_below(b, from))
         return a == b ? OK : ERR_INVALID;
-    if (a->fs != from->fs || b->fs != to->fs)
+    if (is_covered(from, a) || is_covered(to, b))
         return ERR_BUSY;
     r = check_names(from, a, to, b);
     if (r != OK)

@@ -149,6 +149,11 @@ extern uint8_t *canary; /* of the watcher's own; workers have it copied on write
 /* The body of a worker; ends by itself after `milliseconds`, if not before. */
 void worker_run(uint64_t seed, unsigned index, unsigned milliseconds) __attribute__((noreturn));
 
+/* kept.c: remembers the files that nobody may write and the mounts; before the first worker. */
+bool kept_setup(void);
+bool kept_whole(void);  /* says where a file has changed */
+void mounts_undo(void); /* takes away what workers have mounted */
+
 /* Runs rounds of workers for so many seconds; the program's status. */
 int watch(uint64_t seed, unsigned seconds);
 

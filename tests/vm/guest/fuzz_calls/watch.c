@@ -130,62 +130,6 @@ static void folders_clean(void)
     mkdir(FOLDER, 0777);
 }
 
-/* A file that nobody may change, and what was in it at the start. */
-struct kept {
-    const char *path;
-    uint8_t *bytes;
-    size_t size;
-};
-
-static struct kept kept[] = {{.path = "/bin/true"}, {.path = "/bin/fuzz_calls"}};
-
-static bool kept_read(struct kept *k)
-{
-    struct stat facts;
-    int fd = open(k->path, O_RDONLY);
-    bool good = fd >= 0 && fstat(fd, &facts) == 0;
-
-    k->size = good ? (size_t)facts.st_size : 0;
-    k->bytes = malloc(k->size + 1);
-    good = good && k->bytes && pread(fd, k->bytes, k->size, 0) == (ssize_t)k->size;
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
-/* Says where a file differs from what it was. */
-static bool kept_whole(const struct kept *k)
-{
-    int fd = open(k->path, O_RDONLY);
-    uint8_t bytes[4096];
-    size_t done = 0;
-    ssize_t n = 0;
-
-    while (fd >= 0 && done <= k->size && (n = read(fd, bytes, sizeof(bytes))) > 0) {
-        for (size_t i = 0; i < (size_t)n; i++, done++) {
-            if (done < k->size && bytes[i] == k->bytes[done])
-                continue;
-            printf("# %s differs at byte %zu of %zu\n", k->path, done, k->size);
-            close(fd);
-            return false;
-        }
-    }
-    if (fd < 0 || n < 0 || done != k->size)
-        printf("# %s: %zu of %zu bytes can be read: %s\n", k->path, done, k->size, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return done == k->size;
-}
-
-static bool files_whole(void)
-{
-    bool whole = true;
-
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-        whole = kept_whole(&kept[i]) && whole;
-    return whole;
-}
-
 /* ---- rounds ------------------------------------------------------------------------------------------ */
 
 static void canary_fill(void)
@@ -325,7 +269,7 @@ int watch(uint64_t seed, unsigned seconds)
     unsigned rounds = 0, started = 0;
     double end;
 
-    if (!setup() || !kept_read(&kept[0]) || !kept_read(&kept[1])) {
+    if (!setup() || !kept_setup()) {
         printf("FAIL set-up: %s\n", strerror(errno));
         return 1;
     }
@@ -337,7 +281,8 @@ int watch(uint64_t seed, unsigned seconds)
             printf("# no worker: %s\n", strerror(errno));
         ends = round_end();
         whole = canary_whole();
-        same = files_whole();
+        same = kept_whole();
+        mounts_undo();
         folders_clean();
         settled = ends && objects_settle(&before, &now);
         if (++rounds <= WARM_ROUNDS)

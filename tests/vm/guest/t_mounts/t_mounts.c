@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -84,6 +85,48 @@ static void test_read_only(void)
     CHECK(umount(BASE "/m") == 0 && rmdir(BASE "/m") == 0);
 }
 
+/* Who has a file open has that one, whatever is put over its name. */
+static void test_covered_file(void)
+{
+    struct stat there;
+    char byte = 0;
+    int fd;
+
+    CHECK(make(BASE "/empty") == 0);
+    fd = open(BASE "/file", O_RDWR | O_CREAT, 0644);
+    CHECK(write(fd, "x", 1) == 1);
+    CHECK(mount(BASE "/empty", BASE "/file", NULL, MS_BIND, NULL) == 0);
+    CHECK(pread(fd, &byte, 1, 0) == 1 && byte == 'x' && close(fd) == 0);
+    fd = open(BASE "/file", O_RDONLY);
+    CHECK(read(fd, &byte, 1) == 0 && close(fd) == 0);
+    CHECK_ERRNO(unlink(BASE "/file"), EBUSY);
+    CHECK_ERRNO(rename(BASE "/file", BASE "/elsewhere"), EBUSY);
+    CHECK_ERRNO(rename(BASE "/empty", BASE "/file"), EBUSY);
+    CHECK(umount(BASE "/file") == 0 && stat(BASE "/empty", &there) == 0 && there.st_nlink == 1);
+    CHECK(unlink(BASE "/file") == 0 && unlink(BASE "/empty") == 0);
+}
+
+/* In a process's folder a mount is either refused or there to be seen and taken away; and the process
+ * goes when it ends. */
+static void test_process_folder(void)
+{
+    struct stat there;
+    char path[32];
+    pid_t child = fork();
+    bool made;
+
+    if (child == 0)
+        for (;;)
+            pause();
+    snprintf(path, sizeof(path), "/proc/%d/stat", child);
+    made = mount("/dev/null", path, NULL, MS_BIND, NULL) == 0;
+    CHECK(made || errno == ENOENT);
+    CHECK(stat(path, &there) == 0 && S_ISCHR(there.st_mode) == made);
+    CHECK(!made || umount(path) == 0);
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+    CHECK_ERRNO(access(path, F_OK), ENOENT);
+}
+
 static void test_bind(void)
 {
     CHECK(mkdir(BASE "/a", 0755) == 0 && mkdir(BASE "/b", 0755) == 0 && make(BASE "/a/f") == 0);
@@ -135,7 +178,8 @@ int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"tmpfs", test_tmpfs}, {"busy", test_busy}, {"read_only", test_read_only},
-        {"bind", test_bind},   {"root", test_root}, {"table", test_table},
+        {"bind", test_bind},   {"covered_file", test_covered_file},
+        {"process_folder", test_process_folder}, {"root", test_root}, {"table", test_table},
     };
     int status;
 
