@@ -9,8 +9,9 @@
 #define PORT_LAST  60999u
 #define LOOPBACK   0x7f000001u
 
-enum { PROTOCOL_IP = 0, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_IPV6 = 41 };
-enum { TCP_NODELAY = 1, TCP_OPTIONS = 32, IPV6_V6ONLY = 26 };
+enum { PROTOCOL_IP = 0, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
+enum { TCP_NODELAY = 1, TCP_OPTIONS = 32 };
+enum { IPV6_V6ONLY = 26, IPV6_RECVHOPLIMIT = 51, IPV6_RECVTCLASS = 66 };
 
 struct sockaddr_in {
     uint16_t family, port; /* the port and what follows: big-endian */
@@ -351,7 +352,23 @@ static bool is_known(const struct socket *s, int level, int option)
 {
     if (level == PROTOCOL_TCP)
         return s->type == LINUX_SOCK_STREAM && option > 0 && option < TCP_OPTIONS;
-    return level == PROTOCOL_IP || (level == PROTOCOL_IPV6 && s->family == LINUX_AF_INET6);
+    return level == PROTOCOL_IP || (level == INET_PROTOCOL_IPV6 && s->family == LINUX_AF_INET6);
+}
+
+int inet_read_control(struct header_values *header, int type, const uint8_t *data, size_t size)
+{
+    int32_t value;
+
+    if ((type != INET_V6_HOP_LIMIT && type != INET_V6_TRAFFIC_CLASS) || size != sizeof(value))
+        return ERR_INVALID;
+    memcpy(&value, data, sizeof(value));
+    if (value < -1 || value > 255)
+        return ERR_INVALID;
+    if (type == INET_V6_HOP_LIMIT)
+        header->hop_limit = value;
+    else
+        header->traffic_class = value;
+    return OK;
 }
 
 int inet_set_option(struct socket *s, int level, int option, int32_t value)
@@ -360,11 +377,15 @@ int inet_set_option(struct socket *s, int level, int option, int32_t value)
         return LINUX_ERRNO(ENOPROTOOPT);
     if (level == PROTOCOL_TCP && option == TCP_NODELAY)
         s->no_delay = value != 0;
-    if (level == PROTOCOL_IPV6 && option == IPV6_V6ONLY) {
+    if (level == INET_PROTOCOL_IPV6 && option == IPV6_V6ONLY) {
         if (s->address.size)
             return ERR_INVALID;
         s->v6_only = value != 0;
     }
+    if (level == INET_PROTOCOL_IPV6 && option == IPV6_RECVHOPLIMIT)
+        s->tell_hop_limit = value != 0;
+    if (level == INET_PROTOCOL_IPV6 && option == IPV6_RECVTCLASS)
+        s->tell_traffic_class = value != 0;
     return OK;
 }
 
@@ -375,7 +396,11 @@ int inet_get_option(const struct socket *s, int level, int option, int32_t *valu
     *value = 0;
     if (level == PROTOCOL_TCP && option == TCP_NODELAY)
         *value = s->no_delay;
-    if (level == PROTOCOL_IPV6 && option == IPV6_V6ONLY)
+    if (level == INET_PROTOCOL_IPV6 && option == IPV6_V6ONLY)
         *value = s->v6_only;
+    if (level == INET_PROTOCOL_IPV6 && option == IPV6_RECVHOPLIMIT)
+        *value = s->tell_hop_limit;
+    if (level == INET_PROTOCOL_IPV6 && option == IPV6_RECVTCLASS)
+        *value = s->tell_traffic_class;
     return OK;
 }

@@ -43,6 +43,12 @@ void inet_unbound(int family, struct socket_address *out);
 /* Does `to` take datagrams from s? */
 bool inet_takes_from(const struct socket *to, const struct socket *s);
 
+#define INET_PROTOCOL_IPV6 41
+enum { INET_V6_HOP_LIMIT = 52, INET_V6_TRAFFIC_CLASS = 67 }; /* types of control messages */
+
+/* A control message of INET_PROTOCOL_IPV6 that is to go with a packet. ERR_INVALID. */
+int inet_read_control(struct header_values *header, int type, const uint8_t *data, size_t size);
+
 /* Options of the protocols; values are numbers. ENOPROTOOPT. */
 int inet_set_option(struct socket *s, int level, int option, int32_t value);
 int inet_get_option(const struct socket *s, int level, int option, int32_t *value);

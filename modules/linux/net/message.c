@@ -13,6 +13,7 @@
 #include "modules/linux/time/clock.h"
 
 #define CONTROL_MAX 4096u
+#define HOP_LIMIT   64
 
 static void drop_files(struct message *m)
 {
@@ -75,7 +76,8 @@ static int add_credentials(struct task *t, struct message *m, const uint8_t *dat
     return OK;
 }
 
-static int parse_control(struct task *t, struct message *m, const uint8_t *control, size_t size)
+static int parse_control(struct task *t, const struct socket *s, struct message *m,
+                         const uint8_t *control, size_t size)
 {
     size_t at = 0;
     int r = OK;
@@ -91,6 +93,9 @@ static int parse_control(struct task *t, struct message *m, const uint8_t *contr
             r = add_files(t, m, data, h.size - sizeof(h));
         else if (h.level == LINUX_SOL_SOCKET && h.type == LINUX_SCM_CREDENTIALS)
             r = add_credentials(t, m, data, h.size - sizeof(h));
+        else if (h.level == INET_PROTOCOL_IPV6 && s->family == LINUX_AF_INET6 &&
+                 !socket_connects(s))
+            r = inet_read_control(&m->header, h.type, data, h.size - sizeof(h));
         else
             r = h.level == LINUX_SOL_SOCKET ? ERR_INVALID : OK;
         at += MIN(ALIGN_UP(h.size, 8), size - at);
@@ -98,7 +103,8 @@ static int parse_control(struct task *t, struct message *m, const uint8_t *contr
     return r;
 }
 
-static int read_control(struct task *t, struct message *m, vaddr_t at, uint64_t size)
+static int read_control(struct task *t, const struct socket *s, struct message *m, vaddr_t at,
+                        uint64_t size)
 {
     uint8_t *control;
     int r;
@@ -110,7 +116,7 @@ static int read_control(struct task *t, struct message *m, vaddr_t at, uint64_t 
     control = kmalloc(size);
     if (!control)
         return ERR_NO_MEMORY;
-    r = user_read(control, at, size) == OK ? parse_control(t, m, control, size) : ERR_FAULT;
+    r = user_read(control, at, size) == OK ? parse_control(t, s, m, control, size) : ERR_FAULT;
     kfree(control);
     return r;
 }
@@ -136,7 +142,7 @@ static int read_header(vaddr_t at, struct linux_msghdr *h, struct linux_iovec **
 static long send_header(struct task *t, struct file *f, struct socket *s, vaddr_t at,
                         uint64_t flags)
 {
-    struct message m = {.flags = flags_of(f, flags)};
+    struct message m = {.flags = flags_of(f, flags), .header = {-1, -1}};
     struct linux_iovec *parts;
     struct linux_msghdr h;
     long r = read_header(at, &h, &parts);
@@ -148,7 +154,7 @@ static long send_header(struct task *t, struct file *f, struct socket *s, vaddr_
     if (h.name != 0 && h.name_size > 0)
         r = address_read(h.name, h.name_size, &m.address);
     if (r == OK)
-        r = read_control(t, &m, h.control, h.control_size);
+        r = read_control(t, s, &m, h.control, h.control_size);
     if (socket_is_inet(s))
         drop_files(&m); /* they go only where credentials do */
     if (r == OK)
@@ -174,7 +180,7 @@ long sys_sendmsg(struct call *c)
 long sys_sendto(struct call *c)
 {
     struct linux_iovec part = {c->arg[1], MIN(c->arg[2], LINUX_RW_MAX)};
-    struct message m = {.cursor = {.parts = &part, .count = 1}, .size = part.size};
+    struct message m = {.cursor = {.parts = &part, .count = 1}, .size = part.size, .header = {-1, -1}};
     struct socket *s;
     struct file *f;
     long r = socket_find(c->task, (int)c->arg[0], &f, &s);
@@ -198,16 +204,17 @@ struct control {
     size_t room, used;
 };
 
-/* false: it did not fit. */
-static bool put_control(struct control *c, int type, const void *data, size_t size)
+/* false: it did not fit; as much of it as there is room for is there. */
+static bool put_control(struct control *c, int level, int type, const void *data, size_t size)
 {
-    struct linux_cmsghdr h = {sizeof(h) + size, LINUX_SOL_SOCKET, type};
+    size_t room = c->room - c->used, whole = sizeof(struct linux_cmsghdr) + size;
+    struct linux_cmsghdr h = {MIN(whole, room), level, type};
 
-    if (c->room - c->used < h.size || user_write(c->at + c->used, &h, sizeof(h)) != OK ||
-        user_write(c->at + c->used + sizeof(h), data, size) != OK)
+    if (room < sizeof(h) || user_write(c->at + c->used, &h, sizeof(h)) != OK ||
+        user_write(c->at + c->used + sizeof(h), data, h.size - sizeof(h)) != OK)
         return false;
-    c->used += MIN(ALIGN_UP(h.size, 8), c->room - c->used);
-    return true;
+    c->used += MIN(ALIGN_UP(h.size, 8), room);
+    return h.size == whole;
 }
 
 /* Gives descriptors to as many files as there is room for; the others are dropped. */
@@ -227,8 +234,25 @@ static bool put_files(struct task *t, struct message *m, struct control *c)
             break;
         fds[n++] = (int32_t)fd;
     }
-    return (n == 0 || put_control(c, LINUX_SCM_RIGHTS, fds, n * sizeof(fds[0]))) &&
+    return (n == 0 || put_control(c, LINUX_SOL_SOCKET, LINUX_SCM_RIGHTS, fds, n * sizeof(fds[0]))) &&
            n == m->file_count;
+}
+
+/* What a v6 datagram's header said, as far as the receiver asked for it. */
+static bool put_header_values(const struct socket *s, const struct message *m, struct control *c)
+{
+    int32_t hop_limit = m->header.hop_limit < 0 ? HOP_LIMIT : m->header.hop_limit;
+    int32_t traffic_class = MAX(m->header.traffic_class, 0);
+    bool all = true;
+
+    if (s->family != LINUX_AF_INET6 || socket_connects(s))
+        return true;
+    if (s->tell_hop_limit)
+        all = put_control(c, INET_PROTOCOL_IPV6, INET_V6_HOP_LIMIT, &hop_limit, sizeof(hop_limit));
+    if (s->tell_traffic_class && !put_control(c, INET_PROTOCOL_IPV6, INET_V6_TRAFFIC_CLASS,
+                                              &traffic_class, sizeof(traffic_class)))
+        all = false;
+    return all;
 }
 
 static long put_extras(struct task *t, struct socket *s, struct message *m, struct linux_msghdr *h)
@@ -236,7 +260,10 @@ static long put_extras(struct task *t, struct socket *s, struct message *m, stru
     struct control c = {.at = h->control, .room = h->control ? h->control_size : 0};
 
     if (s->pass_credentials && m->has_credentials &&
-        !put_control(&c, LINUX_SCM_CREDENTIALS, &m->credentials, sizeof(m->credentials)))
+        !put_control(&c, LINUX_SOL_SOCKET, LINUX_SCM_CREDENTIALS, &m->credentials,
+                     sizeof(m->credentials)))
+        m->result_flags |= LINUX_MSG_CTRUNC;
+    if (!put_header_values(s, m, &c))
         m->result_flags |= LINUX_MSG_CTRUNC;
     if (m->file_count > 0 && !put_files(t, m, &c))
         m->result_flags |= LINUX_MSG_CTRUNC;

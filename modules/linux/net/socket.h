@@ -65,10 +65,16 @@ struct socket {
     size_t send_limit, receive_limit;
     bool pass_credentials;
     bool reuse, reuse_port, v6_only, no_delay;
+    bool tell_hop_limit, tell_traffic_class; /* of what was received, as control messages */
     uint64_t read_timeout, write_timeout; /* ns; 0: none */
 
     struct wait_queue readable, writable;
     struct linux_poll_source source;
+};
+
+/* What travels in the header of an Internet packet; -1: as the system has it. */
+struct header_values {
+    int32_t hop_limit, traffic_class;
 };
 
 struct packet {
@@ -77,6 +83,7 @@ struct packet {
     size_t size;
     size_t done; /* a stream's bytes that were received; the receiver's read_lock */
     struct linux_ucred sender_is;
+    struct header_values header;
     unsigned file_count;
     struct file **files; /* references */
     uint8_t data[];
@@ -160,6 +167,7 @@ struct message {
     unsigned file_count;
     struct linux_ucred credentials;
     bool has_credentials;
+    struct header_values header;
     unsigned result_flags;
 };
 

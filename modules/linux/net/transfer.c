@@ -60,6 +60,7 @@ static int make_packet(struct socket *s, struct message *m, size_t size, bool fi
         return r;
     r = cursor_move(&m->cursor, p->data, size, true);
     p->sender_is = m->has_credentials ? m->credentials : socket_credentials(task_current());
+    p->header = m->header;
     if (r == OK && first && m->file_count > 0) {
         p->files = kmalloc(m->file_count * sizeof(struct file *));
         r = p->files ? OK : ERR_NO_MEMORY;
@@ -272,6 +273,7 @@ static int take_extras(const struct socket *s, struct packet *p, struct message 
         show_sender(s, m);
     m->credentials = p->sender_is;
     m->has_credentials = true;
+    m->header = p->header;
     if (p->file_count == 0)
         return OK;
     if (m->flags & LINUX_MSG_PEEK) {

@@ -261,12 +261,52 @@ static void test_probing(void)
     CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, 99), EPROTONOSUPPORT);
 }
 
+/* A v6 datagram with a hop limit of its own; the receiver asks for it, with ever less room. */
+static void test_hop_limit(void)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    _Alignas(struct cmsghdr) char control[64];
+    int s = socket(AF_INET6, SOCK_DGRAM, 0), on = 1, limit = 2, bad = 256;
+    struct iovec part = {"h", 1};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control};
+    struct cmsghdr *h = (struct cmsghdr *)control;
+
+    if (bind(s, (struct sockaddr *)&a, sizeof(a)) != 0)
+        return; /* a Linux without it */
+    a.sin6_port = htons((uint16_t)port_of(s));
+    CHECK(connect(s, (struct sockaddr *)&a, sizeof(a)) == 0);
+    CHECK(setsockopt(s, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on)) == 0);
+    for (size_t room = sizeof(control); room >= 15; room = room > 20 ? 20 : room - 1) {
+        char byte;
+
+        *h = (struct cmsghdr){CMSG_LEN(sizeof(int)), IPPROTO_IPV6, IPV6_HOPLIMIT};
+        m.msg_controllen = CMSG_SPACE(sizeof(int));
+        part.iov_base = "h";
+        memcpy(CMSG_DATA(h), &bad, sizeof(bad));
+        CHECK_ERRNO(sendmsg(s, &m, 0), EINVAL);
+        memcpy(CMSG_DATA(h), &limit, sizeof(limit));
+        CHECK(sendmsg(s, &m, 0) == 1);
+        memset(control, 0, sizeof(control));
+        m.msg_controllen = room;
+        part.iov_base = &byte;
+        CHECK(recvmsg(s, &m, 0) == 1 && byte == 'h');
+        CHECK(!(m.msg_flags & MSG_CTRUNC) == (room >= CMSG_LEN(sizeof(int))));
+        if (room < sizeof(*h))
+            CHECK(m.msg_controllen == 0 && h->cmsg_len == 0);
+        else
+            CHECK(h->cmsg_len == (room < CMSG_LEN(4) ? room : CMSG_LEN(4)));
+        if (room >= CMSG_LEN(sizeof(int)))
+            CHECK(h->cmsg_type == IPV6_HOPLIMIT && *CMSG_DATA(h) == 2);
+    }
+    close(s);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"stream", test_stream},   {"addresses", test_addresses}, {"datagrams", test_datagrams},
         {"v6", test_v6},           {"processes", test_processes}, {"in_progress", test_in_progress},
-        {"probing", test_probing},
+        {"probing", test_probing}, {"hop_limit", test_hop_limit},
     };
 
     signal(SIGPIPE, SIG_IGN);
