@@ -222,6 +222,14 @@ void foreign_changed(struct node *node)
     tell_other_names(node, true);
 }
 
+/* The server's clock says when the node changed, so its facts are asked for when they are wanted next. */
+static void ask_anew(struct node *node)
+{
+    struct foreign *d = node->data;
+
+    __atomic_store_n(&d->checked, 0, __ATOMIC_RELAXED);
+}
+
 /* Facts are asked for anew when they are wanted next. A file without a name, which the server finds
  * no more, has them here alone. */
 static int changed_status(struct node *node, int r)
@@ -483,6 +491,7 @@ static int foreign_make(struct node *folder, const char *name, const struct node
         r = node_of_object(d->mount, folder, name, object, &attr, out);
     if (r != OK)
         return r;
+    ask_anew(folder);
     remember(*out);
     node_attach_locked(*out);
     return OK;
@@ -495,6 +504,8 @@ static int foreign_link(struct node *folder, const char *name, struct node *node
     if (!d->mount->ops->link)
         return LINUX_ERRNO(EPERM);
     missing_forget(d->serial, name);
+    ask_anew(folder);
+    ask_anew(node);
     return d->mount->ops->link(d->mount->fs, d->object, name, target->object);
 }
 
@@ -517,8 +528,11 @@ static int foreign_remove(struct node *folder, struct node *child)
 
     if (d->mount->ops->remove)
         r = d->mount->ops->remove(d->mount->fs, d->object, child->name, node_is_folder(child));
-    if (r == OK)
+    if (r == OK) {
+        ask_anew(folder);
+        ask_anew(child);
         name_gone(child);
+    }
     return r;
 }
 
@@ -526,7 +540,7 @@ static int foreign_rename(struct node *from, const char *from_name, struct node 
                           const char *to_name)
 {
     struct foreign *a = from->data, *b = to->data;
-    struct node *replaced = node_child_locked(to, to_name);
+    struct node *replaced = node_child_locked(to, to_name), *moved = node_child_locked(from, from_name);
     int r;
 
     if (!a->mount->ops->rename)
@@ -535,6 +549,10 @@ static int foreign_rename(struct node *from, const char *from_name, struct node 
     r = a->mount->ops->rename(a->mount->fs, a->object, from_name, b->object, to_name);
     if (r == OK && replaced)
         name_gone(replaced);
+    ask_anew(from);
+    ask_anew(to);
+    if (moved && moved->fs == from->fs)
+        ask_anew(moved);
     return r;
 }
 

@@ -295,6 +295,7 @@ static long foreign_write(struct file *f, vaddr_t at, size_t size, uint64_t *off
         *offset = d->size;
     r = *offset > SIZE_MAX_64 - size ? LINUX_ERRNO(EFBIG)
                                      : write_locked(d, buffer, at, size, *offset);
+    __atomic_store_n(&d->checked, 0, __ATOMIC_RELAXED); /* the server's clock says when it changed */
     mutex_unlock(&node->lock);
     kfree(buffer);
     if (r > 0) {
@@ -351,6 +352,7 @@ int foreign_resize(struct node *node, uint64_t size)
     r = d->mount->ops->resize(d->mount->fs, d->object, size);
     if (r == OK)
         resized_locked(d, size);
+    __atomic_store_n(&d->checked, 0, __ATOMIC_RELAXED);
     mutex_unlock(&node->lock);
     if (r == OK) {
         node_touch(node);

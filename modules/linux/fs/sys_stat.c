@@ -27,6 +27,9 @@ static int64_t since_1970(uint64_t time)
 
 static void facts_of_node(struct node *n, struct facts *out)
 {
+    /* Times are the server's, where there is one. What it no longer finds keeps what is known of it. */
+    if (n->ops->valid)
+        n->ops->valid(n);
     *out = (struct facts){
         .number = n->number,
         .size = node_size(n),
