@@ -119,6 +119,15 @@ class Person:
             time.sleep(0.05)
         return True
 
+    def stands_still(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with open(f"/proc/{self.malv.pid}/stat", encoding="utf-8", errors="replace") as stat:
+                if stat.read().rpartition(")")[2].split()[0] == "T":
+                    return True
+            time.sleep(0.05)
+        return False
+
     def ends(self, status):
         got = self.status()
         if got != status:
@@ -264,6 +273,7 @@ def case_stopped_and_continued(root):
     with Person(root, SHELL) as person:
         person.sees(b"% ")
         os.kill(person.malv.pid, signal.SIGTSTP)
+        need(person.stands_still(), "malv does not stop")
         need(person.was_restored(), "the terminal is raw while malv stands still")
         os.kill(person.malv.pid, signal.SIGCONT)
         person.asks(b"echo on''ward", b"onward")
