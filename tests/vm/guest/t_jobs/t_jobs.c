@@ -99,14 +99,22 @@ static bool session_runs(void (*fn)(void))
 /* A child in a group of its own that runs fn; the group is there when this returns. */
 static pid_t job_start(void (*fn)(void))
 {
-    pid_t child = fork();
+    int in_place[2];
+    pid_t child;
+    char c;
 
+    EXPECT(pipe(in_place) == 0);
+    child = fork();
     if (child == 0) {
         setpgid(0, 0);
+        close(in_place[0]);
+        close(in_place[1]);
         fn();
         _exit(0);
     }
-    setpgid(child, child);
+    close(in_place[1]);
+    EXPECT(read(in_place[0], &c, 1) == 0);
+    close(in_place[0]);
     return child;
 }
 
