@@ -312,6 +312,8 @@ static bool anything_left(void)
 {
     return __atomic_load_n(&process_counts.processes, __ATOMIC_RELAXED) != 0 ||
            __atomic_load_n(&process_counts.tasks, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&process_counts.memories, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&process_counts.tables, __ATOMIC_RELAXED) != 0 ||
            __atomic_load_n(&file_count, __ATOMIC_RELAXED) != 0;
 }
 
@@ -323,8 +325,10 @@ static void report_leaks(void)
     while (anything_left() && time_now() < due)
         thread_sleep(time_now() + NS_PER_MS / 10, 0);
     if (anything_left())
-        log_warn("linux: left over at the end: %u processes, %u tasks, %u open files",
-                 process_counts.processes, process_counts.tasks, file_count);
+        log_warn("linux: left over at the end: %u processes, %u tasks, %u memories, %u descriptor "
+                 "tables, %u open files",
+                 process_counts.processes, process_counts.tasks, process_counts.memories,
+                 process_counts.tables, file_count);
 }
 
 static bool first_ended(void)

@@ -6,6 +6,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/lock.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/process/process.h"
 
 #define FIRST_SIZE 64u
 
@@ -35,6 +36,7 @@ int fd_table_create(struct fd_table **out)
     }
     table->refs = 1;
     table->size = FIRST_SIZE;
+    __atomic_add_fetch(&process_counts.tables, 1, __ATOMIC_RELAXED);
     *out = table;
     return OK;
 }
@@ -111,6 +113,7 @@ void fd_table_unref(struct fd_table *table)
     }
     kfree(table->slots);
     kfree(table);
+    __atomic_sub_fetch(&process_counts.tables, 1, __ATOMIC_RELAXED);
 }
 
 struct file *fd_get(struct fd_table *table, int fd)
@@ -315,13 +318,23 @@ void fs_context_unref(struct fs_context *fs)
     kfree(fs);
 }
 
-struct node *fs_context_folder(struct fs_context *fs)
+static struct node *place_ref(struct fs_context *fs, struct node *const *place)
 {
     struct node *folder;
 
     mutex_lock(&fs->lock);
-    folder = fs->folder;
+    folder = *place;
     node_ref(folder);
     mutex_unlock(&fs->lock);
     return folder;
+}
+
+struct node *fs_context_folder(struct fs_context *fs)
+{
+    return place_ref(fs, &fs->folder);
+}
+
+struct node *fs_context_root(struct fs_context *fs)
+{
+    return place_ref(fs, &fs->root);
 }

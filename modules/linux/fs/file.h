@@ -128,6 +128,7 @@ int fs_context_copy(struct fs_context *from, struct fs_context **out);
 void fs_context_ref(struct fs_context *fs);
 void fs_context_unref(struct fs_context *fs);
 struct node *fs_context_folder(struct fs_context *fs); /* a reference */
+struct node *fs_context_root(struct fs_context *fs);   /* a reference */
 
 /* A copy of a user's vector of parts; the caller frees it. ERR_INVALID: too many, or too long. */
 int iovec_read(vaddr_t at, size_t count, struct linux_iovec **out);

@@ -25,17 +25,11 @@ struct walk {
 struct node *path_root(void)
 {
     struct task *t = task_current();
-    struct node *root = node_root;
 
-    if (!t) {
-        node_ref(root);
-        return root;
-    }
-    mutex_lock(&t->process->fs->lock);
-    root = t->process->fs->root;
-    node_ref(root);
-    mutex_unlock(&t->process->fs->lock);
-    return root;
+    if (t)
+        return fs_context_root(t->process->fs);
+    node_ref(node_root);
+    return node_root;
 }
 
 static void skip_slashes(struct walk *w)

@@ -336,58 +336,88 @@ static const struct node_ops text_ops = {.open = text_open, .release = entry_rel
 /* ---- Links
  * ------------------------------------------------------------------------------------------ */
 
-static long exe_text(struct node *n, char *out, size_t size)
-{
-    const struct proc_entry *e = n->data;
-    struct mm *mm = process_mm(e->process);
-    long r = ERR_NOT_FOUND;
+/* What a link leads to: a reference. */
+typedef int (*link_target)(const struct proc_entry *e, struct node **out);
 
-    if (!may_look(e))
-        return ERR_ACCESS;
-    if (mm && mm->program)
-        r = node_path(mm->program, out, size);
+static int exe_target(const struct proc_entry *e, struct node **out)
+{
+    struct mm *mm = process_mm(e->process);
+
+    *out = mm ? mm->program : NULL;
+    if (*out)
+        node_ref(*out);
     if (mm)
         mm_unref(mm);
+    return *out ? OK : ERR_NOT_FOUND;
+}
+
+static int folder_target(const struct proc_entry *e, struct node *(*place)(struct fs_context *),
+                         struct node **out)
+{
+    struct fs_context *fs = process_fs(e->process);
+
+    if (!fs)
+        return ERR_NOT_FOUND;
+    *out = place(fs);
+    fs_context_unref(fs);
+    return OK;
+}
+
+static int cwd_target(const struct proc_entry *e, struct node **out)
+{
+    return folder_target(e, fs_context_folder, out);
+}
+
+static int root_target(const struct proc_entry *e, struct node **out)
+{
+    return folder_target(e, fs_context_root, out);
+}
+
+static int link_follow(const struct proc_entry *e, link_target target, struct node **out)
+{
+    return may_look(e) ? target(e, out) : ERR_ACCESS;
+}
+
+static long link_text(const struct proc_entry *e, link_target target, char *out, size_t size)
+{
+    struct node *n;
+    long r = link_follow(e, target, &n);
+
+    if (r != OK)
+        return r;
+    r = node_path(n, out, size);
+    node_unref(n);
     return r;
+}
+
+static long exe_text(struct node *n, char *out, size_t size)
+{
+    return link_text(n->data, exe_target, out, size);
 }
 
 static long cwd_text(struct node *n, char *out, size_t size)
 {
-    const struct proc_entry *e = n->data;
-    struct fs_context *fs = process_fs(e->process);
-    struct node *folder;
-    long r;
-
-    if (!may_look(e))
-        return ERR_ACCESS;
-    if (!fs)
-        return ERR_NOT_FOUND;
-    folder = fs_context_folder(fs);
-    r = node_path(folder, out, size);
-    node_unref(folder);
-    fs_context_unref(fs);
-    return r;
+    return link_text(n->data, cwd_target, out, size);
 }
 
 static long root_text(struct node *n, char *out, size_t size)
 {
-    const struct proc_entry *e = n->data;
-    struct fs_context *fs = process_fs(e->process);
-    struct node *root;
-    long r;
+    return link_text(n->data, root_target, out, size);
+}
 
-    if (!may_look(e))
-        return ERR_ACCESS;
-    if (!fs)
-        return ERR_NOT_FOUND;
-    mutex_lock(&fs->lock);
-    root = fs->root;
-    node_ref(root);
-    mutex_unlock(&fs->lock);
-    r = node_path(root, out, size);
-    node_unref(root);
-    fs_context_unref(fs);
-    return r;
+static int exe_follow(struct node *n, struct node **out)
+{
+    return link_follow(n->data, exe_target, out);
+}
+
+static int cwd_follow(struct node *n, struct node **out)
+{
+    return link_follow(n->data, cwd_target, out);
+}
+
+static int root_follow(struct node *n, struct node **out)
+{
+    return link_follow(n->data, root_target, out);
 }
 
 static struct file *file_of(const struct proc_entry *e)
@@ -400,15 +430,22 @@ static struct file *file_of(const struct proc_entry *e)
     return f;
 }
 
+/* The file behind a descriptor's link, a reference, for who may look at it. */
+static int file_target(const struct proc_entry *e, struct file **out)
+{
+    if (!may_look(e))
+        return ERR_ACCESS;
+    *out = file_of(e);
+    return *out ? OK : ERR_NOT_FOUND;
+}
+
 static long fd_text(struct node *n, char *out, size_t size)
 {
-    struct file *f = may_look(n->data) ? file_of(n->data) : NULL;
-    long r;
+    struct file *f;
+    long r = file_target(n->data, &f);
 
-    if (!may_look(n->data))
-        return ERR_ACCESS;
-    if (!f)
-        return ERR_NOT_FOUND;
+    if (r != OK)
+        return r;
     if (f->node)
         r = node_path(f->node, out, size);
     else if (f->ops->kind && strchr(f->ops->kind, ':'))
@@ -418,43 +455,6 @@ static long fd_text(struct node *n, char *out, size_t size)
                      (unsigned long)((uintptr_t)f->data & 0xffffffff));
     file_unref(f);
     return MIN(r, (long)size);
-}
-
-static int exe_follow(struct node *n, struct node **out)
-{
-    const struct proc_entry *e = n->data;
-    struct mm *mm = process_mm(e->process);
-
-    *out = mm ? mm->program : NULL;
-    if (*out)
-        node_ref(*out);
-    if (mm)
-        mm_unref(mm);
-    return *out ? OK : ERR_NOT_FOUND;
-}
-
-static int folder_follow(const struct proc_entry *e, bool root, struct node **out)
-{
-    struct fs_context *fs = process_fs(e->process);
-
-    if (!fs)
-        return ERR_NOT_FOUND;
-    mutex_lock(&fs->lock);
-    *out = root ? fs->root : fs->folder;
-    node_ref(*out);
-    mutex_unlock(&fs->lock);
-    fs_context_unref(fs);
-    return OK;
-}
-
-static int cwd_follow(struct node *n, struct node **out)
-{
-    return folder_follow(n->data, false, out);
-}
-
-static int root_follow(struct node *n, struct node **out)
-{
-    return folder_follow(n->data, true, out);
 }
 
 /* A node that stands for an open file without a name, to be opened once more. Its data is the file,
@@ -475,11 +475,11 @@ static const struct node_ops again_ops = {.open = again_open, .release = again_r
 
 static int fd_follow(struct node *n, struct node **out)
 {
-    struct file *f = file_of(n->data);
-    int r = OK;
+    struct file *f;
+    int r = file_target(n->data, &f);
 
-    if (!f)
-        return ERR_NOT_FOUND;
+    if (r != OK)
+        return r;
     if (!f->node) {
         r = node_create(n->parent, n->name, file_mode_nameless(f), &procfs, &again_ops, f, out);
         if (r != OK)

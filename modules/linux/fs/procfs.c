@@ -187,8 +187,9 @@ static long show_objects(void *context, char *out, size_t size)
     struct text t = {out, size, 0};
 
     (void)context;
-    text_add(&t, "processes %u\ntasks %u\nfiles %u\n", process_counts.processes,
-             process_counts.tasks, file_count);
+    text_add(&t, "processes %u\ntasks %u\nmemories %u\ntables %u\nfiles %u\n",
+             process_counts.processes, process_counts.tasks, process_counts.memories,
+             process_counts.tables, file_count);
     return text_length(&t);
 }
 

@@ -7,6 +7,7 @@
 #include <microlake/random.h>
 
 #include "modules/linux/fs/node.h"
+#include "modules/linux/process/process.h"
 
 static struct mm *mm_alloc(void)
 {
@@ -15,8 +16,15 @@ static struct mm *mm_alloc(void)
     if (mm) {
         mm->refs = 1;
         mutex_init(&mm->lock);
+        __atomic_add_fetch(&process_counts.memories, 1, __ATOMIC_RELAXED);
     }
     return mm;
+}
+
+static void mm_free(struct mm *mm)
+{
+    __atomic_sub_fetch(&process_counts.memories, 1, __ATOMIC_RELAXED);
+    kfree(mm);
 }
 
 int mm_create(struct mm **out)
@@ -28,7 +36,7 @@ int mm_create(struct mm **out)
         return ERR_NO_MEMORY;
     r = aspace_create(&mm->as);
     if (r != OK) {
-        kfree(mm);
+        mm_free(mm);
         return r;
     }
     *out = mm;
@@ -48,7 +56,7 @@ int mm_fork(struct mm *from, struct mm **out)
     mm->brk_end = from->brk_end;
     mutex_unlock(&from->lock);
     if (r != OK) {
-        kfree(mm);
+        mm_free(mm);
         return r;
     }
     mm->stack_start = from->stack_start;
@@ -76,7 +84,7 @@ void mm_unref(struct mm *mm)
     aspace_unref(mm->as);
     if (mm->program)
         node_unref(mm->program);
-    kfree(mm);
+    mm_free(mm);
 }
 
 int mm_reserve(struct mm *mm, uint64_t length, vaddr_t *out)

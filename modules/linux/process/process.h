@@ -192,6 +192,7 @@ uint64_t process_cpu_time(struct process *p);
 /* Objects alive, to see that nothing leaks. */
 struct process_counts {
     uint32_t processes, tasks;
+    uint32_t memories, tables; /* struct mm, struct fd_table */
 };
 extern struct process_counts process_counts;
 

@@ -50,7 +50,7 @@ static double seconds_now(void)
 /* ---- what the machine says of itself --------------------------------------------------------------- */
 
 struct figures {
-    long processes, tasks, files; /* exact */
+    long processes, tasks, memories, tables, files; /* exact */
     long heap, free;              /* kilobytes */
 };
 
@@ -74,6 +74,8 @@ static void figures_read(struct figures *f)
 {
     f->processes = figure("/proc/malv/objects", "processes ");
     f->tasks = figure("/proc/malv/objects", "tasks ");
+    f->memories = figure("/proc/malv/objects", "memories ");
+    f->tables = figure("/proc/malv/objects", "tables ");
     f->files = figure("/proc/malv/objects", "files ");
     f->heap = figure("/proc/meminfo", "Slab:");
     f->free = figure("/proc/meminfo", "MemFree:");
@@ -86,7 +88,9 @@ static bool objects_settle(const struct figures *before, struct figures *now)
 
     for (;;) {
         figures_read(now);
-        if (now->processes == before->processes && now->tasks == before->tasks && now->files == before->files)
+        if (now->processes == before->processes && now->tasks == before->tasks &&
+            now->memories == before->memories && now->tables == before->tables &&
+            now->files == before->files)
             return true;
         if (seconds_now() > due)
             return false;
@@ -287,8 +291,10 @@ int watch(uint64_t seed, unsigned seconds)
         settled = ends && objects_settle(&before, &now);
         if (++rounds <= WARM_ROUNDS)
             warm = now;
-        printf("# round %u: %ld processes, %ld tasks, %ld files, heap %ld kB, free %ld kB\n", rounds,
-               now.processes, now.tasks, now.files, now.heap, now.free);
+        printf("# round %u: %ld processes, %ld tasks, %ld memories, %ld tables, %ld files, heap %ld kB, "
+               "free %ld kB\n",
+               rounds, now.processes, now.tasks, now.memories, now.tables, now.files, now.heap,
+               now.free);
     }
     printf("# %u rounds, %u workers\n", rounds, started);
     if (!ends || !settled)

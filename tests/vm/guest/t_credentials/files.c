@@ -214,6 +214,10 @@ void child_proc(void)
     become(USER, USER);
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)parent);
     REQUIRE_ERRNO(readlink(path, text, sizeof(text)), EACCES);
+    REQUIRE_ERRNO(open(path, O_RDONLY), EACCES);
+    snprintf(path, sizeof(path), "/proc/%d/cwd", (int)parent);
+    REQUIRE_ERRNO(readlink(path, text, sizeof(text)), EACCES);
+    REQUIRE_ERRNO(chdir(path), EACCES);
     snprintf(path, sizeof(path), "/proc/%d/environ", (int)parent);
     REQUIRE_ERRNO(open(path, O_RDONLY), EACCES);
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)parent);
