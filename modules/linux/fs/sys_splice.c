@@ -60,6 +60,23 @@ static int write_offset(vaddr_t at, const uint64_t *value)
     return at == 0 ? OK : user_write(at, value, sizeof(*value));
 }
 
+/* The two offsets of a call whose second and fourth arguments say where they are. */
+static int read_offsets(const struct call *c, struct transfer *x)
+{
+    int r = read_offset(c->arg[1], &x->in_offset, &x->in_at);
+
+    return r == OK ? read_offset(c->arg[3], &x->out_offset, &x->out_at) : r;
+}
+
+/* Once `moved` bytes, or an error, are behind it: what the call answers. */
+static long write_offsets(const struct call *c, const struct transfer *x, long moved)
+{
+    if (moved >= 0 && (write_offset(c->arg[1], &x->in_offset) != OK ||
+                       write_offset(c->arg[3], &x->out_offset) != OK))
+        return ERR_FAULT;
+    return moved;
+}
+
 /* Writes all of it unless the file takes no more. */
 static long write_all(struct file *f, const uint8_t *bytes, size_t size, uint64_t *at)
 {
@@ -169,26 +186,18 @@ long sys_copy_file_range(struct call *c)
 {
     struct transfer x;
     uint64_t size = MIN(c->arg[4], LINUX_RW_MAX);
-    long r, moved;
+    long r;
 
     if (c->arg[5] != 0)
         return ERR_INVALID;
     r = take_files(c, (int)c->arg[0], (int)c->arg[2], &x);
     if (r != OK)
         return r;
-    r = read_offset(c->arg[1], &x.in_offset, &x.in_at);
-    if (r == OK)
-        r = read_offset(c->arg[3], &x.out_offset, &x.out_at);
+    r = read_offsets(c, &x);
     if (r == OK)
         r = check_copy(&x, size);
-    if (r == OK) {
-        moved = move_all(&x, size);
-        r = moved < 0 ? moved : write_offset(c->arg[1], &x.in_offset);
-        if (r == OK)
-            r = write_offset(c->arg[3], &x.out_offset);
-        if (r == OK)
-            r = moved;
-    }
+    if (r == OK)
+        r = write_offsets(c, &x, move_all(&x, size));
     drop_files(&x);
     return r;
 }
@@ -261,7 +270,7 @@ static long splice(struct transfer *x, uint64_t size, bool nonblock)
 long sys_splice(struct call *c)
 {
     struct transfer x;
-    long r, moved;
+    long r;
 
     if (c->arg[5] & ~(uint64_t)SPLICE_ALL)
         return ERR_INVALID;
@@ -270,19 +279,11 @@ long sys_splice(struct call *c)
     r = take_files(c, (int)c->arg[0], (int)c->arg[2], &x);
     if (r != OK)
         return r;
-    r = read_offset(c->arg[1], &x.in_offset, &x.in_at);
-    if (r == OK)
-        r = read_offset(c->arg[3], &x.out_offset, &x.out_at);
+    r = read_offsets(c, &x);
     if (r == OK)
         r = check_splice(&x);
-    if (r == OK) {
-        moved = splice(&x, c->arg[4], c->arg[5] & SPLICE_NONBLOCK);
-        r = moved < 0 ? moved : write_offset(c->arg[1], &x.in_offset);
-        if (r == OK)
-            r = write_offset(c->arg[3], &x.out_offset);
-        if (r == OK)
-            r = moved;
-    }
+    if (r == OK)
+        r = write_offsets(c, &x, splice(&x, c->arg[4], c->arg[5] & SPLICE_NONBLOCK));
     drop_files(&x);
     return r;
 }
