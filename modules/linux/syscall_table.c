@@ -162,6 +162,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_mlockall] = sys_mlockall,
     [NR_munlockall] = sys_munlockall,
     [NR_futex] = sys_futex,
+    [NR_futex_waitv] = sys_futex_waitv,
     [NR_set_robust_list] = sys_set_robust_list,
 
     /* processes and threads */

@@ -173,10 +173,18 @@ enum {
     LINUX_FUTEX_PRIVATE = 128,
     LINUX_FUTEX_CLOCK_REALTIME = 256,
 };
+#define LINUX_FUTEX_SIZE_32    2u /* of futex_waitv()'s words */
 #define LINUX_FUTEX_ANY        0xffffffffu
 #define LINUX_FUTEX_WAITERS    0x80000000u
 #define LINUX_FUTEX_OWNER_DIED 0x40000000u
 #define LINUX_FUTEX_TID_MASK   0x3fffffffu
+
+struct linux_futex_word {
+    uint64_t value;
+    uint64_t address;
+    uint32_t flags;
+    uint32_t reserved;
+};
 
 struct linux_robust_list_head {
     uint64_t next;

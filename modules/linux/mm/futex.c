@@ -10,6 +10,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/fs/node.h"
+#include "modules/linux/mm/futex.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
@@ -17,28 +18,6 @@
 
 #define BUCKETS         256u
 #define ROBUST_LIST_MAX 2048u /* a longer one is a loop */
-
-struct futex_key {
-    const void *space; /* struct mm or struct memobj; only compared */
-    uint64_t offset;
-};
-
-struct futex_bucket {
-    struct spinlock lock;
-    uint32_t wakes;      /* guarded by lock; looked at without */
-    struct list waiters; /* struct futex_waiter, oldest first; guarded by lock */
-};
-
-/* Lives on the waiter's stack; it leaves only after it has held the lock of its bucket once more.
- */
-struct futex_waiter {
-    struct list link;            /* guarded by the bucket's lock */
-    struct futex_key key;        /* guarded by the bucket's lock */
-    struct futex_bucket *bucket; /* guarded by the lock of the bucket it names */
-    uint32_t bits;
-    bool woken;
-    struct wait_queue queue;
-};
 
 static struct futex_bucket buckets[BUCKETS];
 
@@ -84,7 +63,7 @@ static void wake_locked(struct futex_waiter *w)
 {
     list_remove(&w->link);
     __atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
-    wait_wake_all(&w->queue);
+    wait_wake_all(w->queue);
 }
 
 static long wake_key(const struct futex_key *key, uint32_t count, uint32_t bits)
@@ -116,8 +95,19 @@ void futex_wake_address(struct mm *mm, vaddr_t at, unsigned count)
         wake_key(&key, count, LINUX_FUTEX_ANY);
 }
 
-/* Joins the bucket if the word still holds `expected`. OK, ERR_AGAIN: it does not, ERR_FAULT. */
-static int waiter_enter(struct futex_waiter *w, vaddr_t at, uint32_t expected)
+int futex_waiter_init(struct futex_waiter *w, struct mm *mm, vaddr_t at, bool shared,
+                      struct wait_queue *queue)
+{
+    int r = key_make(mm, at, shared, &w->key);
+
+    if (r != OK)
+        return r;
+    w->bucket = bucket_of(&w->key);
+    w->queue = queue;
+    return OK;
+}
+
+int futex_waiter_enter(struct futex_waiter *w, vaddr_t at, uint32_t expected)
 {
     struct futex_bucket *b = w->bucket;
 
@@ -140,8 +130,7 @@ static int waiter_enter(struct futex_waiter *w, vaddr_t at, uint32_t expected)
     }
 }
 
-/* Leaves whatever bucket a requeue has put it in. true: it had been woken. */
-static bool waiter_leave(struct futex_waiter *w)
+bool futex_waiter_leave(struct futex_waiter *w)
 {
     for (;;) {
         struct futex_bucket *b = __atomic_load_n(&w->bucket, __ATOMIC_ACQUIRE);
@@ -161,20 +150,20 @@ static long futex_wait(struct mm *mm, vaddr_t at, bool shared, uint32_t expected
                        uint64_t due)
 {
     struct futex_waiter w = {.bits = bits};
+    struct wait_queue queue;
     int r;
 
     if (bits == 0)
         return ERR_INVALID;
-    r = key_make(mm, at, shared, &w.key);
+    r = futex_waiter_init(&w, mm, at, shared, &queue);
     if (r != OK)
         return r;
-    w.bucket = bucket_of(&w.key);
-    wait_queue_init(&w.queue);
-    r = waiter_enter(&w, at, expected);
+    wait_queue_init(&queue);
+    r = futex_waiter_enter(&w, at, expected);
     if (r != OK)
         return r;
-    r = WAIT_UNTIL(&w.queue, __atomic_load_n(&w.woken, __ATOMIC_ACQUIRE), due, WAIT_INTERRUPTIBLE);
-    return waiter_leave(&w) ? OK : r;
+    r = WAIT_UNTIL(&queue, __atomic_load_n(&w.woken, __ATOMIC_ACQUIRE), due, WAIT_INTERRUPTIBLE);
+    return futex_waiter_leave(&w) ? OK : r;
 }
 
 static void lock_two(struct futex_bucket *a, struct futex_bucket *b)

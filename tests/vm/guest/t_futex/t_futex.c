@@ -207,12 +207,132 @@ static void test_ping_pong(void)
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
+/* ---- futex_waitv ------------------------------------------------------------------------------
+ */
+
+static long waitv(struct futex_waitv *words, unsigned count, const struct timespec *limit,
+                  clockid_t clock)
+{
+    return syscall(SYS_futex_waitv, words, count, 0, limit, clock);
+}
+
+static struct futex_waitv word_of(uint32_t *at, uint32_t value)
+{
+    return (struct futex_waitv){
+        .val = value, .uaddr = (uintptr_t)at, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG};
+}
+
+static void test_many_refused(void)
+{
+    struct timespec past = {0, 1}, bad = {0, -1};
+    struct futex_waitv words[129];
+
+    for (unsigned i = 0; i < 129; i++)
+        words[i] = word_of(&word, 3);
+    word = 3, second_word = 4;
+    CHECK_ERRNO(syscall(SYS_futex_waitv, words, 1, 1, NULL, 0), EINVAL);
+    CHECK_ERRNO(waitv(words, 0, NULL, 0), EINVAL);
+    CHECK_ERRNO(waitv(words, 129, NULL, 0), EINVAL);
+    CHECK_ERRNO(waitv(NULL, 1, NULL, 0), EINVAL);
+    CHECK_ERRNO(waitv(bad_address(), 1, NULL, 0), EFAULT);
+    CHECK_ERRNO(waitv(words, 1, &past, CLOCK_BOOTTIME), EINVAL);
+    CHECK_ERRNO(waitv(words, 1, &bad, CLOCK_MONOTONIC), EINVAL);
+    CHECK_ERRNO(waitv(words, 1, bad_address(), CLOCK_MONOTONIC), EFAULT);
+    CHECK_ERRNO(waitv(words, 128, &past, CLOCK_MONOTONIC), ETIMEDOUT);
+    CHECK_ERRNO(waitv(words, 128, &past, CLOCK_REALTIME), ETIMEDOUT);
+    words[1] = word_of(&second_word, 5);
+    CHECK_ERRNO(waitv(words, 2, NULL, 0), EAGAIN);
+    words[1] = word_of(bad_address(), 5);
+    CHECK_ERRNO(waitv(words, 2, NULL, 0), EFAULT);
+    words[1] = word_of((uint32_t *)((char *)&word + 2), 5);
+    CHECK_ERRNO(waitv(words, 2, NULL, 0), EINVAL);
+    words[1] = word_of(&word, 3);
+    words[1].flags = FUTEX_PRIVATE_FLAG;
+    CHECK_ERRNO(waitv(words, 2, &past, CLOCK_MONOTONIC), EINVAL);
+    words[1].flags = FUTEX_32 | 64;
+    CHECK_ERRNO(waitv(words, 2, &past, CLOCK_MONOTONIC), EINVAL);
+    words[1].flags = FUTEX_32;
+    words[1].__reserved = 1;
+    CHECK_ERRNO(waitv(words, 2, &past, CLOCK_MONOTONIC), EINVAL);
+    /* Nobody is left behind in a bucket. */
+    CHECK(futex(&word, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0) == 0);
+}
+
+static uint32_t many[5];
+
+static void *wait_many(void *result)
+{
+    struct futex_waitv words[5];
+
+    for (unsigned i = 0; i < 5; i++)
+        words[i] = word_of(&many[i], 0);
+    *(long *)result = waitv(words, 5, NULL, 0);
+    return (void *)(intptr_t)errno;
+}
+
+static void test_many(void)
+{
+    pthread_t thread;
+    long result;
+
+    for (unsigned i = 0; i < 5; i++) {
+        result = -2;
+        CHECK(pthread_create(&thread, NULL, wait_many, &result) == 0);
+        settle();
+        CHECK(futex(&many[i], FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0) == 1);
+        CHECK(pthread_join(thread, NULL) == 0);
+        CHECK(result == i);
+        CHECK(futex(&many[(i + 1) % 5], FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0) == 0);
+    }
+}
+
+static void test_many_shared(void)
+{
+    uint32_t *shared = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct futex_waitv words[2];
+    int status;
+    pid_t pid;
+
+    CHECK(shared != MAP_FAILED);
+    words[0] = word_of(&word, 0), words[1] = word_of(&shared[1024], 0);
+    words[1].flags = FUTEX_32;
+    word = 0;
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0)
+        _exit((int)waitv(words, 2, NULL, 0) + 10);
+    settle();
+    CHECK(futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+    CHECK(futex(&shared[1024], FUTEX_WAKE, 1, NULL, NULL, 0) == 1);
+    CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 11);
+    munmap(shared, 8192);
+}
+
+static void test_many_signal(void)
+{
+    struct sigaction action = {.sa_handler = do_nothing};
+    pthread_t thread;
+    void *error;
+    long result = -2;
+
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, wait_many, &result) == 0);
+    settle();
+    CHECK(pthread_kill(thread, SIGUSR1) == 0);
+    CHECK(pthread_join(thread, &error) == 0);
+    CHECK(result == -1 && (intptr_t)error == EINTR);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"value", test_value},     {"limit", test_limit},         {"wake", test_wake},
         {"requeue", test_requeue}, {"wake_op", test_wake_op},     {"shared", test_shared},
         {"signal", test_signal},   {"ping_pong", test_ping_pong},
+        {"many_refused", test_many_refused},
+        {"many", test_many},
+        {"many_shared", test_many_shared},
+        {"many_signal", test_many_signal},
     };
 
     return RUN_TESTS(tests, argc, argv);
