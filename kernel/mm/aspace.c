@@ -224,6 +224,9 @@ static bool mapping_extend(struct aspace *as, vaddr_t at, uint64_t length, unsig
     return true;
 }
 
+/* What a mapping is marked with, and has no meaning for its pages. */
+#define MARKS (MAP_DONTFORK | MAP_FORKZERO | MAP_LOCKED)
+
 static int map_locked(struct aspace *as, vaddr_t at, uint64_t length, unsigned prot, unsigned flags,
                       struct memobj *obj, uint64_t offset, vaddr_t *out)
 {
@@ -243,7 +246,7 @@ static int map_locked(struct aspace *as, vaddr_t at, uint64_t length, unsigned p
             return ERR_NO_MEMORY;
     }
     *out = at;
-    flags &= MAP_PRIVATE | MAP_GROWSDOWN | MAP_HUGE | MAP_NOWRITE | MAP_DONTFORK | MAP_FORKZERO;
+    flags &= MAP_PRIVATE | MAP_GROWSDOWN | MAP_HUGE | MAP_NOWRITE | MARKS;
     if (!obj && mapping_extend(as, at, length, prot, flags))
         return OK;
     m = kzalloc(sizeof(*m));
@@ -558,7 +561,7 @@ int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge
     return r;
 }
 
-int aspace_advise_fork(struct aspace *as, vaddr_t at, uint64_t length, unsigned set, unsigned clear)
+int aspace_mark(struct aspace *as, vaddr_t at, uint64_t length, unsigned set, unsigned clear)
 {
     int r;
 
@@ -572,8 +575,7 @@ int aspace_advise_fork(struct aspace *as, vaddr_t at, uint64_t length, unsigned 
         if ((set & MAP_FORKZERO) && m->obj)
             r = ERR_INVALID;
         else
-            m->flags = (m->flags & ~(clear & (MAP_DONTFORK | MAP_FORKZERO))) |
-                       (set & (MAP_DONTFORK | MAP_FORKZERO));
+            m->flags = (m->flags & ~(clear & MARKS)) | (set & MARKS);
         va = m->end;
     }
     mutex_unlock(&as->lock);
@@ -614,6 +616,7 @@ static int mapping_copy(struct aspace *from, struct aspace *to, const struct map
     if (!copy)
         return ERR_NO_MEMORY;
     *copy = *m;
+    copy->flags &= ~MAP_LOCKED;
     mapping_hold(copy);
     treap_insert(&to->mappings, &copy->node, copy->start);
     to->mapped += copy->end - copy->start;

@@ -3,14 +3,14 @@ NAME := linux
 SRCS := main.c entry.c syscall_table.c sys_machine.c \
   process/process.c process/exit.c process/wait.c process/clone.c process/exec.c process/elf_load.c \
   process/stack.c process/vector.c process/sys_process.c process/sys_sched.c process/rseq.c process/credentials.c \
-  process/sys_credentials.c process/job.c process/pidfd.c \
-  mm/mm.c mm/sys_mm.c mm/sys_advice.c mm/oom.c mm/futex.c mm/futex_waitv.c \
+  process/sys_credentials.c process/job.c process/pidfd.c process/limits.c \
+  mm/mm.c mm/limits.c mm/sys_lock.c mm/sys_mm.c mm/sys_advice.c mm/oom.c mm/futex.c mm/futex_waitv.c \
   signal/signal.c signal/queue.c signal/frame.c signal/sys_signal.c \
   tty/tty.c tty/tty_ioctl.c tty/control.c tty/line.c tty/line_edit.c tty/line_out.c tty/bytes.c \
   tty/pty.c tty/console.c \
   event/eventfd.c event/timerfd.c event/signalfd.c event/epoll.c \
   net/socket.c net/packet.c net/flight.c net/transfer.c net/address.c net/inet.c net/sys_socket.c net/option.c net/message.c \
-  time/clock.c time/timer.c time/usage.c vdso/map.c vdso/image.S \
+  time/clock.c time/timer.c time/cpu_limit.c time/usage.c vdso/map.c vdso/image.S \
   fs/node.c fs/path.c fs/path_arg.c fs/file.c fs/fd_table.c fs/bootfs.c fs/tmpfs.c fs/devfs.c \
   fs/node_change.c fs/permission.c fs/seal.c fs/node_facts.c fs/mount.c fs/sys_mount.c fs/window.c fs/xattr.c fs/missing.c fs/sys_xattr.c fs/sys_open.c \
   fs/sys_splice.c \

@@ -158,6 +158,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_msync] = sys_msync,
     [NR_mincore] = sys_mincore,
     [NR_mlock] = sys_mlock,
+    [NR_mlock2] = sys_mlock2,
     [NR_munlock] = sys_munlock,
     [NR_mlockall] = sys_mlockall,
     [NR_munlockall] = sys_munlockall,

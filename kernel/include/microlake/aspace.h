@@ -74,6 +74,7 @@ enum map_flags {
     MAP_NOWRITE = 1u << 7,   /* shared: aspace_protect() can't make it writable */
     MAP_DONTFORK = 1u << 8,  /* a fork does not have it */
     MAP_FORKZERO = 1u << 9,  /* private zeroed memory: a fork has zeroes */
+    MAP_LOCKED = 1u << 10,   /* a note for who mapped it; a fork does not have it */
 };
 
 int aspace_create(struct aspace **out);
@@ -118,9 +119,9 @@ int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length);
 /* Asks for 2 MiB pages, or for none, from now on in private zeroed memory. ERR_NO_MEMORY as above. */
 int aspace_advise_huge(struct aspace *as, vaddr_t at, uint64_t length, bool huge);
 
-/* Sets and clears MAP_DONTFORK and MAP_FORKZERO. ERR_NO_MEMORY as above; ERR_INVALID: FORKZERO of what is
- * not private zeroed memory. */
-int aspace_advise_fork(struct aspace *as, vaddr_t at, uint64_t length, unsigned set, unsigned clear);
+/* Sets and clears MAP_DONTFORK, MAP_FORKZERO and MAP_LOCKED. ERR_NO_MEMORY as above; ERR_INVALID: FORKZERO
+ * of what is not private zeroed memory. */
+int aspace_mark(struct aspace *as, vaddr_t at, uint64_t length, unsigned set, unsigned clear);
 
 /* A copy of the whole space for fork: private pages are shared until written. */
 int aspace_fork(struct aspace *as, struct aspace **out);

@@ -106,6 +106,7 @@ enum {
 };
 #define LINUX_RLIM_INFINITY UINT64_MAX
 #define LINUX_STACK_LIMIT   (8ull << 20) /* the first program's */
+#define LINUX_LOCK_LIMIT    (8ull << 20)
 
 struct linux_rlimit {
     uint64_t current;

@@ -12,6 +12,7 @@
 #include "modules/linux/fs/pipe.h"
 #include "modules/linux/fs/window.h"
 #include "modules/linux/net/socket.h"
+#include "modules/linux/process/limits.h"
 
 uint32_t file_count;
 
@@ -118,12 +119,22 @@ long file_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
     return move_at(f, f->ops->read, at, size, offset);
 }
 
+/* Of a process whose files may not grow as they like. */
+static long write_limited(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
+{
+    int r = limit_file_write(f->flags & LINUX_O_APPEND ? node_size(f->node) : *offset, &size);
+
+    return r == OK ? f->ops->write(f, at, size, offset) : r;
+}
+
 long file_write(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
 {
     if (!file_writable(f))
         return LINUX_ERRNO(EBADF);
     if (!f->ops->write)
         return ERR_INVALID;
+    if (limit_of_files_set() && f->node && node_is_file(f->node))
+        return move_at(f, write_limited, at, size, offset);
     return move_at(f, f->ops->write, at, size, offset);
 }
 

@@ -7,6 +7,7 @@
 #include <microlake/time.h>
 
 #include "modules/linux/fs/xattr.h"
+#include "modules/linux/process/limits.h"
 
 struct node *node_root;
 
@@ -374,6 +375,13 @@ long node_path_from(const struct node *root, struct node *n, char *out, size_t s
 long node_path(struct node *n, char *out, size_t size)
 {
     return node_path_from(node_root, n, out, size);
+}
+
+int node_resize(struct node *n, uint64_t size)
+{
+    int r = limit_of_files_set() && size > node_size(n) ? limit_file_size(size) : OK;
+
+    return r == OK ? n->ops->resize(n, size) : r;
 }
 
 uint64_t node_size(struct node *n)

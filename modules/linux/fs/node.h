@@ -239,6 +239,9 @@ void node_name_object(struct node *n, struct memobj *object);
 void node_unname_object(struct node *n);
 
 uint64_t node_size(struct node *n);
+
+/* A file that can be resized is to be of this size; EFBIG: the process may have none so large. */
+int node_resize(struct node *n, uint64_t size);
 void node_touch(struct node *n);         /* its content changed now */
 void node_touch_status(struct node *n);  /* what is known of it changed now */
 void node_touch_access(struct node *n);  /* it was read; noted where that tells something */

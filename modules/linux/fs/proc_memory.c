@@ -217,6 +217,8 @@ void proc_memory_of(struct process *p, struct proc_memory *out)
     for (vaddr_t at = 0; aspace_find(mm->as, at, &m) == OK; at = m.end) {
         uint64_t bytes = m.end - m.start;
 
+        if (m.flags & MAP_LOCKED)
+            out->locked += bytes;
         if (is_stack(mm, &m))
             out->stack += bytes;
         else if (m.prot & PROT_EXEC)

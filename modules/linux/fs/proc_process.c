@@ -136,7 +136,7 @@ static void add_memory_figures(struct text *t, struct process *p)
     proc_memory_of(p, &m);
     add_memory(t, "VmPeak", m.stats.mapped);
     add_memory(t, "VmSize", m.stats.mapped);
-    add_memory(t, "VmLck", 0);
+    add_memory(t, "VmLck", m.locked);
     add_memory(t, "VmHWM", m.stats.most);
     add_memory(t, "VmRSS", m.stats.resident);
     add_memory(t, "VmData", m.data);

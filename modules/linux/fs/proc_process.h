@@ -20,6 +20,6 @@ extern const struct linux_pseudo_ops proc_maps, proc_smaps, proc_smaps_rollup, p
 /* Bytes of address space by what they are for. */
 struct proc_memory {
     struct aspace_stats stats;
-    uint64_t data, stack, program, libraries, shared;
+    uint64_t data, stack, program, libraries, shared, locked;
 };
 void proc_memory_of(struct process *p, struct proc_memory *out);

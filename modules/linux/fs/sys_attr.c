@@ -309,7 +309,7 @@ long sys_fallocate(struct call *c)
     if (r == OK && (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)))
         r = n->ops->zero ? n->ops->zero(n, from, size) : LINUX_ERRNO(EOPNOTSUPP);
     if (r == OK && !(mode & FALLOC_KEEP_SIZE) && from + size > node_size(n))
-        r = n->ops->resize(n, from + size);
+        r = node_resize(n, from + size);
     file_unref(f);
     return r;
 }

@@ -238,7 +238,7 @@ long sys_ftruncate(struct call *c)
     else if (!f->node->ops->resize)
         r = ERR_INVALID;
     else
-        r = f->node->ops->resize(f->node, c->arg[1]);
+        r = node_resize(f->node, c->arg[1]);
     file_unref(f);
     return r;
 }

@@ -485,7 +485,7 @@ long sys_truncate(struct call *c)
     else
         r = permission_check(n, PERMIT_WRITE);
     if (r == OK)
-        r = n->ops->resize ? n->ops->resize(n, c->arg[1]) : ERR_INVALID;
+        r = n->ops->resize ? node_resize(n, c->arg[1]) : ERR_INVALID;
     node_unref(n);
     return r;
 }

@@ -14,6 +14,7 @@ struct mm {
     struct aspace *as;
     struct mutex lock;          /* one call that changes the layout at a time */
     vaddr_t brk_start, brk_end; /* guarded by lock */
+    bool lock_future;           /* mlockall(): what is mapped from now on is locked */
 
     unsigned barriers; /* LINUX_MEMBARRIER_REGISTER_...; atomic */
 

@@ -1,6 +1,6 @@
 /*
  * sys_advice.c: the memory calls that change what mapped pages mean, and tell of them: madvise,
- * msync, mincore, mlock.
+ * msync, mincore.
  */
 #include <microlake/user.h>
 
@@ -45,6 +45,18 @@ static int madvise_populate(struct aspace *as, vaddr_t at, vaddr_t end, unsigned
     }
 }
 
+/* What is locked is not given back before it is unlocked. */
+static bool range_is_unlocked(struct aspace *as, vaddr_t at, vaddr_t end)
+{
+    struct aspace_mapping m;
+
+    for (; at < end && aspace_find(as, at, &m) == OK; at = m.end) {
+        if (m.start < end && (m.flags & MAP_LOCKED))
+            return false;
+    }
+    return true;
+}
+
 /* Only private zeroed memory can be given back before it is needed. */
 static bool range_is_private(struct aspace *as, vaddr_t at, vaddr_t end)
 {
@@ -62,8 +74,12 @@ static int madvise_apply(struct aspace *as, vaddr_t at, uint64_t length, int adv
 {
     switch (advice) {
     case LINUX_MADV_FREE:
-        return range_is_private(as, at, at + length) ? aspace_discard(as, at, length) : ERR_INVALID;
+        return range_is_private(as, at, at + length) && range_is_unlocked(as, at, at + length)
+                   ? aspace_discard(as, at, length)
+                   : ERR_INVALID;
     case LINUX_MADV_DONTNEED:
+        return range_is_unlocked(as, at, at + length) ? aspace_discard(as, at, length) : ERR_INVALID;
+    case LINUX_MADV_DONTNEED_LOCKED:
         return aspace_discard(as, at, length);
     case LINUX_MADV_WILLNEED:
         return madvise_willneed(as, at, at + length);
@@ -76,13 +92,13 @@ static int madvise_apply(struct aspace *as, vaddr_t at, uint64_t length, int adv
     case LINUX_MADV_NOHUGEPAGE:
         return aspace_advise_huge(as, at, length, false);
     case LINUX_MADV_DONTFORK:
-        return aspace_advise_fork(as, at, length, MAP_DONTFORK, 0);
+        return aspace_mark(as, at, length, MAP_DONTFORK, 0);
     case LINUX_MADV_DOFORK:
-        return aspace_advise_fork(as, at, length, 0, MAP_DONTFORK);
+        return aspace_mark(as, at, length, 0, MAP_DONTFORK);
     case LINUX_MADV_WIPEONFORK:
-        return aspace_advise_fork(as, at, length, MAP_FORKZERO, 0);
+        return aspace_mark(as, at, length, MAP_FORKZERO, 0);
     case LINUX_MADV_KEEPONFORK:
-        return aspace_advise_fork(as, at, length, 0, MAP_FORKZERO);
+        return aspace_mark(as, at, length, 0, MAP_FORKZERO);
     default: /* hints */
         return OK;
     }
@@ -109,6 +125,7 @@ static bool advice_is_known(int advice)
     case LINUX_MADV_PAGEOUT:
     case LINUX_MADV_POPULATE_READ:
     case LINUX_MADV_POPULATE_WRITE:
+    case LINUX_MADV_DONTNEED_LOCKED:
         return true;
     default:
         return false;
@@ -177,40 +194,4 @@ long sys_mincore(struct call *c)
         done += n;
     }
     return 0;
-}
-
-static long lock_range(struct call *c, bool populate)
-{
-    struct aspace *as = c->task->process->mm->as;
-    vaddr_t at = ALIGN_DOWN(c->arg[0], PAGE_SIZE);
-    uint64_t length;
-
-    if (!mm_decode_range(at, c->arg[1] + (c->arg[0] & PAGE_MASK), &length))
-        return ERR_INVALID;
-    if (!mm_range_is_mapped(as, at, at + length))
-        return ERR_NO_MEMORY;
-    return populate ? madvise_willneed(as, at, at + length) : OK;
-}
-
-/* Pages are never taken away from programs, so locking is having them. */
-long sys_mlock(struct call *c)
-{
-    return lock_range(c, true);
-}
-
-long sys_munlock(struct call *c)
-{
-    return lock_range(c, false);
-}
-
-/* No page is ever taken away. */
-long sys_mlockall(struct call *c)
-{
-    return c->arg[0] == 0 || c->arg[0] == 4 || (c->arg[0] & ~7ull) ? ERR_INVALID : OK;
-}
-
-long sys_munlockall(struct call *c)
-{
-    (void)c;
-    return OK;
 }

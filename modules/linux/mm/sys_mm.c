@@ -1,18 +1,15 @@
 /*
  * sys_mm.c: the memory calls that change what is mapped: mmap, munmap, mprotect, brk, mremap.
  */
-#include <microlake/memory.h>
 #include <microlake/user.h>
 
 #include "modules/linux/abi/mm.h"
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/mm/limits.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
-
-/* Smaller mappings need no look at how much memory there is. */
-#define OBVIOUS_FROM (16ull << 20)
 
 static unsigned prot_of_linux(uint64_t prot)
 {
@@ -72,8 +69,10 @@ static int decode_map(const struct call *c, struct map_request *m)
         m->flags |= MAP_LOW;
     if (flags & LINUX_MAP_GROWSDOWN)
         m->flags |= MAP_GROWSDOWN;
-    if (flags & (LINUX_MAP_POPULATE | LINUX_MAP_LOCKED))
+    if (flags & LINUX_MAP_POPULATE)
         m->flags |= MAP_POPULATE;
+    if (flags & LINUX_MAP_LOCKED)
+        m->flags |= MAP_LOCKED;
     return OK;
 }
 
@@ -116,23 +115,24 @@ static bool sealed_since(struct task *t, const struct map_request *m)
     return sealed;
 }
 
-/* The limits of a process, and what could never be had: memory that is meant to be written and is
- * more than the machine has is refused at once. */
-static int check_growth(struct task *t, uint64_t length, bool writes)
+/* What mmap() asks for must be within the limits of the process. */
+static int check_map(struct task *t, struct map_request *m, bool meant)
 {
-    uint64_t limit = t->process->limits[LINUX_RLIMIT_AS].current;
-    struct memory_stats memory;
-    struct aspace_stats used;
+    unsigned kind = meant && m->anonymous && (m->prot & PROT_WRITE) ? GROWTH_MEANT : 0;
+    int r;
 
-    if (limit != LINUX_RLIM_INFINITY) {
-        aspace_stats(t->process->mm->as, &used);
-        if (used.mapped + length > limit)
-            return ERR_NO_MEMORY;
+    if (!m->shared && (m->prot & PROT_WRITE) && !(m->flags & MAP_GROWSDOWN))
+        kind |= GROWTH_DATA;
+    if (t->process->mm->lock_future)
+        m->flags |= MAP_LOCKED;
+    r = limits_check_growth(t, m->length, kind);
+    if (r == OK && (m->flags & MAP_LOCKED)) {
+        if (m->prot != 0)
+            m->flags |= MAP_POPULATE;
+        if (limits_check_lock(t, 0, m->length) != OK)
+            r = ERR_AGAIN;
     }
-    if (!writes || length < OBVIOUS_FROM)
-        return OK;
-    memory_stats(&memory);
-    return length > memory.total ? ERR_NO_MEMORY : OK;
+    return r;
 }
 
 long sys_mmap(struct call *c)
@@ -146,8 +146,10 @@ long sys_mmap(struct call *c)
 
     if (r != OK)
         return r;
-    r = check_growth(c->task, m.length,
-                     m.anonymous && (m.prot & PROT_WRITE) && !(c->arg[3] & LINUX_MAP_NORESERVE));
+    if (c->arg[3] & LINUX_MAP_LOCKED)
+        r = limits_may_lock(c->task);
+    if (r == OK)
+        r = check_map(c->task, &m, !(c->arg[3] & LINUX_MAP_NORESERVE));
     if (r != OK)
         return r;
     if (!m.anonymous)
@@ -188,6 +190,8 @@ long sys_mprotect(struct call *c)
         return 0;
     if (!mm_decode_range(c->arg[0], c->arg[1], &length))
         return ERR_NO_MEMORY;
+    if ((c->arg[2] & LINUX_PROT_WRITE) && limits_check_protect(c->task, c->arg[0], length) != OK)
+        return ERR_NO_MEMORY;
     return aspace_protect(c->task->process->mm->as, c->arg[0], length, prot_of_linux(c->arg[2]));
 }
 
@@ -207,16 +211,21 @@ bool mm_range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end)
 static int brk_move_locked(struct task *t, struct mm *mm, vaddr_t to)
 {
     vaddr_t old_end = ALIGN_UP(mm->brk_end, PAGE_SIZE), new_end = ALIGN_UP(to, PAGE_SIZE);
+    unsigned flags = MAP_PRIVATE | MAP_NOREPLACE;
     vaddr_t at;
     int r = OK;
 
     if (to < mm->brk_start || to > USER_ADDRESS_END)
         return ERR_INVALID;
     if (new_end > old_end)
-        r = check_growth(t, new_end - old_end, true);
+        r = limits_check_growth(t, new_end - old_end, GROWTH_DATA | GROWTH_MEANT);
+    if (r == OK && new_end > old_end && mm->lock_future) {
+        r = limits_check_lock(t, 0, new_end - old_end);
+        flags |= MAP_LOCKED | MAP_POPULATE;
+    }
     if (r == OK && new_end > old_end)
-        r = aspace_map(mm->as, old_end, new_end - old_end, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_NOREPLACE, NULL, 0, &at);
+        r = aspace_map(mm->as, old_end, new_end - old_end, PROT_READ | PROT_WRITE, flags, NULL, 0,
+                       &at);
     else if (new_end < old_end)
         r = aspace_unmap(mm->as, new_end, old_end - new_end);
     if (r == OK)
@@ -306,7 +315,14 @@ static long remap_locked(struct task *t, struct mm *mm, const struct remap_reque
     if ((m->flags & LINUX_MREMAP_DONTUNMAP) && (there.obj || !(there.flags & MAP_PRIVATE)))
         return ERR_INVALID;
     if (m->new_length > m->old_length) {
-        r = check_growth(t, m->new_length - m->old_length, there.prot & PROT_WRITE);
+        unsigned kind = there.prot & PROT_WRITE ? GROWTH_MEANT : 0u;
+
+        if (kind && (there.flags & MAP_PRIVATE))
+            kind |= GROWTH_DATA;
+        r = limits_check_growth(t, m->new_length - m->old_length, kind);
+        if (r == OK && (there.flags & MAP_LOCKED) &&
+            limits_check_lock(t, 0, m->new_length - m->old_length) != OK)
+            r = ERR_AGAIN;
         if (r != OK)
             return r;
         r = ERR_NO_MEMORY;

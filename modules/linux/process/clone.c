@@ -6,6 +6,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/pidfd.h"
+#include "modules/linux/process/limits.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/vector.h"
 #include "modules/linux/syscall.h"
@@ -96,6 +97,8 @@ static int make_process(struct call *c, const struct clone_request *r, struct pr
     if (result != OK)
         return result;
     result = fill_process(*out, self, r);
+    if (result == OK && (*out)->limits[LINUX_RLIMIT_CPU].current != LINUX_RLIM_INFINITY)
+        result = limit_cpu_changed(*out);
     if (result != OK)
         process_abandon(*out);
     return result;

@@ -109,6 +109,7 @@ static void first_default(struct process *p)
         p->limits[i] = (struct linux_rlimit){LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY};
     p->limits[LINUX_RLIMIT_STACK].current = LINUX_STACK_LIMIT;
     p->limits[LINUX_RLIMIT_CORE].current = 0;
+    p->limits[LINUX_RLIMIT_MEMLOCK] = (struct linux_rlimit){LINUX_LOCK_LIMIT, LINUX_LOCK_LIMIT};
     p->limits[LINUX_RLIMIT_NOFILE] = (struct linux_rlimit){1024, 65536};
 }
 

@@ -88,6 +88,7 @@ struct process {
     struct usage gone;            /* of tasks that have ended and memory given back; guarded by lock */
     struct usage children_usage;  /* of children reaped; guarded by process_table_lock */
     struct interval_timer *timers[LINUX_ITIMER_KINDS]; /* made when first used; guarded by lock */
+    struct cpu_limit *cpu_limit; /* made when RLIMIT_CPU is first set; guarded by lock */
 };
 
 struct task {

@@ -1,6 +1,6 @@
 /*
- * sys_process.c: calls about who a process is: numbers, limits, prctl. Groups and sessions are
- * job.c's, users credentials.c's.
+ * sys_process.c: calls about who a process is: numbers, prctl. Groups and sessions are job.c's, users
+ * credentials.c's, limits limits.c's.
  */
 #include <microlake/memory.h>
 #include <microlake/user.h>
@@ -34,72 +34,6 @@ long sys_personality(struct call *c)
     uint32_t asked = (uint32_t)c->arg[0];
 
     return asked == 0 || asked == UINT32_MAX ? 0 : ERR_INVALID;
-}
-
-/* Raising the maximum takes a right. */
-static long limit_exchange(struct process *p, unsigned which, const struct linux_rlimit *fresh,
-                           struct linux_rlimit *old)
-{
-    bool may_raise = capable(CAP_SYS_RESOURCE);
-    uint64_t flags = spin_lock_irqsave(&p->lock);
-    long r = OK;
-
-    *old = p->limits[which];
-    if (fresh && fresh->maximum > old->maximum && !may_raise)
-        r = LINUX_ERRNO(EPERM);
-    else if (fresh)
-        p->limits[which] = *fresh;
-    spin_unlock_irqrestore(&p->lock, flags);
-    return r;
-}
-
-static long change_limit(struct process *p, uint64_t which, vaddr_t fresh_at, vaddr_t old_at)
-{
-    struct linux_rlimit fresh, old;
-    long r;
-
-    if (which >= LINUX_RLIMIT_COUNT)
-        return ERR_INVALID;
-    if (fresh_at != 0) {
-        if (user_read(&fresh, fresh_at, sizeof(fresh)) != OK)
-            return ERR_FAULT;
-        if (fresh.current > fresh.maximum)
-            return ERR_INVALID;
-        if (which == LINUX_RLIMIT_NOFILE && fresh.maximum > 1u << 20)
-            return LINUX_ERRNO(EPERM);
-    }
-    r = limit_exchange(p, (unsigned)which, fresh_at != 0 ? &fresh : NULL, &old);
-    if (r != OK)
-        return r;
-    if (old_at != 0 && user_write(old_at, &old, sizeof(old)) != OK)
-        return ERR_FAULT;
-    return 0;
-}
-
-long sys_prlimit64(struct call *c)
-{
-    int pid = (int)c->arg[0];
-    struct process *p = process_find(pid == 0 ? c->task->process->pid : pid);
-    long r;
-
-    if (!p)
-        return LINUX_ERRNO(ESRCH);
-    r = credentials_same_user(c->task->process, p) ? change_limit(p, c->arg[1], c->arg[2], c->arg[3])
-                                             : LINUX_ERRNO(EPERM);
-    process_unref(p);
-    return r;
-}
-
-long sys_getrlimit(struct call *c)
-{
-    return change_limit(c->task->process, c->arg[0], 0, c->arg[1]);
-}
-
-long sys_setrlimit(struct call *c)
-{
-    if (c->arg[1] == 0)
-        return ERR_FAULT;
-    return change_limit(c->task->process, c->arg[0], c->arg[1], 0);
 }
 
 static long set_name(struct task *t, vaddr_t at)

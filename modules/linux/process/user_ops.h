@@ -32,3 +32,6 @@ void task_settle_memory(struct task *t);
 /* time/timer.c: stops and frees an alarm (NULL is allowed), or a process's. */
 void interval_timer_free(struct interval_timer *timer);
 void process_stop_timers(struct process *p);
+
+/* time/cpu_limit.c: forgets what watches RLIMIT_CPU. */
+void cpu_limit_free(struct process *p);

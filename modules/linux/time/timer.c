@@ -93,6 +93,7 @@ void process_stop_timers(struct process *p)
         spin_unlock_irqrestore(&p->lock, flags);
         interval_timer_free(timer);
     }
+    cpu_limit_free(p);
 }
 
 /* The process's timer, made if need be. NULL: no memory. */
