@@ -1,6 +1,7 @@
 # The flavors a C file is compiled in, and the helpers that the kinds of folder share.
 #   k  kernel and modules: freestanding, general registers only
 #   h  programs of the host and of the guest (they are both ordinary Linux programs)
+#   p  the same as h, position-independent: libraries that programs outside this tree link with
 #   s  the same as h under address and undefined-behaviour sanitizers: tests
 
 CC := gcc
@@ -19,6 +20,7 @@ CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-pi
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
   -mstringop-strategy=libcall -Ikernel/include -Ikernel/arch/x86/include
 CFLAGS_h := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -fstack-protector-strong
+CFLAGS_p := $(CFLAGS_h) -fPIC -fvisibility=hidden
 CFLAGS_s := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -O1 -fno-omit-frame-pointer \
   -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # For tests of the nucleus's sources: headers that stand in for the machine come before its own.
@@ -36,7 +38,7 @@ $(BUILD)/obj/$(1)/%.S.o: %.S tools/build/flavors.mk
 	$$(Q)$(CC) $$(CFLAGS_$(1)) $$(EXTRA_CFLAGS) -c $$< -o $$@
 endef
 Q := $(if $(V),,@)
-$(foreach f,k h s,$(eval $(call flavor_rules,$(f))))
+$(foreach f,k h p s,$(eval $(call flavor_rules,$(f))))
 
 # Every folder that others may need says what its sources are: SRCS_<folder>. NEEDS are resolved
 # one level deep: a library names all libraries it uses in its own NEEDS.
@@ -52,5 +54,6 @@ GUEST_PROGRAMS :=
 TEST_KMODS :=
 TEST_PROGRAMS :=
 GUEST_FILES :=
+GUEST_LINKS :=
 needs_srcs = $(foreach n,$(1),$(SRCS_$(n)) $(foreach m,$(NEEDS_$(n)),$(SRCS_$(m))))
 deps_of = $(patsubst %.o,%.d,$(1))

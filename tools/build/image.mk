@@ -19,10 +19,10 @@ ALL += $(BUILD)/microlake.elf
 
 # ---- boot archive ----------------------------------------------------------------------------
 # lib/modules/NAME.kmod from KMODS; DEST:SOURCE pairs from GUEST_PROGRAMS (mode 755) and from
-# GUEST_FILES (mode 644, e.g. a model); etc/modules from modules/boot-order.
+# GUEST_FILES (mode 644, e.g. a model); DEST:TARGET of symbolic links from GUEST_LINKS; etc/modules from modules/boot-order.
 BOOT_ENTRIES := $(sort $(foreach m,$(KMODS),m:lib/modules/$(notdir $(m)):$(m)) \
-  $(addprefix x:,$(GUEST_PROGRAMS)) $(addprefix f:,$(GUEST_FILES)))
-BOOT_SOURCES := $(foreach e,$(BOOT_ENTRIES),$(lastword $(subst :, ,$(e))))
+  $(addprefix x:,$(GUEST_PROGRAMS)) $(addprefix f:,$(GUEST_FILES)) $(addprefix l:,$(GUEST_LINKS)))
+BOOT_SOURCES := $(foreach e,$(filter-out l:%,$(BOOT_ENTRIES)),$(lastword $(subst :, ,$(e))))
 
 # Holds the list itself, so that the archive is made again when an entry goes.
 $(BUILD)/boot.list: FORCE

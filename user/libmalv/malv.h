@@ -18,6 +18,9 @@
 #include "lib/gpucmd/tensor.h"
 #include "uapi/malv.h"
 
+/* libmalv.so shows programs what is declared from here to the end, and nothing else. */
+#pragma GCC visibility push(default)
+
 /* ---- Device ---------------------------------------------------------------------------------- */
 
 struct malv_device;
@@ -46,6 +49,13 @@ static inline uint32_t malv_operation_types(const struct malv_device *device, ui
 {
     return operation < VGPGPU_OPERATION_ROOM ? malv_device_config(device)->operations[operation] : 0;
 }
+
+/*
+ * The name of a built-in operation, "gemm", or of a type of numbers (enum vgpgpu_type), "f32". NULL:
+ * this libmalv knows no such number.
+ */
+const char *malv_operation_name(uint32_t operation);
+const char *malv_type_name(uint32_t type);
 
 /* ---- Buffers --------------------------------------------------------------------------------- */
 
@@ -232,3 +242,5 @@ int malv_wait(struct malv_device *device, uint32_t queue, uint64_t fence, uint64
  * is what a function returned, the negative errno.
  */
 const char *malv_error_text(int error);
+
+#pragma GCC visibility pop
