@@ -11,6 +11,7 @@
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/stream.h"
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/proc/proc.h"
 #include "modules/linux/process/exec.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
@@ -454,7 +455,7 @@ static int linux_init(void)
     if (r == OK)
         r = pseudo_init();
     if (r == OK)
-        r = procfs_init();
+        r = proc_init();
     if (r == OK)
         r = devfs_init();
     if (r == OK)

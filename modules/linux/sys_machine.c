@@ -15,11 +15,11 @@ long sys_uname(struct call *c)
 {
     static const struct linux_utsname name = {
         .sysname = "Linux",
-        .nodename = "malv",
+        .nodename = LINUX_NODE_NAME,
         .release = LINUX_RELEASE,
         .version = LINUX_VERSION,
         .machine = "x86_64",
-        .domainname = "(none)",
+        .domainname = LINUX_DOMAIN_NAME,
     };
 
     return user_write(c->arg[0], &name, sizeof(name));

@@ -159,7 +159,6 @@ int tmpfs_init(void);
 int devfs_init(void);
 int devfs_files_init(void);
 int pseudo_init(void);
-int procfs_init(void);
 void bootfs_exit(void);
 
 /* A node's open() for files that show text made by linux_pseudo_ops.show. */

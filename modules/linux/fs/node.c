@@ -196,12 +196,11 @@ static struct node *resolve(struct node *name)
     return n;
 }
 
-int node_lookup(struct node *folder, const char *name, struct node **out)
+/* In a folder that has what it always has, or is just getting it. */
+static int lookup_filled(struct node *folder, const char *name, struct node **out)
 {
     struct node *child;
 
-    if (!node_is_folder(folder))
-        return LINUX_ERRNO(ENOTDIR);
     mutex_lock(&folder->lock);
     child = node_child_locked(folder, name);
     if (child)
@@ -218,11 +217,20 @@ int node_lookup(struct node *folder, const char *name, struct node **out)
     return folder->ops->lookup ? folder->ops->lookup(folder, name, out) : ERR_NOT_FOUND;
 }
 
+int node_lookup(struct node *folder, const char *name, struct node **out)
+{
+    if (!node_is_folder(folder))
+        return LINUX_ERRNO(ENOTDIR);
+    if (folder->ops->fill)
+        folder->ops->fill(folder);
+    return lookup_filled(folder, name, out);
+}
+
 /* One folder below another, made where it is not there. */
 static int make_folder(struct node *folder, const char *name, const struct file_system *fs,
                        const struct node_ops *ops, struct node **out)
 {
-    int r = node_lookup(folder, name, out);
+    int r = node_is_folder(folder) ? lookup_filled(folder, name, out) : LINUX_ERRNO(ENOTDIR);
 
     if (r != ERR_NOT_FOUND)
         return r;
@@ -317,6 +325,8 @@ void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
             return;
         *at = 2;
     }
+    if (folder->ops->fill)
+        folder->ops->fill(folder);
     if (*at < LIST_DYNAMIC) {
         if (!list_children(folder, at, sink))
             return;

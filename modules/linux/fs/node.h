@@ -61,6 +61,9 @@ struct node_kind {
 };
 
 struct node_ops {
+    /* Called before anybody looks into the folder, any number of times: makes what it always has.
+     * NULL: nothing. */
+    void (*fill)(struct node *folder);
     /* A child that is not in the list; *out is a reference. NULL: there are none. */
     int (*lookup)(struct node *folder, const char *name, struct node **out);
     /* Entries that are not in the list, from position *at (0 first) on; advances it. */
@@ -120,7 +123,7 @@ struct node {
     /* Of access, content and status: time_now() values; times before the machine's start wrap. */
     uint64_t accessed, modified, changed;
 
-    struct memobj *named; /* its pages, a reference, once they are mapped; proc_memory.c's lock */
+    struct memobj *named; /* its pages, a reference, once they are mapped; proc/memory.c's lock */
     unsigned seals; /* LINUX_F_SEAL_...: what may not happen to it; changed under lock */
     bool sealable;  /* it is a nameless file, which has seals; constant */
 

@@ -9,12 +9,12 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/window.h"
+#include "modules/linux/proc/proc.h"
 
 #define FIRST_BUFFER 1024u
 #define BUFFER_MAX   (1u << 20)
 
 static const struct file_system sysfs = {.name = "sysfs", .id = 4, .magic = 0x62656572};
-static const struct file_system procfs = {.name = "proc", .id = 5, .magic = 0x9fa0};
 
 /* A registration: the data of its node. */
 struct pseudo {
@@ -159,6 +159,7 @@ static void registered_release(struct node *node)
 }
 
 static const struct node_ops pseudo_folder_ops = {0};
+static const struct node_ops sys_folder_ops = {.fill = proc_machine_fill};
 static const struct node_ops registered_ops = {
     .open = registered_open, .resize = registered_resize, .release = registered_release};
 
@@ -168,7 +169,7 @@ static const struct file_system *fs_of_path(const char *path)
     if (strncmp(path, "/sys/", 5) == 0)
         return &sysfs;
     if (strncmp(path, "/proc/", 6) == 0)
-        return &procfs;
+        return &proc_fs;
     return NULL;
 }
 
@@ -256,9 +257,12 @@ void linux_pseudo_unregister(const char *path)
 int pseudo_init(void)
 {
     struct node *folder;
-    int r = node_make_folders(node_root, "sys", 3, &sysfs, &pseudo_folder_ops, &folder);
+    int r = node_make_folders(node_root, "sys", 3, &sysfs, &sys_folder_ops, &folder);
 
-    if (r == OK)
-        node_unref(folder);
-    return r;
+    if (r != OK)
+        return r;
+    folder->fs = &sysfs;
+    folder->ops = &sys_folder_ops;
+    node_unref(folder);
+    return OK;
 }

@@ -47,13 +47,27 @@ static uint64_t memory_of(struct process *p)
     return stats.resident;
 }
 
-/* The process that uses most, with a reference, but not number `spared`. NULL: none uses anything. */
-static struct process *find_largest(int spared, uint64_t *bytes)
+/* What it uses, shifted by what /proc/PID/oom_score_adj says. 0: it must not be chosen. */
+static uint64_t weight_of(struct process *p, uint64_t total)
+{
+    int64_t adjustment = __atomic_load_n(&p->oom_adjustment, __ATOMIC_RELAXED);
+    int64_t used = (int64_t)memory_of(p);
+
+    if (used == 0 || adjustment == -OOM_ADJUSTMENT_MAX)
+        return 0;
+    used += (int64_t)total / OOM_ADJUSTMENT_MAX * adjustment;
+    return used > 0 ? (uint64_t)used : 1;
+}
+
+/* The process that weighs most, with a reference, but not number `spared`. NULL: there is none. */
+static struct process *find_largest(int spared)
 {
     struct process *largest = NULL;
+    struct memory_stats memory;
     struct walk w = {0};
+    uint64_t most = 0;
 
-    *bytes = 0;
+    memory_stats(&memory);
     for (;;) {
         uint64_t n;
 
@@ -62,12 +76,12 @@ static struct process *find_largest(int spared, uint64_t *bytes)
         if (!w.next)
             return largest;
         w.after = w.next->pid;
-        n = w.next->pid == spared ? 0 : memory_of(w.next);
-        if (n <= *bytes) {
+        n = w.next->pid == spared ? 0 : weight_of(w.next, memory.total);
+        if (n <= most) {
             process_unref(w.next);
             continue;
         }
-        *bytes = n;
+        most = n;
         if (largest)
             process_unref(largest);
         largest = w.next;
@@ -88,16 +102,15 @@ static bool still_ends_locked(void)
 
 static void choose_locked(void)
 {
-    uint64_t bytes;
-    struct process *p = find_largest(ending, &bytes);
+    struct process *p = find_largest(ending);
 
     ending = p ? p->pid : 0;
     chosen_at = time_now();
     if (!p)
         return;
-    log_error("linux: out of memory: %s (pid %d), which used most (%llu KiB), was ended; give the "
+    log_error("linux: out of memory: %s (pid %d), which used %llu KiB, was ended; give the "
               "machine more memory",
-              p->name, p->pid, (unsigned long long)(bytes / 1024));
+              p->name, p->pid, (unsigned long long)(memory_of(p) / 1024));
     signal_send_simple(p, LINUX_SIGKILL, LINUX_SI_KERNEL, 0);
     process_unref(p);
 }

@@ -73,6 +73,11 @@ struct process *process_find(int pid)
     return p;
 }
 
+int process_last_id(void)
+{
+    return __atomic_load_n(&last_id, __ATOMIC_RELAXED);
+}
+
 struct task *task_find(int tid)
 {
     uint64_t flags = spin_lock_irqsave(&process_table_lock);
@@ -120,6 +125,7 @@ static void inherit(struct process *p, struct process *maker)
     memcpy(p->limits, maker->limits, sizeof(p->limits));
     memcpy(p->actions, maker->actions, sizeof(p->actions));
     memcpy(p->name, maker->name, sizeof(p->name));
+    p->oom_adjustment = maker->oom_adjustment;
     credentials_inherit(&p->credentials, &maker->credentials);
     p->dumpable = maker->dumpable;
     spin_unlock_irqrestore(&maker->lock, flags);

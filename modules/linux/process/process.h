@@ -66,6 +66,7 @@ struct process {
 
     int death_signal; /* what it gets when its parent ends; 0: nothing */
     bool dumpable;
+    int oom_adjustment; /* -1000 to 1000: thousandths of all memory that it seems to use more; atomic */
     bool subreaper; /* it inherits the orphans among its descendants */
 
     int exit_status; /* as wait4() reports it; set once, under lock */
@@ -150,10 +151,14 @@ void task_abandon(struct task *t);
  * ---------------------------------------------- */
 
 struct process *process_find(int pid);
+int process_last_id(void); /* the number that was given last, to a process or a task */
 struct task *task_find(int tid);
 void process_ref(struct process *p);
 void process_unref(struct process *p);
 void task_ref(struct task *t);
+
+/* Names a task that has its thread, and with its first task the process. A long name is cut. */
+void task_set_name(struct task *t, const char *text, size_t size);
 void task_unref(struct task *t);
 
 /* Calls fn for every process in the table, under process_table_lock: fn must not sleep. */
@@ -189,6 +194,8 @@ void process_notify_parent(struct process *p, int code, int status);
 
 /* ns on CPUs of all its tasks, ended ones included. */
 uint64_t process_cpu_time(struct process *p);
+
+#define OOM_ADJUSTMENT_MAX 1000 /* one's memory seems to be all there is; -1000: it is never chosen */
 
 /* Objects alive, to see that nothing leaks. */
 struct process_counts {

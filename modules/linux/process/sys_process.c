@@ -36,21 +36,28 @@ long sys_personality(struct call *c)
     return asked == 0 || asked == UINT32_MAX ? 0 : ERR_INVALID;
 }
 
+void task_set_name(struct task *t, const char *text, size_t size)
+{
+    struct process *p = t->process;
+    uint64_t flags;
+
+    size = MIN(size, LINUX_TASK_NAME_MAX - 1u);
+    flags = spin_lock_irqsave(&p->lock);
+    memcpy(t->thread->name, text, size);
+    t->thread->name[size] = '\0';
+    if (t->tid == p->pid)
+        memcpy(p->name, t->thread->name, size + 1);
+    spin_unlock_irqrestore(&p->lock, flags);
+}
 static long set_name(struct task *t, vaddr_t at)
 {
     char name[LINUX_TASK_NAME_MAX];
     long n = user_read_string(name, at, sizeof(name));
-    uint64_t flags;
 
     if (n == ERR_FAULT)
         return n;
-    name[LINUX_TASK_NAME_MAX - 1] = '\0'; /* a longer one is cut */
-    strlcpy(t->thread->name, name, sizeof(t->thread->name));
-    if (t->tid == t->process->pid) {
-        flags = spin_lock_irqsave(&t->process->lock);
-        memcpy(t->process->name, name, sizeof(name));
-        spin_unlock_irqrestore(&t->process->lock, flags);
-    }
+    name[LINUX_TASK_NAME_MAX - 1] = '\0';
+    task_set_name(t, name, strlen(name));
     return 0;
 }
 

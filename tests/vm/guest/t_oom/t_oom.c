@@ -1,6 +1,7 @@
 /*
  * t_oom.c: who ends when memory runs out. It takes all that there is: in a small machine only.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -91,11 +92,44 @@ static void test_several(void)
         CHECK(gave_way(takers[i]));
 }
 
+static void adjust(const char *text)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+
+    if (write(fd, text, strlen(text)) < 0)
+        _exit(3);
+    close(fd);
+}
+
+/* Who is said to be spared outlives who has less. */
+static void test_adjusted(void)
+{
+    pid_t spared, taker;
+    int status;
+
+    adjust("-1000");
+    spared = start_taker(16 * CHUNK);
+    adjust("0");
+    for (int round = 0; round < 3; round++) {
+        taker = start_taker(-1ul);
+        CHECK(gave_way(taker));
+        CHECK(waitpid(spared, &status, WNOHANG) == 0);
+    }
+    adjust("1000");
+    taker = start_taker(2 * CHUNK);
+    adjust("0");
+    for (int round = 0; round < 20 && waitpid(taker, &status, WNOHANG) == 0; round++)
+        CHECK(gave_way(start_taker(-1ul)));
+    CHECK(waitpid(taker, &status, WNOHANG) == -1 && WIFSIGNALED(status)); /* it went first */
+    CHECK(kill(spared, SIGKILL) == 0 && was_killed(spared));
+}
+
 int main(int argc, char **argv)
 {
     const struct test tests[] = {
         {"largest_ends", test_largest_ends},
         {"several", test_several},
+        {"adjusted", test_adjusted},
     };
 
     if (memory_kib() > 256 * 1024) {

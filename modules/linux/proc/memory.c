@@ -1,15 +1,15 @@
 /*
- * proc_memory.c: what /proc/PID tells of a process's memory: maps, smaps, statm, and the figures
- * that status and stat repeat. See proc_process.h.
+ * memory.c: what /proc/PID tells of a process's memory: maps, smaps, statm, and the figures that
+ * status and stat repeat. See proc.h.
  */
 #include <microlake/aspace.h>
 #include <microlake/memory.h>
 
 #include "modules/linux/fs/node.h"
-#include "modules/linux/fs/proc_process.h"
 #include "modules/linux/include/linux_dev.h"
 #include "modules/linux/include/linux_text.h"
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/proc/proc.h"
 #include "modules/linux/process/process.h"
 
 #define PATH_SHOWN    512u
@@ -146,10 +146,10 @@ static void add_counts(struct text *t, const struct page_counts *pages)
              0u);
 }
 
-static long show_mappings(struct process *p, char *out, size_t size, bool details)
+static long show_mappings(const struct proc_entry *e, char *out, size_t size, bool details)
 {
     struct shown_file *file = kmalloc(sizeof(*file));
-    struct mm *mm = file ? process_mm(p) : NULL;
+    struct mm *mm = file ? process_mm(e->process) : NULL;
     struct text t = {out, size, 0};
     struct page_counts pages;
     struct aspace_mapping m;
@@ -183,7 +183,8 @@ static long show_smaps(void *context, char *out, size_t size)
 
 static long show_smaps_rollup(void *context, char *out, size_t size)
 {
-    struct mm *mm = process_mm(context);
+    const struct proc_entry *e = context;
+    struct mm *mm = process_mm(e->process);
     struct page_counts sum = {0}, pages;
     struct text t = {out, size, 0};
     vaddr_t first = 0, last = 0;
@@ -233,10 +234,11 @@ void proc_memory_of(struct process *p, struct proc_memory *out)
 
 static long show_statm(void *context, char *out, size_t size)
 {
+    const struct proc_entry *e = context;
     struct text t = {out, size, 0};
     struct proc_memory memory;
 
-    proc_memory_of(context, &memory);
+    proc_memory_of(e->process, &memory);
     text_add(&t, "%llu %llu %llu %llu 0 %llu 0\n",
              (unsigned long long)(memory.stats.mapped / PAGE_SIZE),
              (unsigned long long)(memory.stats.resident / PAGE_SIZE),
@@ -267,7 +269,8 @@ static void add_limit(struct text *t, uint64_t value)
 
 static long show_limits(void *context, char *out, size_t size)
 {
-    struct process *p = context;
+    const struct proc_entry *e = context;
+    const struct process *p = e->process;
     struct text t = {out, size, 0};
 
     text_add(&t, "%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
