@@ -49,6 +49,7 @@ void task_set_name(struct task *t, const char *text, size_t size)
         memcpy(p->name, t->thread->name, size + 1);
     spin_unlock_irqrestore(&p->lock, flags);
 }
+
 static long set_name(struct task *t, vaddr_t at)
 {
     char name[LINUX_TASK_NAME_MAX];
