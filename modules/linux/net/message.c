@@ -15,15 +15,6 @@
 #define CONTROL_MAX 4096u
 #define HOP_LIMIT   64
 
-static void drop_files(struct message *m)
-{
-    for (unsigned i = 0; i < m->file_count; i++)
-        file_unref(m->files[i]);
-    kfree(m->files);
-    m->files = NULL;
-    m->file_count = 0;
-}
-
 static unsigned flags_of(const struct file *f, uint64_t flags)
 {
     return (unsigned)flags | (f->flags & LINUX_O_NONBLOCK ? LINUX_MSG_DONTWAIT : 0u);
@@ -156,10 +147,10 @@ static long send_header(struct task *t, struct file *f, struct socket *s, vaddr_
     if (r == OK)
         r = read_control(t, s, &m, h.control, h.control_size);
     if (socket_is_inet(s))
-        drop_files(&m); /* they go only where credentials do */
+        message_drop_files(&m); /* they go only where credentials do */
     if (r == OK)
         r = socket_send(s, &m);
-    drop_files(&m);
+    message_drop_files(&m);
     kfree(parts);
     return r;
 }
@@ -294,7 +285,7 @@ static long receive_header(struct task *t, struct file *f, struct socket *s, vad
         r = put_extras(t, s, &m, &h);
     if (n >= 0 && r == OK)
         r = user_write(at, &h, sizeof(h));
-    drop_files(&m);
+    message_drop_files(&m);
     kfree(parts);
     return n >= 0 && r != OK ? r : n;
 }
@@ -334,7 +325,7 @@ long sys_recvfrom(struct call *c)
         return r;
     m.flags = flags_of(f, c->arg[3]);
     r = socket_receive(s, &m);
-    drop_files(&m); /* nobody asked for them */
+    message_drop_files(&m); /* nobody asked for them */
     if (r >= 0 && c->arg[4] != 0 && put_address(c->arg[4], c->arg[5], &m.address) != OK)
         r = ERR_FAULT;
     file_unref(f);

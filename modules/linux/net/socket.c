@@ -121,10 +121,13 @@ static long transfer(struct file *f, vaddr_t at, size_t size, bool send)
 {
     struct linux_iovec part = {at, size};
     struct message m = {.cursor = {.parts = &part, .count = 1}, .size = size};
+    long r;
 
     if (f->flags & LINUX_O_NONBLOCK)
         m.flags |= LINUX_MSG_DONTWAIT;
-    return send ? socket_send(f->data, &m) : socket_receive(f->data, &m);
+    r = send ? socket_send(f->data, &m) : socket_receive(f->data, &m);
+    message_drop_files(&m); /* who reads has no place for files */
+    return r;
 }
 
 static long socket_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)

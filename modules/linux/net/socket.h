@@ -172,7 +172,12 @@ struct message {
 };
 
 long socket_send(struct socket *s, struct message *m);
+
+/* What came with the bytes is the caller's, who calls message_drop_files() whatever the result is. */
 long socket_receive(struct socket *s, struct message *m);
+
+/* Gives back the files that a message still holds. */
+void message_drop_files(struct message *m);
 
 /* ---- address.c */
 

@@ -13,6 +13,15 @@
 
 #define PIECE 32768u /* the most of a stream that one packet carries */
 
+void message_drop_files(struct message *m)
+{
+    for (unsigned i = 0; i < m->file_count; i++)
+        file_unref(m->files[i]);
+    kfree(m->files);
+    m->files = NULL;
+    m->file_count = 0;
+}
+
 /* Moves bytes between the places of a cursor and kernel memory. */
 static int cursor_move(struct cursor *c, uint8_t *bytes, size_t size, bool from_user)
 {

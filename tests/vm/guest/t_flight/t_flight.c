@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "tests/vm/guest/check.h"
@@ -187,6 +188,43 @@ static void test_held_elsewhere(void)
     CHECK(close(s[1]) == 0 && hears_end(reader) && close(reader) == 0);
 }
 
+/* Takes a byte, without a place for files, in one of four ways. */
+static ssize_t take_byte(int from, unsigned way)
+{
+    char byte;
+    struct iovec part = {&byte, 1};
+    int p[2];
+    ssize_t n;
+
+    if (way < 3)
+        return way == 0   ? read(from, &byte, 1)
+               : way == 1 ? readv(from, &part, 1)
+                          : recvfrom(from, &byte, 1, 0, NULL, NULL);
+    if (pipe(p) != 0)
+        return -1;
+    n = splice(from, NULL, p[1], NULL, 1, 0);
+    close(p[0]);
+    close(p[1]);
+    return n;
+}
+
+/* Who only reads drops the files that come with the bytes. */
+static void test_read(void)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+
+    for (int t = 0; t < 3; t++) {
+        for (unsigned way = 0; way < (t == 0 ? 4 : 3); way++) {
+            int s[2], p[2];
+
+            CHECK(pipe(p) == 0 && socketpair(AF_UNIX, types[t], 0, s) == 0);
+            CHECK(send_files(s[0], p[1], s[0]) && close(p[1]) == 0 && hears_nothing(p[0]));
+            CHECK(take_byte(s[1], way) == 1 && hears_end(p[0]));
+            CHECK(close(s[0]) == 0 && close(s[1]) == 0 && close(p[0]) == 0);
+        }
+    }
+}
+
 static void *make_rings(void *argument)
 {
     int *readers = argument;
@@ -216,7 +254,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"rings", test_rings},         {"listeners", test_listeners},
         {"reachable", test_reachable}, {"held_elsewhere", test_held_elsewhere},
-        {"threads", test_threads},
+        {"read", test_read},           {"threads", test_threads},
     };
 
     return RUN_TESTS(tests, argc, argv);
