@@ -16,6 +16,7 @@
 
 struct file;
 struct node;
+struct node_ops;
 struct process;
 struct task;
 
@@ -30,9 +31,11 @@ struct file_ops {
                struct memobj **object, uint64_t *object_offset);
     unsigned (*poll)(struct file *f, struct linux_poll_source **source); /* NULL: always ready */
     void (*close)(struct file *f); /* the last reference is gone */
-    /* Opens another file for what an open one without a name stands for, as /proc/self/fd does; f has
-     * its flags. NULL: ENXIO. */
-    int (*again)(struct file *old, struct file *f);
+    /* Of nodes that lead to what files without a name stand for, as in /proc/self/fd. Such a node has
+     * the file's data, of which hold() takes the reference that `release` gives back; it does not have
+     * the file, which would stay open with it. NULL: nothing but files leads there. */
+    const struct node_ops *again;
+    void (*hold)(void *data);
     bool seekable;
     const char *kind; /* of a file without a name: "socket", or an anon_inode's; NULL: a pipe */
 };

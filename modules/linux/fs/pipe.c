@@ -27,7 +27,7 @@ struct segment {
 };
 
 struct pipe {
-    uint32_t refs; /* the files */
+    uint32_t refs; /* the files, and nodes of /proc that lead to it */
     struct mutex lock;
     uint8_t *ring;             /* guarded by lock */
     size_t size, head, count;  /* guarded by lock; size and count are looked at without */
@@ -388,12 +388,29 @@ static void pipe_close(struct file *f)
     pipe_unref(p);
 }
 
+static void pipe_hold(void *data)
+{
+    struct pipe *p = data;
+
+    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void pipe_release(struct node *node)
+{
+    pipe_unref(node->data);
+}
+
+static int pipe_open_again(struct node *node, struct file *f);
+
+static const struct node_ops pipe_again = {.open = pipe_open_again, .release = pipe_release};
+
 static const struct file_ops pipe_ops = {.read = pipe_read,
                                          .write = pipe_write,
                                          .ioctl = pipe_ioctl,
                                          .poll = pipe_poll,
                                          .close = pipe_close,
-                                         .again = pipe_open_again};
+                                         .again = &pipe_again,
+                                         .hold = pipe_hold};
 
 struct pipe *pipe_of_file(const struct file *f)
 {
@@ -474,7 +491,7 @@ static struct pipe *pipe_make(void)
 /* The file becomes an end of the pipe, or both; it gets a reference. */
 static void enter(struct pipe *p, struct file *f)
 {
-    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+    pipe_hold(p);
     f->ops = &pipe_ops;
     f->data = p;
     mutex_lock(&p->lock);
@@ -491,10 +508,12 @@ static void enter(struct pipe *p, struct file *f)
     wait_wake_all(&p->readable);
 }
 
-int pipe_open_again(struct file *old, struct file *f)
+static int pipe_open_again(struct node *node, struct file *f)
 {
-    enter(old->data, f);
-    poll_notify(&((struct pipe *)f->data)->source, ~0u);
+    struct pipe *p = node->data;
+
+    enter(p, f);
+    poll_notify(&p->source, ~0u);
     return OK;
 }
 
@@ -527,7 +546,7 @@ static struct pipe *pipe_of_name(struct node *node)
     list_for_each (it, &names) {
         if (list_entry(it, struct pipe, link)->node == node) {
             p = list_entry(it, struct pipe, link);
-            __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+            pipe_hold(p);
             break;
         }
     }

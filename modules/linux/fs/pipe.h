@@ -15,9 +15,6 @@ struct pipe *pipe_of_file(const struct file *f);
 /* Opens a node that is the name of a pipe: waits for the other end unless flags say not to. */
 int pipe_open_name(struct node *node, struct file *f);
 
-/* Another file for the pipe of an open one. */
-int pipe_open_again(struct file *old, struct file *f);
-
 /* F_GETPIPE_SZ; F_SETPIPE_SZ: the size given, or ERR_BUSY, EPERM, ERR_INVALID. */
 long pipe_size(const struct pipe *p);
 long pipe_set_size(struct pipe *p, uint64_t size);

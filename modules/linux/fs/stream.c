@@ -10,6 +10,7 @@
 #include <microlake/wait.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/fs/node.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/signal/signal.h"
 #include "modules/linux/fs/window.h"
@@ -150,15 +151,19 @@ static long stream_file_write(struct file *f, vaddr_t at, size_t size, uint64_t 
     return stream_write((unsigned)(uintptr_t)f->data, at, size);
 }
 
-static int stream_again(struct file *old, struct file *f)
-{
-    f->ops = old->ops;
-    f->data = old->data;
-    return OK;
-}
+static int stream_open_again(struct node *node, struct file *f);
+
+static const struct node_ops stream_again = {.open = stream_open_again};
 
 static const struct file_ops stream_ops = {
-    .read = stream_file_read, .write = stream_file_write, .again = stream_again};
+    .read = stream_file_read, .write = stream_file_write, .again = &stream_again};
+
+static int stream_open_again(struct node *node, struct file *f)
+{
+    f->ops = &stream_ops;
+    f->data = node->data;
+    return OK;
+}
 
 int stream_open(unsigned stream, struct file **out)
 {

@@ -112,39 +112,43 @@ static long fd_text(struct node *n, char *out, size_t size)
     return MIN(r, (long)size);
 }
 
-/* A node that stands for an open file without a name, to be opened once more. Its data is the file,
- * a reference. */
-static int again_open(struct node *n, struct file *f)
+static int refuse_open(struct node *n, struct file *f)
 {
-    struct file *old = n->data;
-
-    return old->ops->again ? old->ops->again(old, f) : LINUX_ERRNO(ENXIO);
+    (void)n;
+    (void)f;
+    return LINUX_ERRNO(ENXIO);
 }
 
-static void again_release(struct node *n)
-{
-    file_unref(n->data);
-}
+/* Of a node for what can't be opened once more: it only says what that is. */
+static const struct node_ops closed_ops = {.open = refuse_open};
 
-static const struct node_ops again_ops = {.open = again_open, .release = again_release};
+/* A node that stands for what an open file without a name stands for. */
+static int make_again(const struct node *link, const struct file *f, struct node **out)
+{
+    const struct node_ops *ops = f->ops->again ? f->ops->again : &closed_ops;
+    void *data = f->ops->again ? f->data : NULL;
+    int r = node_create(link->parent, link->name, file_mode_nameless(f), &proc_fs, ops, data, out);
+
+    if (r == OK && f->ops->hold)
+        f->ops->hold(data);
+    return r;
+}
 
 static int fd_follow(struct node *n, struct node **out)
 {
     struct file *f;
-    int r = proc_entry_file(n->data, &f);
+    int r = file_target(n->data, &f);
 
     if (r != OK)
         return r;
-    if (!f->node) {
-        r = node_create(n->parent, n->name, file_mode_nameless(f), &proc_fs, &again_ops, f, out);
-        if (r != OK)
-            file_unref(f);
-        return r;
+    if (f->node) {
+        *out = f->node;
+        node_ref(*out);
+    } else {
+        r = make_again(n, f, out);
     }
-    *out = f->node;
-    node_ref(*out);
     file_unref(f);
-    return OK;
+    return r;
 }
 
 const struct node_ops proc_exe_ops = {

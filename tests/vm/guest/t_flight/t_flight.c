@@ -225,6 +225,24 @@ static void test_read(void)
     }
 }
 
+/* A descriptor that only names a socket, in that socket's own queue, does not keep it. */
+static void test_named(void)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+
+    for (int t = 0; t < 3; t++) {
+        int s[2], p[2], named;
+        char text[64];
+
+        CHECK(pipe(p) == 0 && socketpair(AF_UNIX, types[t], 0, s) == 0);
+        snprintf(text, sizeof(text), "/proc/self/fd/%d", s[1]);
+        CHECK((named = open(text, O_PATH)) >= 0 && send_files(s[0], named, p[1]));
+        CHECK(close(p[1]) == 0 && close(s[0]) == 0 && close(named) == 0);
+        CHECK(hears_nothing(p[0]));
+        CHECK(close(s[1]) == 0 && hears_end(p[0]) && close(p[0]) == 0);
+    }
+}
+
 static void *make_rings(void *argument)
 {
     int *readers = argument;
@@ -254,7 +272,8 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"rings", test_rings},         {"listeners", test_listeners},
         {"reachable", test_reachable}, {"held_elsewhere", test_held_elsewhere},
-        {"read", test_read},           {"threads", test_threads},
+        {"read", test_read},           {"named", test_named},
+        {"threads", test_threads},
     };
 
     return RUN_TESTS(tests, argc, argv);

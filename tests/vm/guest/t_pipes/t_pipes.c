@@ -162,6 +162,24 @@ static void test_open_again(void)
     close(fd);
 }
 
+/* A descriptor that only names an end of a pipe does not keep that end open. */
+static void test_path_only(void)
+{
+    char text[64], byte;
+    int fds[2], path, again;
+
+    CHECK(pipe(fds) == 0);
+    snprintf(text, sizeof(text), "/proc/self/fd/%d", fds[1]);
+    path = open(text, O_PATH);
+    CHECK(path >= 0 && close(fds[1]) == 0 && read(fds[0], &byte, 1) == 0);
+    snprintf(text, sizeof(text), "/proc/self/fd/%d", path);
+    again = open(text, O_WRONLY);
+    CHECK(again >= 0 && write(again, "p", 1) == 1 && read(fds[0], &byte, 1) == 1 && byte == 'p');
+    CHECK(close(again) == 0 && read(fds[0], &byte, 1) == 0);
+    close(path);
+    close(fds[0]);
+}
+
 static void test_null_seek(void)
 {
     int fd = open("/dev/null", O_RDWR);
@@ -263,7 +281,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"sizes", test_pipe_sizes},      {"fifo", test_fifo},
         {"fifo_ends", test_fifo_ends},   {"fifo_interrupted", test_fifo_interrupted},
-        {"open_again", test_open_again},
+        {"open_again", test_open_again}, {"path_only", test_path_only},
         {"null_seek", test_null_seek},
         {"cpu_timers", test_cpu_timers}, {"cpu_clocks", test_cpu_clocks},
         {"many_files", test_many_files}, {"classes", test_classes},
