@@ -137,7 +137,7 @@ static int make_again(const struct node *link, const struct file *f, struct node
 static int fd_follow(struct node *n, struct node **out)
 {
     struct file *f;
-    int r = file_target(n->data, &f);
+    int r = proc_entry_file(n->data, &f);
 
     if (r != OK)
         return r;
