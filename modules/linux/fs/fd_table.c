@@ -116,6 +116,16 @@ void fd_table_unref(struct fd_table *table)
     __atomic_sub_fetch(&process_counts.tables, 1, __ATOMIC_RELAXED);
 }
 
+unsigned fd_table_size(struct fd_table *table)
+{
+    unsigned size;
+
+    spin_lock(&table->lock);
+    size = table->size;
+    spin_unlock(&table->lock);
+    return size;
+}
+
 struct file *fd_get(struct fd_table *table, int fd)
 {
     struct file *f = NULL;

@@ -91,6 +91,9 @@ void fd_table_ref(struct fd_table *table);
 void fd_table_unref(struct fd_table *table);
 void fd_table_close_on_exec(struct fd_table *table);
 
+/* The count of descriptors that the table has room for, a multiple of 64. */
+unsigned fd_table_size(struct fd_table *table);
+
 /* The file of a descriptor, with a reference; NULL: EBADF. */
 struct file *fd_get(struct fd_table *table, int fd);
 

@@ -15,7 +15,7 @@
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/clock.h"
 
-#define FDSET_MAX 1024u
+#define GROUP_SIZE 1024u /* entries that are allocated together, at most */
 
 struct poller {
     struct wait_queue queue;
@@ -24,10 +24,17 @@ struct poller {
 
 /* One descriptor that is polled. */
 struct polled {
+    struct polled *next; /* NULL: the last one */
     struct file *file; /* a reference, or NULL: the descriptor is not open, or is to be ignored */
     struct poll_watcher watcher;
     struct poller *poller;
     unsigned wanted, found;
+};
+
+/* Entries that lie together; all entries of a call are one list nevertheless. */
+struct group {
+    struct group *next;
+    struct polled entries[];
 };
 
 void linux_poll_source_init(struct linux_poll_source *source)
@@ -96,12 +103,11 @@ static void watch(struct polled *e, struct poller *p)
 }
 
 /* Looks at all files once; returns how many have something to say. */
-static unsigned look(struct polled *entries, size_t count)
+static unsigned look(struct polled *first)
 {
     unsigned ready = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        struct polled *e = &entries[i];
+    for (struct polled *e = first; e; e = e->next) {
         struct linux_poll_source *source = NULL;
 
         if (e->file)
@@ -112,19 +118,19 @@ static unsigned look(struct polled *entries, size_t count)
 }
 
 /* The count of ready entries, or ERR_INTERRUPTED. */
-static long poll_wait(struct polled *entries, size_t count, uint64_t due)
+static long poll_wait(struct polled *first, uint64_t due)
 {
     struct poller poller = {WAIT_QUEUE_INIT(poller.queue), false};
-    unsigned ready = look(entries, count);
+    unsigned ready = look(first);
     int r = OK;
 
     if (ready > 0 || due == 0)
         return ready;
-    for (size_t i = 0; i < count; i++)
-        watch(&entries[i], &poller);
+    for (struct polled *e = first; e; e = e->next)
+        watch(e, &poller);
     for (;;) {
         __atomic_store_n(&poller.notified, false, __ATOMIC_SEQ_CST);
-        ready = look(entries, count);
+        ready = look(first);
         if (ready > 0 || r != OK)
             break;
         r = WAIT_UNTIL(&poller.queue, __atomic_load_n(&poller.notified, __ATOMIC_ACQUIRE), due,
@@ -132,48 +138,73 @@ static long poll_wait(struct polled *entries, size_t count, uint64_t due)
         if (r == ERR_INTERRUPTED)
             break;
     }
-    for (size_t i = 0; i < count; i++)
-        poll_unwatch(&entries[i].watcher);
+    for (struct polled *e = first; e; e = e->next)
+        poll_unwatch(&e->watcher);
     return ready > 0 || r == ERR_TIMED_OUT || r == OK ? (long)ready : r;
 }
 
-static void drop_files(struct polled *entries, size_t count)
+static void entry_init(struct polled *e, struct fd_table *files, const struct linux_pollfd *fd)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].file)
-            file_unref(entries[i].file);
-    }
+    *e = (struct polled){.wanted = (uint16_t)fd->events};
+    if (fd->fd < 0)
+        return;
+    e->file = fd_get(files, fd->fd);
+    if (!e->file)
+        e->found = LINUX_POLLNVAL;
 }
 
-static void take_files(struct task *t, struct polled *entries, const struct linux_pollfd *fds,
-                       size_t count)
+/* Makes entries of descriptors, group by group. What was made is in *out also when it fails. */
+static int groups_create(struct task *t, const struct linux_pollfd *fds, size_t count,
+                         struct group **out)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct polled *e = &entries[i];
+    struct polled *last = NULL;
 
-        *e = (struct polled){.wanted = (uint16_t)fds[i].events};
-        if (fds[i].fd < 0)
-            continue;
-        e->file = fd_get(t->process->files, fds[i].fd);
-        if (!e->file)
-            e->found = LINUX_POLLNVAL;
+    *out = NULL;
+    while (count > 0) {
+        size_t n = MIN(count, GROUP_SIZE);
+        struct group *g = kmalloc(sizeof(*g) + n * sizeof(g->entries[0]));
+
+        if (!g)
+            return ERR_NO_MEMORY;
+        g->next = NULL;
+        for (size_t i = 0; i < n; i++) {
+            entry_init(&g->entries[i], t->process->files, fds++);
+            if (last)
+                last->next = &g->entries[i];
+            last = &g->entries[i];
+        }
+        *out = g;
+        out = &g->next;
+        count -= n;
+    }
+    return OK;
+}
+
+static void groups_free(struct group *g)
+{
+    while (g) {
+        struct group *next = g->next;
+
+        kfree(g);
+        g = next;
     }
 }
 
 /* Polls descriptors in kernel memory. */
 static long poll_fds(struct task *t, struct linux_pollfd *fds, size_t count, uint64_t due)
 {
-    struct polled *entries = kmalloc(MAX(count, 1u) * sizeof(*entries));
-    long r;
+    struct group *groups;
+    long r = groups_create(t, fds, count, &groups);
+    struct polled *first = groups ? groups->entries : NULL;
 
-    if (!entries)
-        return ERR_NO_MEMORY;
-    take_files(t, entries, fds, count);
-    r = poll_wait(entries, count, due);
-    for (size_t i = 0; i < count; i++)
-        fds[i].revents = (int16_t)entries[i].found;
-    drop_files(entries, count);
-    kfree(entries);
+    if (r == OK)
+        r = poll_wait(first, due);
+    for (struct polled *e = first; e; e = e->next) {
+        (fds++)->revents = (int16_t)e->found;
+        if (e->file)
+            file_unref(e->file);
+    }
+    groups_free(groups);
     return r;
 }
 
@@ -256,9 +287,10 @@ long sys_ppoll(struct call *c)
     return poll_mask_restore(c->task, poll_user(c->task, c->arg[0], c->arg[1], due));
 }
 
-/* select()'s three sets: what to wait for, and what was found. */
+/* select()'s three sets, each of so many words: what to wait for, and what was found. */
 struct fdsets {
-    uint64_t sets[3][FDSET_MAX / 64];
+    unsigned words;
+    uint64_t *wanted, *found; /* set after set */
 };
 
 static const unsigned set_events[3] = {LINUX_POLLIN, LINUX_POLLOUT, LINUX_POLLPRI};
@@ -267,12 +299,7 @@ static const unsigned set_results[3] = {LINUX_POLLIN | LINUX_POLLHUP | LINUX_POL
 
 static bool set_has(const struct fdsets *s, unsigned set, unsigned fd)
 {
-    return s->sets[set][fd / 64] >> (fd % 64) & 1;
-}
-
-static size_t set_bytes(unsigned count)
-{
-    return ALIGN_UP(count, 64) / 8;
+    return s->wanted[set * s->words + fd / 64] >> (fd % 64) & 1;
 }
 
 static size_t fds_of_sets(const struct fdsets *s, unsigned count, struct linux_pollfd *fds)
@@ -290,10 +317,9 @@ static size_t fds_of_sets(const struct fdsets *s, unsigned count, struct linux_p
     return n;
 }
 
-/* Replaces the sets by what was found; returns the count of bits. */
+/* Fills in what was found; returns the count of bits. */
 static long sets_of_fds(struct fdsets *s, const struct linux_pollfd *fds, size_t n)
 {
-    struct fdsets found = {0};
     long bits = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -303,12 +329,11 @@ static long sets_of_fds(struct fdsets *s, const struct linux_pollfd *fds, size_t
             return LINUX_ERRNO(EBADF);
         for (unsigned set = 0; set < 3; set++) {
             if (set_has(s, set, fd) && ((unsigned)fds[i].revents & set_results[set])) {
-                found.sets[set][fd / 64] |= 1ull << (fd % 64);
+                s->found[set * s->words + fd / 64] |= 1ull << (fd % 64);
                 bits++;
             }
         }
     }
-    *s = found;
     return bits;
 }
 
@@ -328,28 +353,31 @@ static long select_sets(struct task *t, struct fdsets *s, unsigned count, uint64
     return r == ERR_INTERRUPTED ? LINUX_RESTART_NO_HANDLER : r;
 }
 
+/* Bits beyond the table of descriptors mean nothing: they are neither read nor written. */
 static long select_user(struct call *c, uint64_t due)
 {
-    struct fdsets *s;
-    unsigned count = (unsigned)c->arg[0];
+    unsigned count = MIN((unsigned)c->arg[0], fd_table_size(c->task->process->files));
+    struct fdsets s = {.words = ALIGN_UP(count, 64) / 64};
+    size_t size = s.words * sizeof(*s.wanted);
     long r = OK;
 
-    if ((int32_t)c->arg[0] < 0 || count > FDSET_MAX)
+    if ((int32_t)c->arg[0] < 0)
         return ERR_INVALID;
-    s = kzalloc(sizeof(*s));
-    if (!s)
+    s.wanted = kzalloc(6 * size + 1);
+    if (!s.wanted)
         return ERR_NO_MEMORY;
+    s.found = s.wanted + 3 * s.words;
     for (unsigned i = 0; i < 3 && r == OK; i++) {
         if (c->arg[1 + i] != 0)
-            r = user_read(s->sets[i], c->arg[1 + i], set_bytes(count));
+            r = user_read(s.wanted + i * s.words, c->arg[1 + i], size);
     }
     if (r == OK)
-        r = select_sets(c->task, s, count, due);
+        r = select_sets(c->task, &s, count, due);
     for (unsigned i = 0; i < 3 && r >= 0; i++) {
-        if (c->arg[1 + i] != 0 && user_write(c->arg[1 + i], s->sets[i], set_bytes(count)) != OK)
+        if (c->arg[1 + i] != 0 && user_write(c->arg[1 + i], s.found + i * s.words, size) != OK)
             r = ERR_FAULT;
     }
-    kfree(s);
+    kfree(s.wanted);
     return r;
 }
 

@@ -83,6 +83,9 @@ void proc_memory_of(struct process *p, struct proc_memory *out);
 /* Makes /proc itself, whose lookup knows "self" and the numbers. */
 int proc_init(void);
 
+/* The process whose folder in /proc a node is, a reference; NULL: it is something else. */
+struct process *proc_process_of(const struct node *folder);
+
 /* ---- machine.c, cpu.c ---- */
 
 /* Registers the files about the machine, the first time. A node's `fill`. */

@@ -162,6 +162,16 @@ static void process_list(struct node *folder, uint64_t *at, struct node_sink *si
 static const struct node_ops process_folder_ops = {
     .lookup = process_lookup, .list = process_list, .release = proc_entry_release};
 
+struct process *proc_process_of(const struct node *folder)
+{
+    const struct proc_entry *e = folder->data;
+
+    if (folder->ops != &process_folder_ops || e->tid != 0)
+        return NULL;
+    process_ref(e->process);
+    return e->process;
+}
+
 static int task_lookup(struct node *folder, const char *name, struct node **out)
 {
     const struct proc_entry *e = folder->data;

@@ -8,6 +8,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/poll.h"
+#include "modules/linux/proc/proc.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 
@@ -112,16 +113,29 @@ static long send(struct call *c, struct process *p)
     return 0;
 }
 
+/* A descriptor of /proc/PID stands for a process too, but only where a signal is sent. */
+static int get_addressee(struct task *t, int fd, struct process **out)
+{
+    uint32_t flags;
+    int r = pidfd_get(t, fd, out, &flags);
+    struct file *f = r == OK ? NULL : fd_get(t->process->files, fd);
+
+    if (!f)
+        return r;
+    *out = f->node && !(f->flags & LINUX_O_PATH) ? proc_process_of(f->node) : NULL;
+    file_unref(f);
+    return *out ? OK : r;
+}
+
 long sys_pidfd_send_signal(struct call *c)
 {
     int signal = (int)c->arg[1];
     struct process *p;
-    uint32_t flags;
     long r;
 
     if (c->arg[3] != 0)
         return ERR_INVALID;
-    r = pidfd_get(c->task, (int)c->arg[0], &p, &flags);
+    r = get_addressee(c->task, (int)c->arg[0], &p);
     if (r != OK)
         return r;
     r = signal != 0 && !signal_valid(signal) ? ERR_INVALID : send(c, p);

@@ -1,11 +1,15 @@
 /*
- * t_events.c: eventfd, timerfd, signalfd, and epoll over them and over pipes.
+ * t_events.c: eventfd, timerfd, signalfd, epoll over them and over pipes, and poll and select of many
+ * descriptors.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -344,6 +348,64 @@ static void test_epoll_refusals(void)
     close(ep);
 }
 
+/* As many descriptors as one may have, up to a number: who has the right raises the limit. */
+static rlim_t raise_limit(rlim_t wanted)
+{
+    struct rlimit limit = {wanted, wanted};
+
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return wanted;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+static void test_poll_many(void)
+{
+    nfds_t count = raise_limit(60000);
+    struct pollfd *fds = calloc(count + 1, sizeof(*fds));
+    int ends[2];
+
+    CHECK(count > 2500 && fds && pipe(ends) == 0);
+    for (nfds_t i = 0; i < count; i++)
+        fds[i] = (struct pollfd){ends[0], POLLIN, 0};
+    CHECK(poll(fds, count, 20) == 0);
+    fds[0].fd = 999;
+    fds[1500].fd = -1;
+    fds[count - 1] = (struct pollfd){ends[1], POLLOUT, 0};
+    CHECK(poll(fds, count, -1) == 2 && fds[0].revents == POLLNVAL);
+    CHECK(fds[count - 1].revents == POLLOUT && fds[1].revents == 0);
+    CHECK(write(ends[1], "x", 1) == 1 && poll(fds, count, 0) == (int)count - 1);
+    CHECK(fds[1499].revents == POLLIN && fds[1500].revents == 0 && fds[count - 2].revents == POLLIN);
+    CHECK_ERRNO(poll(fds, count + 1, 0), EINVAL);
+    CHECK(poll(NULL, 0, 0) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+    free(fds);
+}
+
+/* select() takes descriptors beyond those of an fd_set, and counts beyond those that there can be. */
+static void test_select_many(void)
+{
+    enum { FD = 2100, BITS = 8 * sizeof(long) };
+    static long wanted[1000000 / BITS];
+    struct timeval now = {0, 0};
+    fd_set *set = (fd_set *)wanted;
+    int ends[2];
+
+    CHECK(raise_limit(FD + 1) > FD && pipe(ends) == 0 && dup2(ends[0], FD) == FD);
+    wanted[FD / BITS] = 1l << FD % BITS;
+    CHECK(select(FD + 1, set, NULL, NULL, &now) == 0 && wanted[FD / BITS] == 0);
+    wanted[FD / BITS] = 1l << FD % BITS;
+    wanted[999000 / BITS] = 5;
+    CHECK(write(ends[1], "x", 1) == 1 && select(1000000, set, NULL, NULL, NULL) == 1);
+    CHECK(wanted[FD / BITS] == 1l << FD % BITS && wanted[999000 / BITS] == 5);
+    wanted[1000 / BITS] = 1;
+    CHECK_ERRNO(select(FD + 1, set, NULL, NULL, &now), EBADF);
+    CHECK_ERRNO(select(bad_count(), set, NULL, NULL, &now), EINVAL);
+    CHECK_ERRNO(select(5, bad_address(), NULL, NULL, &now), EFAULT);
+    CHECK(close(FD) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -364,6 +426,8 @@ int main(int argc, char **argv)
         {"epoll_blocks", test_epoll_blocks},
         {"epoll_signal", test_epoll_signal},
         {"epoll_refusals", test_epoll_refusals},
+        {"poll_many", test_poll_many},
+        {"select_many", test_select_many},
     };
 
     return RUN_TESTS(tests, argc, argv);

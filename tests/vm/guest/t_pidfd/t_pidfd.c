@@ -109,6 +109,31 @@ static void test_signal(void)
     CHECK(close(release[1]) == 0 && close(fd) == 0);
 }
 
+/* A descriptor of a process's folder in /proc takes signals, and nothing else. */
+static void test_folder(void)
+{
+    int release[2], status, fd, by_path, text;
+    pid_t child = child_until(release, 0);
+    siginfo_t info;
+    char name[64];
+
+    snprintf(name, sizeof(name), "/proc/%d", child);
+    fd = open(name, O_RDONLY | O_DIRECTORY);
+    by_path = open(name, O_PATH);
+    strcat(name, "/stat");
+    text = open(name, O_RDONLY);
+    CHECK(fd >= 0 && by_path >= 0 && text >= 0 && pidfd_signal(fd, 0, NULL, 0) == 0);
+    CHECK_ERRNO(pidfd_signal(by_path, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(pidfd_signal(text, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(syscall(SYS_pidfd_getfd, fd, 0, 0), EBADF);
+    CHECK_ERRNO(waitid((idtype_t)3, (id_t)fd, &info, WEXITED), EBADF);
+    CHECK(pidfd_signal(fd, SIGTERM, NULL, 0) == 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+          WTERMSIG(status) == SIGTERM);
+    CHECK_ERRNO(pidfd_signal(fd, 0, NULL, 0), ESRCH);
+    CHECK(close(release[1]) == 0 && close(fd) == 0 && close(by_path) == 0 && close(text) == 0);
+}
+
 static void test_open_errors(void)
 {
     CHECK_ERRNO(pidfd_open_of(0, 0), EINVAL);
@@ -218,6 +243,7 @@ int main(int argc, char **argv)
         {"poll_and_wait", test_poll_and_wait},
         {"epoll", test_epoll},
         {"signal", test_signal},
+        {"folder", test_folder},
         {"open_errors", test_open_errors},
         {"nonblock", test_nonblock},
         {"clone", test_clone},
