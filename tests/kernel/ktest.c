@@ -15,7 +15,7 @@ static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threa
                                                    &suite_policies, &suite_modules, &suite_aspaces,
                                                    &suite_gpu,      &suite_exhaustion, &suite_ports, &suite_costs, &suite_deaths,
                                                    &suite_traces,   &suite_storms,  &suite_cycles,
-                                                   &suite_malformed, &suite_soak};
+                                                   &suite_malformed, &suite_soak, &suite_gpu_crc, &suite_crc};
 static char failure[160], note[48];
 static unsigned failures;
 
@@ -113,7 +113,7 @@ static bool wanted(const char *which, const struct ktest_suite *suite, const str
     size_t length = strlen(suite->name);
 
     if (!strcmp(which, "all"))
-        return !suite->ends_machine && (!suite->needs_gpu || gpu_is_there());
+        return !suite->ends_machine && !suite->by_name && (!suite->needs_gpu || gpu_is_there());
     if (strncmp(which, suite->name, length))
         return false;
     return which[length] == '\0' ? !suite->ends_machine

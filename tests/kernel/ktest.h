@@ -22,15 +22,19 @@ struct ktest_suite {
     const char *name;
     const struct ktest_case *cases; /* ends with a NULL name */
     bool ends_machine;              /* each case must end in a panic: run by its own name only */
+    bool by_name;                   /* needs something from outside, or only measures: not in "all" */
     bool needs_gpu;                 /* "all" leaves it out on a machine without one */
 };
 
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
     suite_aspaces, suite_exhaustion, suite_ports, suite_costs, suite_gpu, suite_deaths,
-    suite_storms, suite_cycles, suite_malformed, suite_soak, suite_traces;
+    suite_storms, suite_cycles, suite_malformed, suite_soak, suite_traces, suite_gpu_crc, suite_crc;
 
 /* Adds a figure to the line of the case that runs. */
 void ktest_note(const char *text);
+
+/* A module that needs ktest lends its cases to the suite that has loaded it; NULL takes them back. */
+void ktest_lend(const struct ktest_case *cases);
 
 void ktest_fail(const char *file, int line, const char *what);
 
