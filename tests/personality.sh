@@ -1,0 +1,30 @@
+# personality.sh: for test scripts: the programs that test the Linux personality, in the order in which
+# they run. vm/linux runs them in machines, host/linux on this machine's own Linux.
+programs=(
+    t_attributes
+    t_credentials
+    t_events
+    t_files
+    t_flight
+    t_futex
+    t_inet
+    t_jobs
+    t_limits
+    t_mappings
+    t_memory
+    t_mounts
+    t_names
+    t_pipes
+    t_pidfd
+    t_opens
+    t_proc
+    t_process
+    t_rseq
+    t_signals
+    t_sockets
+    t_terminals
+    t_splice
+    t_threads
+    t_vdso
+    t_vectors
+)
