@@ -1,5 +1,5 @@
 /*
- * broker.c: see broker.h. One thread, one loop: connections, ended workers, signals. The broker
+ * broker.c: see broker.h. One thread, one loop: connections, ended keepers, signals. The broker
  * holds no guest's data and parses nothing that a machine sends.
  */
 #include "broker.h"
@@ -18,15 +18,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cache.h"
+#include "keeper.h"
 #include "log.h"
-#include "worker.h"
 
 #define MAX_MACHINES 64u
 
 struct machine_entry {
-    pid_t worker; /* 0: free */
+    pid_t keeper; /* 0: free */
     unsigned number;
-    struct cache_folder own_cache; /* none when it uses the shared one */
 };
 
 struct broker {
@@ -118,36 +117,31 @@ static int listener_open(const char *path)
     return listener;
 }
 
-static struct machine_entry *entry_find(struct broker *broker, pid_t worker)
+static struct machine_entry *entry_find(struct broker *broker, pid_t keeper)
 {
     for (unsigned i = 0; i < MAX_MACHINES; i++)
-        if (broker->machines[i].worker == worker)
+        if (broker->machines[i].keeper == keeper)
             return &broker->machines[i];
     return NULL;
 }
 
-static _Noreturn void worker_child(struct broker *broker, struct machine_entry *entry, int socket)
+static _Noreturn void keeper_child(struct broker *broker, struct machine_entry *entry, int socket)
 {
     const struct broker_settings *settings = broker->settings;
-    struct worker_settings worker = {
+    struct keeper_settings keeper = {
         .ops = settings->ops,
         .selector = settings->selector,
         .info = broker->info,
-        .cache = settings->cache ? settings->cache : entry->own_cache.path,
+        .cache = settings->cache,
         .time_limit = settings->time_limit,
         .number = entry->number,
+        .ready_fd = settings->ready_fd,
+        .counts = settings->counts,
     };
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     setpgid(0, 0); /* and the terminal's Ctrl-C is the broker's to act on */
-    for (unsigned i = 0; i < MAX_MACHINES; i++)
-        cache_folder_forget(&broker->machines[i].own_cache);
     close(broker->listener);
     close(broker->signals);
-    if (settings->ready_fd >= 0)
-        close(settings->ready_fd);
-    worker_main(socket, &worker);
+    keeper_main(socket, &keeper);
 }
 
 static void machine_accept(struct broker *broker)
@@ -161,56 +155,37 @@ static void machine_accept(struct broker *broker)
         close(socket);
         return;
     }
-    if (!broker->settings->cache && cache_folder_make(&entry->own_cache)) {
-        log_line("a machine was refused: no folder for temporary files: %s", strerror(errno));
-        close(socket);
-        return;
-    }
     entry->number = ++broker->count;
-    pid_t worker = fork();
-    if (worker == 0)
-        worker_child(broker, entry, socket);
+    pid_t keeper = fork();
+    if (keeper == 0)
+        keeper_child(broker, entry, socket);
     close(socket);
-    entry->worker = worker > 0 ? worker : 0;
-    if (worker < 0) {
+    entry->keeper = keeper > 0 ? keeper : 0;
+    if (keeper < 0)
         log_line("a machine was refused: no process: %s", strerror(errno));
-        cache_folder_remove(&entry->own_cache);
-    }
 }
 
 /* Whoever started gpud may have stopped listening. */
-static void tell(const struct broker *broker, const char *text)
+static void ready_tell(const struct broker *broker)
 {
     if (broker->settings->ready_fd < 0)
         return;
-    ssize_t put = write(broker->settings->ready_fd, text, strlen(text));
+    ssize_t put = write(broker->settings->ready_fd, "ready\n", 6);
     (void)put;
 }
 
-static void worker_ended(struct broker *broker, pid_t worker, int status)
+static void keepers_reap(struct broker *broker, int flags)
 {
-    struct machine_entry *entry = entry_find(broker, worker);
-    if (!entry)
-        return;
-    if (status && !broker->ending)
-        tell(broker, "lost\n");
-    if (WIFSIGNALED(status) && !broker->ending)
-        log_line("machine %u: its worker was ended by signal %d", entry->number, WTERMSIG(status));
-    cache_folder_remove(&entry->own_cache);
-    entry->worker = 0;
-}
-
-/* A worker's group goes with it: the compiler's helpers, before the group's number is free again.
- */
-static void workers_reap(struct broker *broker, int flags)
-{
-    siginfo_t ended = {0};
-    while (waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT | flags) == 0 && ended.si_pid) {
-        int status;
-        kill(-ended.si_pid, SIGKILL);
-        if (waitpid(ended.si_pid, &status, 0) == ended.si_pid)
-            worker_ended(broker, ended.si_pid, status);
-        ended.si_pid = 0;
+    int status;
+    pid_t keeper;
+    while ((keeper = waitpid(-1, &status, flags)) > 0) {
+        struct machine_entry *entry = entry_find(broker, keeper);
+        if (!entry)
+            continue;
+        if (WIFSIGNALED(status))
+            log_line("machine %u: its keeper was ended by signal %d", entry->number,
+                     WTERMSIG(status));
+        entry->keeper = 0;
     }
 }
 
@@ -222,16 +197,16 @@ static bool signal_handle(struct broker *broker)
         return false;
     if (signal.ssi_signo != SIGCHLD)
         return true;
-    workers_reap(broker, WNOHANG);
+    keepers_reap(broker, WNOHANG);
     return false;
 }
 
-static void workers_end(struct broker *broker)
+static void keepers_end(struct broker *broker)
 {
     for (unsigned i = 0; i < MAX_MACHINES; i++)
-        if (broker->machines[i].worker)
-            kill(broker->machines[i].worker, SIGKILL); /* its group follows when it is reaped */
-    workers_reap(broker, 0);
+        if (broker->machines[i].keeper)
+            kill(broker->machines[i].keeper, SIGTERM);
+    keepers_reap(broker, 0);
 }
 
 int broker_run(const struct broker_settings *settings, const struct device_info *info)
@@ -251,7 +226,7 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
     if (broker.listener < 0)
         return 1;
     cache_stale_remove();
-    tell(&broker, "ready\n");
+    ready_tell(&broker);
     while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},
                                    {.fd = broker.listener, .events = POLLIN}};
@@ -263,6 +238,6 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
     }
     unlink(settings->socket);
     close(broker.listener);
-    workers_end(&broker);
+    keepers_end(&broker);
     return 0;
 }

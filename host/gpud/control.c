@@ -108,6 +108,17 @@ static bool deferred_is_due(const struct deferred *deferred)
     return atomic_load(references) == 1;
 }
 
+/* The last reference: the device process lets go of guest memory before the driver hears of it. */
+static void dying_end(struct machine *machine, const struct deferred *deferred)
+{
+    uint32_t epoch = (deferred->object ? deferred->object->context : deferred->context)->epoch;
+    if (deferred->object)
+        object_release(deferred->object);
+    else
+        context_release(deferred->context);
+    remote_settle(machine, epoch);
+}
+
 /* Answers what the device has let go of. */
 static void deferred_finish_locked(struct machine *machine, struct ring *ring)
 {
@@ -118,10 +129,7 @@ static void deferred_finish_locked(struct machine *machine, struct ring *ring)
             continue;
         }
         *link = deferred->next;
-        if (deferred->object)
-            object_release(deferred->object);
-        else
-            context_release(deferred->context);
+        dying_end(machine, deferred);
         uint32_t written = reply_write(deferred->chain, VGPGPU_OK, 0, NULL);
         ring_push_locked(ring, deferred->chain->head, written);
         free(deferred->chain);
@@ -138,10 +146,7 @@ static void dying_wait(struct machine *machine, struct control_call *call)
         poll(NULL, 0, 1);
         garbage_collect(machine);
     }
-    if (now.object)
-        object_release(now.object);
-    else
-        context_release(now.context);
+    dying_end(machine, &now);
 }
 
 static void chain_serve_locked(struct machine *machine, struct ring *ring, struct chain *chain)
@@ -198,8 +203,8 @@ void *control_run(void *argument)
 {
     struct machine *machine = argument;
     struct ring *rings = machine->session.rings;
-    static struct chain chain; /* one worker, one control thread */
-    control_device_open(machine);
+    static struct chain chain; /* one front, one control thread */
+    remote_ensure(machine); /* without one, the first context tries again */
     for (;;) {
         struct pollfd events[3] = {{.fd = machine->control_wake, .events = POLLIN}};
         ring_lock(&rings[VGPGPU_QUEUE_CONTROL]);
@@ -225,9 +230,10 @@ void machine_reset(struct machine *machine)
         struct context *context = context_remove(machine, id);
         if (!context)
             continue;
-        /* A device's thread may be on its last steps out of submission_done(). */
+        /* A thread may be on its last steps out of submission_done(). */
         while (atomic_load(&context->references) != 1)
             poll(NULL, 0, 1);
         context_release(context);
     }
+    remote_settle(machine, atomic_load(&machine->remote.epoch));
 }

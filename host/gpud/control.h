@@ -20,9 +20,6 @@ struct control_call {
     struct context *dying_context;
 };
 
-/* Opens the worker's device; without one, contexts are refused with VGPGPU_ERR_LOST. */
-void control_device_open(struct machine *machine);
-
 /* Each checks the request and acts; the header's length and reserved field are checked already.
  * They return an enum vgpgpu_status. */
 uint32_t control_context_create(struct control_call *call);

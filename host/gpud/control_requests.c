@@ -6,26 +6,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "checked.h"
 #include "log.h"
-
-static uint64_t control_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-void control_device_open(struct machine *machine)
-{
-    char why[DEVICE_WHY_BYTES];
-    struct device_info info;
-    if (machine->ops->open(machine->selector, &machine->device, &info, why) == 0)
-        return;
-    machine->device = NULL;
-    log_line("%s", why);
-}
 
 static struct vgpgpu_request header_of(const struct control_call *call)
 {
@@ -53,6 +35,46 @@ static bool context_tables_create(struct context *context)
     return true;
 }
 
+static struct context *context_new(struct control_call *call, uint32_t id,
+                                   struct vgpgpu_fence_slot *slots)
+{
+    struct context *context = calloc(1, sizeof(*context));
+    if (!context)
+        return NULL;
+    atomic_init(&context->references, 1);
+    context->id = id;
+    context->machine = call->machine;
+    context->memory = guest_memory_hold(call->memory);
+    atomic_fetch_add(&call->machine->context_count, 1);
+    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
+        timeline_init(&context->timelines[i], context, i, &slots[i]);
+    if (context_tables_create(context))
+        return context;
+    context_release(context);
+    return NULL;
+}
+
+/* Makes it in the device process, which is started when there is none. */
+static uint32_t context_place(struct context *context)
+{
+    struct machine *machine = context->machine;
+    uint32_t status = remote_ensure(machine);
+    if (status)
+        return status;
+    struct link_answer answer;
+    struct link_request request = {.kind = LINK_CONTEXT};
+    context->epoch = atomic_load(&machine->remote.epoch);
+    request.handle = remote_handle(machine, context->epoch);
+    if (!request.handle)
+        return remote_is_up(machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY : VGPGPU_ERR_LOST;
+    status = remote_call(machine, context->epoch, &request, NULL, 0, &answer, NULL);
+    if (status)
+        remote_handle_drop(machine, context->epoch, request.handle);
+    else
+        context->handle = request.handle;
+    return status;
+}
+
 uint32_t control_context_create(struct control_call *call)
 {
     struct machine *machine = call->machine;
@@ -67,21 +89,12 @@ uint32_t control_context_create(struct control_call *call)
     uint32_t status = fence_page_find(call, request.fence_page, &slots);
     if (status)
         return status;
-    if (!machine->device)
-        return VGPGPU_ERR_LOST;
-
-    struct context *context = calloc(1, sizeof(*context));
+    struct context *context = context_new(call, id, slots);
     if (!context)
         return VGPGPU_ERR_NO_MEMORY;
-    atomic_init(&context->references, 1);
-    context->id = id;
-    context->machine = machine;
-    context->memory = guest_memory_hold(call->memory);
-    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
-        timeline_init(&context->timelines[i], context, i, &slots[i]);
-    status = context_tables_create(context)
-                 ? machine->ops->context_create(machine->device, &context->device)
-                 : VGPGPU_ERR_NO_MEMORY;
+    status = context_place(context);
+    if (status == VGPGPU_ERR_LOST) /* of a device process that was about to go, perhaps */
+        status = context_place(context);
     if (status) {
         context_release(context);
         return status;
@@ -101,15 +114,36 @@ uint32_t control_context_destroy(struct control_call *call)
     return call->dying_context ? VGPGPU_OK : VGPGPU_ERR_ID;
 }
 
-/* The context that a creation names, when the new object's identifier is free in it. */
-static struct context *context_for_new(struct control_call *call, enum object_kind kind)
+/* Finds the context that a creation names, where the new object's identifier must be free. */
+static uint32_t context_for_new(struct control_call *call, enum object_kind kind,
+                                struct context **out)
 {
     struct vgpgpu_request header = header_of(call);
     struct context *context = context_find_locked(call->machine, header.context);
     if (!context || !header.object || header.object > MAX_OBJECTS ||
         context->objects[kind][header.object])
-        return NULL;
-    return context;
+        return VGPGPU_ERR_ID;
+    *out = context;
+    return context_is_lost(context) ? VGPGPU_ERR_LOST : VGPGPU_OK;
+}
+
+/* Asks the device process for the object. */
+static uint32_t object_place(struct object *object, struct link_request *request,
+                             const struct iovec *parts, unsigned count, struct link_answer *answer,
+                             char **payload)
+{
+    struct context *context = object->context;
+    request->handle = remote_handle(context->machine, context->epoch);
+    if (!request->handle)
+        return remote_is_up(context->machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY
+                                                              : VGPGPU_ERR_LOST;
+    uint32_t status = remote_call(context->machine, context->epoch, request, parts, count, answer,
+                                  payload);
+    if (status)
+        remote_handle_drop(context->machine, context->epoch, request->handle);
+    else
+        object->handle = request->handle;
+    return status;
 }
 
 static void object_insert(struct control_call *call, struct object *object)
@@ -149,53 +183,68 @@ static uint32_t buffer_check(const struct control_call *call,
     return VGPGPU_OK;
 }
 
-/* Finds the buffer's memory: a span of the guest's, or a share of what the device has. */
+/* Checks the buffer's memory: segments of the guest's, or a share of what the device has. */
 static uint32_t buffer_memory_get(struct control_call *call,
-                                  const struct vgpgpu_buffer_create *request, struct object *object)
+                                  const struct vgpgpu_buffer_create *request,
+                                  const struct vgpgpu_segment *segments, struct object *object)
 {
     struct machine *machine = call->machine;
     uint32_t status = VGPGPU_OK;
-    if (request->flags == VGPGPU_BUFFER_GUEST) {
-        /* The copy is aligned: malloc's alignment, and the fixed part is a multiple of 8. */
-        const struct vgpgpu_segment *segments =
-            (const struct vgpgpu_segment *)(call->request + sizeof(*request));
-        status =
-            guest_span_create(call->memory, segments, request->segment_count, &object->buffer.span);
-        if (!status && object->buffer.span.bytes < request->size)
+    uint64_t total = 0;
+    object->guest = request->flags == VGPGPU_BUFFER_GUEST;
+    if (object->guest) {
+        status = guest_segments_check(call->memory, segments, request->segment_count, &total);
+        if (!status && total < request->size)
             status = VGPGPU_ERR_RANGE;
     }
     pthread_mutex_lock(&machine->objects_lock);
-    if (request->flags == VGPGPU_BUFFER_DEVICE &&
-        request->size > machine->info.global_memory - machine->device_bytes)
+    if (!object->guest && request->size > machine->info.global_memory - machine->device_bytes)
         status = VGPGPU_ERR_NO_MEMORY;
     if (!status) {
-        object->buffer.size = request->size;
-        if (request->flags == VGPGPU_BUFFER_DEVICE)
+        object->facts.buffer.size = request->size;
+        if (!object->guest)
             machine->device_bytes += request->size;
     }
     pthread_mutex_unlock(&machine->objects_lock);
     return status;
 }
 
+static uint32_t buffer_place(struct control_call *call, const struct vgpgpu_segment *segments,
+                             uint32_t count, struct object *object)
+{
+    struct link_answer answer;
+    struct link_request request = {.kind = LINK_BUFFER,
+                                   .parent = object->context->handle,
+                                   .count = count,
+                                   .size = object->facts.buffer.size};
+    struct iovec part = {(void *)(uintptr_t)segments, count * sizeof(*segments)};
+    uint32_t status = VGPGPU_OK;
+    if (object->guest)
+        status = remote_call_memory(call->machine, object->context->epoch, call->memory);
+    if (!status)
+        status = object_place(object, &request, &part, count ? 1 : 0, &answer, NULL);
+    return status;
+}
+
 uint32_t control_buffer_create(struct control_call *call)
 {
     struct vgpgpu_buffer_create request;
+    struct context *context;
     memcpy(&request, call->request, sizeof(request));
     uint32_t status = buffer_check(call, &request);
+    if (!status)
+        status = context_for_new(call, OBJECT_BUFFER, &context);
     if (status)
         return status;
-    struct context *context = context_for_new(call, OBJECT_BUFFER);
-    if (!context)
-        return VGPGPU_ERR_ID;
     struct object *object = object_create(context, OBJECT_BUFFER);
     if (!object)
         return VGPGPU_ERR_NO_MEMORY;
-    status = buffer_memory_get(call, &request, object);
+    /* The copy is aligned: malloc's alignment, and the fixed part is a multiple of 8. */
+    const struct vgpgpu_segment *segments =
+        (const struct vgpgpu_segment *)(call->request + sizeof(request));
+    status = buffer_memory_get(call, &request, segments, object);
     if (!status)
-        status = call->machine->ops->buffer_create(
-            context->device,
-            request.flags == VGPGPU_BUFFER_GUEST ? object->buffer.span.address : NULL, request.size,
-            &object->buffer.device);
+        status = buffer_place(call, segments, request.segment_count, object);
     if (status) {
         object_release(object);
         return status;
@@ -227,32 +276,32 @@ static uint32_t program_check(const struct control_call *call,
 uint32_t control_program_create(struct control_call *call)
 {
     struct vgpgpu_program_create request;
+    struct context *context;
     memcpy(&request, call->request, sizeof(request));
     uint32_t status = program_check(call, &request);
+    if (!status)
+        status = context_for_new(call, OBJECT_PROGRAM, &context);
     if (status)
         return status;
-    struct context *context = context_for_new(call, OBJECT_PROGRAM);
-    if (!context)
-        return VGPGPU_ERR_ID;
-    const char *text = (const char *)call->request + sizeof(request);
-    char *options = strndup(text, request.options_bytes);
-    char *source = calloc(1, (size_t)request.source_bytes + 1);
     struct object *object = object_create(context, OBJECT_PROGRAM);
-    status = VGPGPU_ERR_NO_MEMORY;
-    if (options && source && object) {
-        memcpy(source, text + request.options_bytes, request.source_bytes);
-        atomic_store(&call->machine->watch.build_since_ns, control_now_ns());
-        status = call->machine->ops->program_create(context->device, request.kind, options, source,
-                                                    request.source_bytes, &object->program,
-                                                    &call->payload);
-        atomic_store(&call->machine->watch.build_since_ns, 0);
-    }
+    if (!object)
+        return VGPGPU_ERR_NO_MEMORY;
+    char *text = (char *)(uintptr_t)call->request + sizeof(request);
+    char *options = strndup(text, request.options_bytes);
+    struct link_answer answer;
+    struct link_request build = {.kind = LINK_PROGRAM,
+                                 .parent = context->handle,
+                                 .count = request.kind,
+                                 .size = (uint64_t)request.options_bytes + 1};
+    struct iovec parts[2] = {{options, request.options_bytes + 1u},
+                             {text + request.options_bytes, request.source_bytes}};
+    status = options ? object_place(object, &build, parts, 2, &answer, &call->payload)
+                     : VGPGPU_ERR_NO_MEMORY;
     free(options);
-    free(source);
-    if (!status)
-        object_insert(call, object);
-    else if (object)
+    if (status)
         object_release(object);
+    else
+        object_insert(call, object);
     return status;
 }
 
@@ -265,28 +314,48 @@ uint32_t control_program_destroy(struct control_call *call)
     return VGPGPU_OK;
 }
 
+/* The device process says what arguments the kernel wants; what cannot be is never given. */
+static void kernel_facts_take(struct object *object, const struct link_answer *answer,
+                              const char *wants)
+{
+    uint32_t count = wants && answer->value <= VGPGPU_MAX_ARGS ? answer->value : 0;
+    if (answer->payload_bytes < count)
+        count = 0;
+    object->facts.kernel.arg_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        object->facts.kernel.wants[i] =
+            (uint8_t)wants[i] <= DEVICE_ARG_LOCAL ? (uint8_t)wants[i] : DEVICE_ARG_NEVER;
+}
+
 uint32_t control_kernel_create(struct control_call *call)
 {
     struct vgpgpu_kernel_create request;
+    struct context *context;
     memcpy(&request, call->request, sizeof(request));
     if (request.reserved || !memchr(request.name, 0, sizeof(request.name)) || !request.name[0])
         return VGPGPU_ERR_INVALID;
-    struct context *context = context_for_new(call, OBJECT_KERNEL);
-    struct object *program =
-        context ? object_find_locked(context, OBJECT_PROGRAM, request.program) : NULL;
+    uint32_t status = context_for_new(call, OBJECT_KERNEL, &context);
+    if (status)
+        return status;
+    struct object *program = object_find_locked(context, OBJECT_PROGRAM, request.program);
     if (!program)
         return VGPGPU_ERR_ID;
     struct object *object = object_create(context, OBJECT_KERNEL);
     if (!object)
         return VGPGPU_ERR_NO_MEMORY;
-    uint32_t status =
-        call->machine->ops->kernel_create(program->program, request.name, object->kernel.wants,
-                                          &object->kernel.arg_count, &object->kernel.device);
+    struct link_answer answer;
+    struct link_request make = {.kind = LINK_KERNEL, .parent = program->handle};
+    struct iovec name = {request.name, strlen(request.name) + 1};
+    char *wants = NULL;
+    status = object_place(object, &make, &name, 1, &answer, &wants);
+    if (!status)
+        kernel_facts_take(object, &answer, wants);
+    free(wants);
     if (status) {
         object_release(object);
         return status;
     }
-    call->value = object->kernel.arg_count;
+    call->value = object->facts.kernel.arg_count;
     object_insert(call, object);
     return VGPGPU_OK;
 }

@@ -21,11 +21,13 @@ struct guest_region {
 
 struct guest_memory {
     atomic_uint references;
+    uint64_t serial;
     unsigned count;
     struct guest_region regions[GUEST_MEMORY_REGIONS];
 };
 
 static atomic_uint stitched_mappings;
+static _Atomic uint64_t tables; /* made so far */
 
 static bool region_is_sane(const struct guest_region_layout *region)
 {
@@ -91,6 +93,7 @@ int guest_memory_create(const struct guest_region_layout *layout, const int *fds
     if (!memory)
         return -ENOMEM;
     atomic_init(&memory->references, 1);
+    memory->serial = atomic_fetch_add(&tables, 1) + 1;
     for (unsigned i = 0; i < count; i++) {
         memory->regions[i].fd = -1;
         memory->count = i + 1;
@@ -114,6 +117,21 @@ void guest_memory_release(struct guest_memory *memory)
 {
     if (memory && atomic_fetch_sub(&memory->references, 1) == 1)
         memory_unmap(memory);
+}
+
+uint64_t guest_memory_serial(const struct guest_memory *memory)
+{
+    return memory->serial;
+}
+
+unsigned guest_memory_describe(const struct guest_memory *memory,
+                               struct guest_region_layout *layout, int *fds)
+{
+    for (unsigned i = 0; i < memory->count; i++) {
+        layout[i] = memory->regions[i].layout;
+        fds[i] = memory->regions[i].fd;
+    }
+    return memory->count;
 }
 
 static struct guest_region *region_of(struct guest_memory *memory, uint64_t address)
@@ -183,6 +201,14 @@ static uint32_t segments_measure(struct guest_memory *memory, const struct vgpgp
     return VGPGPU_OK;
 }
 
+uint32_t guest_segments_check(struct guest_memory *memory, const struct vgpgpu_segment *segments,
+                              unsigned count, uint64_t *total)
+{
+    void *first;
+    bool in_place;
+    return segments_measure(memory, segments, count, total, &first, &in_place);
+}
+
 /* Maps one run of pages of a region at `target`. */
 static bool run_map(struct guest_memory *memory, uint64_t address, uint64_t length, uint8_t *target)
 {
@@ -247,4 +273,9 @@ void guest_span_destroy(struct guest_span *span)
     }
     guest_memory_release(span->memory);
     span->memory = NULL;
+}
+
+unsigned guest_span_mappings(void)
+{
+    return atomic_load(&stitched_mappings);
 }

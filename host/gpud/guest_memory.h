@@ -33,6 +33,12 @@ int guest_memory_create(const struct guest_region_layout *layout, const int *fds
 struct guest_memory *guest_memory_hold(struct guest_memory *memory);
 void guest_memory_release(struct guest_memory *memory); /* NULL is fine */
 
+/* A number that no other table of this process has or had; never 0. */
+uint64_t guest_memory_serial(const struct guest_memory *memory);
+/* What the table was made of; the descriptors stay its own. Returns how many regions. */
+unsigned guest_memory_describe(const struct guest_memory *memory,
+                               struct guest_region_layout *layout, int *fds);
+
 /*
  * The host address of guest-physical `address`, and how many of `length` bytes follow it there
  * without a break in *run. NULL when the address is no guest memory.
@@ -43,6 +49,10 @@ void *guest_memory_run(struct guest_memory *memory, uint64_t address, uint64_t l
 void *guest_memory_at(struct guest_memory *memory, uint64_t address, uint64_t length);
 /* The same for an address of the front end's own, as vhost-user names rings. */
 void *guest_memory_at_user(struct guest_memory *memory, uint64_t user, uint64_t length);
+
+/* Whether segments can be a buffer, and their bytes together. An enum vgpgpu_status. */
+uint32_t guest_segments_check(struct guest_memory *memory, const struct vgpgpu_segment *segments,
+                              unsigned count, uint64_t *total);
 
 /* Guest memory as one stretch of host addresses. */
 struct guest_span {
@@ -61,3 +71,5 @@ struct guest_span {
 uint32_t guest_span_create(struct guest_memory *memory, const struct vgpgpu_segment *segments,
                            unsigned count, struct guest_span *out);
 void guest_span_destroy(struct guest_span *span);
+/* Mappings that all scattered spans of this process take. */
+unsigned guest_span_mappings(void);

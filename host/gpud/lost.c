@@ -3,8 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include "log.h"
-#include "sandbox_calls.h"
 
 static struct machine *watched;
 
@@ -43,17 +41,6 @@ void machine_lose(struct machine *machine)
     event_send(machine);
 }
 
-void machine_expire(struct machine *machine, struct timeline *late)
-{
-    atomic_store(&machine->lost, true);
-    if (late && !late->failed) {
-        late->failed = true;
-        __atomic_store_n(&late->slot->status, VGPGPU_ERR_TIMEOUT, __ATOMIC_RELAXED);
-        __atomic_store_n(&late->slot->failed, late->signalled + 1, __ATOMIC_RELAXED);
-    }
-    machine_lose(machine);
-}
-
 /* SA_RESETHAND: a second fault, here too, ends the process at once. */
 static void on_fatal_signal(int number)
 {
@@ -61,26 +48,12 @@ static void on_fatal_signal(int number)
     raise(number);
 }
 
-/* A system call that the sandbox does not allow. The call itself has not been made. */
-static void on_forbidden_call(int number, siginfo_t *info, void *context)
-{
-    (void)context;
-    machine_lose(watched);
-    log_line("the device's code made a system call that is not allowed, %s (%d): the machine loses "
-             "its device",
-             sandbox_call_name(info->si_syscall), info->si_syscall);
-    raise(number);
-}
-
 void lost_watch(struct machine *machine)
 {
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
     struct sigaction action = {.sa_handler = on_fatal_signal,
                                .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     watched = machine;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaction(numbers[i], &action, NULL);
-    action.sa_sigaction = on_forbidden_call;
-    action.sa_flags |= SA_SIGINFO;
-    sigaction(SIGSYS, &action, NULL);
 }

@@ -1,12 +1,12 @@
 /*
- * lost.h: what a worker still does for its machine when it must end: a driver that waits for work
+ * lost.h: what a front still does for its machine when it must end: a driver that waits for work
  * that will never end learns so from the shared memory.
  */
 #pragma once
 
 #include "machine.h"
 
-/* From now on a fatal signal (a guest's kernel that strays, say) ends the machine's work first. */
+/* From now on a fatal signal (guest memory that is gone, say) ends the machine's work first. */
 void lost_watch(struct machine *machine);
 
 /*
@@ -14,6 +14,3 @@ void lost_watch(struct machine *machine);
  * and writes: fit for a signal handler. Locks are not taken: whoever holds them may be the cause.
  */
 void machine_lose(struct machine *machine);
-
-/* The same, after failing the timeline that took too long, if any, with VGPGPU_ERR_TIMEOUT. */
-void machine_expire(struct machine *machine, struct timeline *late);

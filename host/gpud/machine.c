@@ -30,18 +30,37 @@ static void config_fill(struct vgpgpu_config *config, const struct device_info *
     memcpy(config->operations, info->operations, sizeof(config->operations));
 }
 
-/* Waits until a count falls to 0, at most STOP_LIMIT_MS. */
-static int count_wait(atomic_uint *count, const char *what)
+static bool control_is_asking(struct machine *machine)
+{
+    return atomic_load(&machine->watch.call_since_ns) != 0;
+}
+
+/* Waits until a count falls to 0. Work that does not end in time costs the device process. */
+static int count_wait(struct machine *machine, atomic_uint *count)
 {
     for (unsigned waited = 0; atomic_load(count); waited++) {
         if (waited == STOP_LIMIT_MS) {
-            log_line("%s did not end within %u ms: the machine loses its device", what,
-                     STOP_LIMIT_MS);
+            log_line("work did not end within %u ms of a stop", STOP_LIMIT_MS);
+            remote_kill(machine, NULL, false);
+        }
+        if (waited == 2 * STOP_LIMIT_MS) {
+            log_line("and cannot be ended: the machine loses its device");
             return -1;
         }
         poll(NULL, 0, 1);
+        remote_pump(machine); /* the submit thread may be waiting for its ring */
     }
     return 0;
+}
+
+/* The control thread holds its ring while it asks the device process: that too must end in time. */
+static void call_wait(struct machine *machine)
+{
+    for (unsigned waited = 0; control_is_asking(machine); waited++) {
+        if (waited == STOP_LIMIT_MS)
+            remote_kill(machine, NULL, true);
+        poll(NULL, 0, 1);
+    }
 }
 
 static void on_ring_changed(void *owner, unsigned index)
@@ -55,7 +74,8 @@ static int on_ring_stopping(void *owner, unsigned index)
     struct machine *machine = owner;
     if (index != VGPGPU_QUEUE_CONTROL)
         return 0;
-    return count_wait(&machine->deferred_count, "work on memory that was given back");
+    call_wait(machine);
+    return count_wait(machine, &machine->deferred_count);
 }
 
 static int on_ring_stopped(void *owner, unsigned index)
@@ -63,7 +83,7 @@ static int on_ring_stopped(void *owner, unsigned index)
     struct machine *machine = owner;
     if (index != VGPGPU_QUEUE_SUBMIT)
         return 0;
-    return count_wait(&machine->running, "work on the device");
+    return count_wait(machine, &machine->running);
 }
 
 static void on_device_reset(void *owner)
@@ -71,9 +91,10 @@ static void on_device_reset(void *owner)
     struct machine *machine = owner;
     struct ring *control = &machine->session.rings[VGPGPU_QUEUE_CONTROL];
     struct ring *submit = &machine->session.rings[VGPGPU_QUEUE_SUBMIT];
+    call_wait(machine);
     ring_lock_first(control);
     ring_lock_first(submit);
-    if (count_wait(&machine->running, "work on the device") == 0)
+    if (count_wait(machine, &machine->running) == 0)
         machine_reset(machine);
     ring_unlock(submit);
     ring_unlock(control);
@@ -86,12 +107,50 @@ static const struct vhost_owner owner_calls = {
     .device_reset = on_device_reset,
 };
 
-int machine_start(struct machine *machine, int socket, const struct device_ops *ops,
-                  const char *selector, const struct device_info *info, uint64_t limit_ns)
+void machine_quiet(struct machine *machine)
+{
+    if (atomic_load(&machine->running) || control_is_asking(machine))
+        remote_kill(machine, NULL, false);
+    call_wait(machine);
+    count_wait(machine, &machine->deferred_count);
+    vhost_session_end(&machine->session);
+    count_wait(machine, &machine->running);
+    garbage_collect(machine);
+}
+
+void machine_count(struct machine *machine, struct link_counts *owned, struct link_counts *held)
+{
+    uint32_t *const objects[OBJECT_KINDS] = {[OBJECT_BUFFER] = &owned->buffers,
+                                             [OBJECT_PROGRAM] = &owned->programs,
+                                             [OBJECT_KERNEL] = &owned->kernels};
+    *owned = (struct link_counts){0};
+    pthread_mutex_lock(&machine->objects_lock);
+    for (uint32_t id = 1; id <= MAX_CONTEXTS; id++) {
+        const struct context *context = machine->contexts[id];
+        if (!context)
+            continue;
+        owned->contexts++;
+        for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
+            owned->queues += context->timelines[i].handle != 0;
+        for (unsigned kind = 0; kind < OBJECT_KINDS; kind++)
+            for (uint32_t i = 1; i <= MAX_OBJECTS; i++)
+                *objects[kind] += context->objects[kind][i] != NULL;
+    }
+    pthread_mutex_unlock(&machine->objects_lock);
+    *held = (struct link_counts){
+        .contexts = atomic_load(&machine->context_count),
+        .queues = atomic_load(&machine->queue_count),
+        .buffers = atomic_load(&machine->object_counts[OBJECT_BUFFER]),
+        .programs = atomic_load(&machine->object_counts[OBJECT_PROGRAM]),
+        .kernels = atomic_load(&machine->object_counts[OBJECT_KERNEL]),
+        .batches = atomic_load(&machine->running),
+    };
+}
+
+int machine_start(struct machine *machine, int socket, const struct remote_ends *ends,
+                  const struct device_info *info, uint64_t limit_ns)
 {
     memset(machine, 0, sizeof(*machine));
-    machine->ops = ops;
-    machine->selector = selector;
     machine->info = *info;
     config_fill(&machine->config, info);
     pthread_mutex_init(&machine->objects_lock, NULL);
@@ -102,6 +161,8 @@ int machine_start(struct machine *machine, int socket, const struct device_ops *
                        sizeof(machine->config));
     machine->control_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     machine->submit_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (remote_init(machine, ends))
+        return -1;
     if (machine->control_wake < 0 || machine->submit_wake < 0 ||
         pthread_create(&machine->control_thread, NULL, control_run, machine) ||
         pthread_create(&machine->submit_thread, NULL, submit_run, machine) ||

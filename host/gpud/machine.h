@@ -1,17 +1,17 @@
 /*
- * machine.h: one machine's device, inside its worker: its contexts, what they own, and the threads
- * that serve its queues.
+ * machine.h: one machine's device, inside its front: its contexts, what they own, and the threads
+ * that serve its queues. The device itself is in another process (remote.h).
  *
  * Threads
- *   connection  vhost-user messages (worker.c); stops rings and resets
+ *   connection  vhost-user messages (front.c); stops rings and resets
  *   control     the control ring, in order; ends what waits for running work; refills events
- *   submit      the submit ring; polls for a short while after work, then sleeps
+ *   submit      the submit ring, and the ends of batches; looks for a short while after work, then
+ *               sleeps
  *   watch       the time limit (watch.c)
- *   the device's own, which call submission_done()
  *
  * Locks, outermost first: a ring's lock; objects_lock; a timeline's lock; the watch's;
- * garbage_lock. The event
- * ring's lock, then event_lock, are taken with no other of these held but a ring's.
+ * garbage_lock; the remote's. The event ring's lock, then event_lock, are taken with no other of
+ * these held but a ring's.
  */
 #pragma once
 
@@ -19,6 +19,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "device.h"
+#include "remote.h"
+#include "submit_decode.h"
 #include "vhost_user.h"
 
 #define MAX_CONTEXTS      256u
@@ -28,8 +30,6 @@
 #define MAX_PROGRAM_BYTES (4u << 20)
 #define MAX_RUNNING       4096u /* submissions on the device at a time */
 #define STOP_LIMIT_MS     5000u /* a machine that stops waits this long for its work */
-
-enum object_kind { OBJECT_BUFFER, OBJECT_PROGRAM, OBJECT_KERNEL, OBJECT_KINDS };
 
 struct machine;
 struct context;
@@ -42,19 +42,9 @@ struct object {
     atomic_uint references;
     enum object_kind kind;
     struct context *context; /* reference held */
-    union {
-        struct {
-            struct device_buffer *device;
-            struct guest_span span; /* memory NULL: the device's own memory */
-            uint64_t size;
-        } buffer;
-        struct device_program *program;
-        struct {
-            struct device_kernel *device;
-            uint32_t arg_count;
-            uint8_t wants[VGPGPU_MAX_ARGS]; /* enum device_arg_want */
-        } kernel;
-    };
+    uint32_t handle;         /* 0: the device process has not made it */
+    bool guest;              /* a buffer in guest memory */
+    struct object_facts facts;
 };
 
 /* A batch on its way. */
@@ -75,7 +65,7 @@ struct timeline {
     pthread_mutex_t lock;
     struct context *context;
     unsigned index;
-    struct device_queue *device;     /* submit thread; NULL until first used */
+    uint32_t handle;                 /* submit thread: of its queue; 0 until first used */
     struct submission *first, *last; /* lock: not yet signalled, in order */
     uint64_t submitted;              /* submit thread: newest fence value taken */
     struct vgpgpu_fence_slot *slot;  /* guest memory */
@@ -90,7 +80,8 @@ struct context {
     atomic_uint references; /* the table's, one per object, one per submission */
     uint32_t id;
     struct machine *machine;
-    struct device_context *device;
+    uint32_t epoch;  /* of the device process that has it: lost when the machine's is another */
+    uint32_t handle; /* there; 0: it was not made */
     struct guest_memory *memory;           /* reference held: the fence page lies in it */
     struct object **objects[OBJECT_KINDS]; /* objects_lock: [1 .. MAX_OBJECTS] */
     struct timeline timelines[VGPGPU_QUEUES_PER_CONTEXT];
@@ -112,15 +103,13 @@ struct deferred {
 struct watch {
     uint64_t limit_ns; /* 0: none */
     pthread_mutex_t lock;
-    struct timeline *first;          /* lock: the timelines with work under way */
-    _Atomic uint64_t build_since_ns; /* 0: none is under way */
+    struct timeline *first;         /* lock: the timelines with work under way */
+    _Atomic uint64_t call_since_ns; /* a request to the device process; 0: none is under way */
 };
 
 struct machine {
     struct vhost_session session;
-    const struct device_ops *ops;
-    const char *selector;
-    struct device *device; /* control thread opens it */
+    struct remote remote;
     struct device_info info;
     struct vgpgpu_config config;
 
@@ -134,9 +123,11 @@ struct machine {
     pthread_mutex_t objects_lock;
     struct context *contexts[MAX_CONTEXTS + 1]; /* objects_lock */
     uint64_t device_bytes;                      /* objects_lock: DEVICE buffers in being */
+    /* What is there, whether the guest still owns it or not. */
+    atomic_uint context_count, queue_count, object_counts[OBJECT_KINDS];
 
-    atomic_bool lost;           /* the worker is ending: fences are not written any more */
-    atomic_uint running;        /* submissions on the device */
+    atomic_bool lost;           /* the front is ending: fences are not written any more */
+    atomic_uint running;        /* submissions whose fences are still to come */
     atomic_bool throttled;      /* the submit thread waits for `running` to fall */
     atomic_uint deferred_count; /* replies that wait */
     struct deferred *deferred;  /* control thread */
@@ -151,13 +142,19 @@ struct machine {
 
 /*
  * Prepares the device of one machine at the end of `socket` and starts its threads. `info` is what
- * the probe found; work that takes longer than limit_ns, if not 0, costs the device. 0, or -1 after a
- * line in the log.
+ * the probe found; work that takes longer than limit_ns, if not 0, costs the machine its device
+ * process. 0, or -1 after a line in the log.
  */
-int machine_start(struct machine *machine, int socket, const struct device_ops *ops,
-                  const char *selector, const struct device_info *info, uint64_t limit_ns);
+int machine_start(struct machine *machine, int socket, const struct remote_ends *ends,
+                  const struct device_info *info, uint64_t limit_ns);
+/* The front end has gone: nothing is carried out any more, and work under way is ended. */
+void machine_quiet(struct machine *machine);
+/* What the guest owns, and what this side holds for it: the same, once all work has ended. */
+void machine_count(struct machine *machine, struct link_counts *owned, struct link_counts *held);
 
 /* object.c */
+/* Whether its device process is no more: the guest can only destroy it. */
+bool context_is_lost(const struct context *context);
 struct context *context_hold(struct context *context);
 void context_release(struct context *context);
 struct object *object_create(struct context *context, enum object_kind kind);
@@ -174,8 +171,11 @@ void timeline_init(struct timeline *timeline, struct context *context, unsigned 
                    struct vgpgpu_fence_slot *slot);
 /* Puts a submission at the end of its timeline; before its work is started. */
 void timeline_add(struct submission *submission);
-/* Its work has ended: signals what is due, in order. A device_done; `token` is the submission. */
-void submission_done(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns);
+/* Its work has ended: signals what is due, in order. Any thread, without the remote's lock. */
+void submission_done(struct submission *submission, uint32_t status, uint64_t start_ns,
+                     uint64_t end_ns);
+/* Whether it is the oldest of its timeline. */
+bool submission_is_first(struct submission *submission);
 /* Lets go of what signalled submissions held. Control and submit threads. */
 void garbage_collect(struct machine *machine);
 

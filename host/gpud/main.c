@@ -15,7 +15,7 @@
 
 static const char usage[] =
     "usage: gpud --socket PATH [--device NAME|INDEX|auto] [--cache FOLDER] [--ready-fd FD]\n"
-    "            [--time-limit SECONDS]\n"
+    "            [--time-limit SECONDS] [--counts]\n"
     "       gpud --list\n"
     "\n"
     "Serves MaLV-OS machines a GPU over vhost-user until SIGTERM or SIGINT.\n"
@@ -25,8 +25,10 @@ static const char usage[] =
     "other\n"
     "  --ready-fd FD    writes a line to FD: \"ready\" once machines can connect, \"lost\" when a\n"
     "                   machine has lost its device\n"
-    "  --time-limit S   a machine whose work or build takes longer loses its device; 0: none.\n"
+    "  --time-limit S   work or a build that takes longer is ended, with all contexts of its\n"
+    "                   machine; 0: none.\n"
     "                   The default is GPUD_TIME_LIMIT of the environment, or 60\n"
+    "  --counts         logs at a machine's end what it owned and what was held for it\n"
     "  --list           shows the devices of this host\n";
 
 struct options {
@@ -78,6 +80,7 @@ static int options_parse(int argc, char **argv, struct options *options)
         {"cache", required_argument, NULL, 'c'},
         {"ready-fd", required_argument, NULL, 'r'},
         {"time-limit", required_argument, NULL, 't'},
+        {"counts", no_argument, NULL, 'n'},
         {"list", no_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -104,6 +107,9 @@ static int options_parse(int argc, char **argv, struct options *options)
         case 't':
             if (time_limit_set(&options->broker, optarg))
                 return -1;
+            break;
+        case 'n':
+            options->broker.counts = true;
             break;
         case 'l':
             options->list = true;

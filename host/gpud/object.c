@@ -3,6 +3,11 @@
 
 #include <stdlib.h>
 
+bool context_is_lost(const struct context *context)
+{
+    return atomic_load(&context->machine->remote.epoch) != context->epoch;
+}
+
 struct context *context_hold(struct context *context)
 {
     atomic_fetch_add(&context->references, 1);
@@ -11,18 +16,21 @@ struct context *context_hold(struct context *context)
 
 static void context_free(struct context *context)
 {
-    const struct device_ops *ops = context->machine->ops;
-    event_forget(context->machine, context);
+    struct machine *machine = context->machine;
+    event_forget(machine, context);
     for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++) {
-        if (context->timelines[i].device)
-            ops->queue_destroy(context->timelines[i].device);
+        if (context->timelines[i].handle) {
+            remote_destroy(machine, context->epoch, context->timelines[i].handle);
+            atomic_fetch_sub(&machine->queue_count, 1);
+        }
         pthread_mutex_destroy(&context->timelines[i].lock);
     }
-    if (context->device)
-        ops->context_destroy(context->device);
+    if (context->handle)
+        remote_destroy(machine, context->epoch, context->handle);
     for (unsigned kind = 0; kind < OBJECT_KINDS; kind++)
         free(context->objects[kind]);
     guest_memory_release(context->memory);
+    atomic_fetch_sub(&machine->context_count, 1);
     free(context);
 }
 
@@ -40,6 +48,7 @@ struct object *object_create(struct context *context, enum object_kind kind)
     atomic_init(&object->references, 1);
     object->kind = kind;
     object->context = context_hold(context);
+    atomic_fetch_add(&context->machine->object_counts[kind], 1);
     return object;
 }
 
@@ -48,32 +57,28 @@ void object_hold(struct object *object)
     atomic_fetch_add(&object->references, 1);
 }
 
+/* Gives back a buffer's share of the device's memory. */
 static void buffer_free(struct object *object)
 {
     struct machine *machine = object->context->machine;
-    if (object->buffer.device)
-        machine->ops->buffer_destroy(object->buffer.device);
-    if (object->buffer.span.memory) {
-        guest_span_destroy(&object->buffer.span);
-    } else {
-        pthread_mutex_lock(&machine->objects_lock);
-        machine->device_bytes -= object->buffer.size;
-        pthread_mutex_unlock(&machine->objects_lock);
-    }
+    if (object->guest)
+        return;
+    pthread_mutex_lock(&machine->objects_lock);
+    machine->device_bytes -= object->facts.buffer.size;
+    pthread_mutex_unlock(&machine->objects_lock);
 }
 
 void object_release(struct object *object)
 {
+    struct context *context = object->context;
     if (atomic_fetch_sub(&object->references, 1) != 1)
         return;
-    const struct device_ops *ops = object->context->machine->ops;
+    if (object->handle)
+        remote_destroy(context->machine, context->epoch, object->handle);
     if (object->kind == OBJECT_BUFFER)
         buffer_free(object);
-    else if (object->kind == OBJECT_PROGRAM && object->program)
-        ops->program_destroy(object->program);
-    else if (object->kind == OBJECT_KERNEL && object->kernel.device)
-        ops->kernel_destroy(object->kernel.device);
-    context_release(object->context);
+    atomic_fetch_sub(&context->machine->object_counts[object->kind], 1);
+    context_release(context);
     free(object);
 }
 

@@ -5,19 +5,19 @@
 #include "submit_decode.h"
 
 /* The tensor's bytes lie in its buffer, whole elements apart from its start. */
-static uint32_t tensor_decode(struct decoder *decoder, const struct vgpgpu_tensor *tensor,
+static uint32_t tensor_decode(struct decoder *decoder, struct vgpgpu_tensor *tensor,
                               struct device_buffer **out)
 {
     *out = NULL;
     if (!tensor_is_there(tensor))
         return VGPGPU_OK;
-    struct object *object = decoder_use(decoder, OBJECT_BUFFER, tensor->buffer);
-    if (!object)
+    const struct object_facts *facts = decoder->find(decoder, OBJECT_BUFFER, &tensor->buffer);
+    if (!facts)
         return VGPGPU_ERR_ID;
     if (tensor->offset % type_bytes(tensor->type) ||
-        !range_inside(tensor->offset, tensor_bytes(tensor), object->buffer.size))
+        !range_inside(tensor->offset, tensor_bytes(tensor), facts->buffer.size))
         return VGPGPU_ERR_RANGE;
-    *out = object->buffer.device;
+    *out = facts->buffer.device;
     return VGPGPU_OK;
 }
 
@@ -30,13 +30,13 @@ static bool parts_fit(const struct vgpgpu_cmd_operation *command)
     return command->tensor_count <= VGPGPU_MAX_TENSORS && bytes == command->header.bytes;
 }
 
-uint32_t operation_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+uint32_t operation_decode(struct decoder *decoder, struct vgpgpu_command *header,
                           struct operation *operation)
 {
-    const struct vgpgpu_cmd_operation *command = (const void *)header;
+    struct vgpgpu_cmd_operation *command = (void *)header;
     if (header->bytes < sizeof(*command) || !parts_fit(command))
         return VGPGPU_ERR_INVALID;
-    const struct vgpgpu_tensor *tensors = (const void *)(command + 1);
+    struct vgpgpu_tensor *tensors = (void *)(command + 1);
     struct operation_view view = {.operation = command->operation,
                                   .tensor_count = command->tensor_count,
                                   .tensors = tensors,

@@ -1,7 +1,7 @@
 /*
- * sandbox.c: see sandbox.h. A guest's kernels run as machine code in the worker (PoCL) and a
+ * sandbox.c: see sandbox.h. A guest's kernels run as machine code in the device process (PoCL) and a
  * guest's program text goes through a compiler that can include files: neither may reach what the
- * user who started gpud can reach. Landlock also keeps the worker from tracing processes outside.
+ * user who started gpud can reach. Landlock also keeps it from tracing processes outside.
  *
  * One program may be started: the linker, which PoCL has LLVM run for each kernel it builds. It
  * inherits all of this.
@@ -82,7 +82,7 @@ static void limits_set(void)
     limit_set(RLIMIT_NPROC, tasks_count() + MORE_TASKS);
 }
 
-/* What root may beyond its own files, a worker of root's may not. */
+/* What root may beyond its own files, a process of root's in here may not. */
 static void capabilities_drop(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -115,6 +115,13 @@ static bool ruleset_make(struct ruleset *set, int *rules)
     return *rules >= 0;
 }
 
+static void rules_enter(int rules)
+{
+    if (syscall(SYS_landlock_restrict_self, rules, 0) < 0)
+        log_line("Landlock failed: %s", strerror(errno));
+    close(rules);
+}
+
 static void files_shut(const char *folder)
 {
     static const char *const linkers[] = {"/usr/bin/ld", "/usr/bin/ld.bfd", "/usr/bin/ld.gold",
@@ -124,7 +131,7 @@ static void files_shut(const char *folder)
     struct ruleset set;
     int rules;
     if (!ruleset_make(&set, &rules)) {
-        log_line("no Landlock 2 in this kernel: the worker can reach what its user can");
+        log_line("no Landlock 2 in this kernel: a guest's kernels reach what gpud's user can");
         return;
     }
     for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
@@ -135,17 +142,31 @@ static void files_shut(const char *folder)
     folder_allow(rules, "/dev",
                  (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_IOCTL) & set.files);
     folder_allow(rules, folder, set.files & ~LANDLOCK_ACCESS_FS_EXECUTE);
-    if (syscall(SYS_landlock_restrict_self, rules, 0) < 0)
-        log_line("Landlock failed: %s", strerror(errno));
-    close(rules);
+    rules_enter(rules);
 }
 
-int sandbox_enter(const char *folder)
+static void rights_drop(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     limits_set();
+}
+
+int sandbox_enter(const char *folder)
+{
+    rights_drop();
     files_shut(folder);
     capabilities_drop();
     return sandbox_calls_shut();
+}
+
+int sandbox_enter_front(void)
+{
+    struct ruleset set;
+    int rules;
+    rights_drop();
+    if (ruleset_make(&set, &rules))
+        rules_enter(rules); /* which allow nothing */
+    capabilities_drop();
+    return sandbox_calls_shut_front();
 }

@@ -1,11 +1,12 @@
 /*
- * sandbox_calls.c: the system calls that a worker may make, as a seccomp filter that its children
- * inherit. The list is what gpud, PoCL with LLVM in the process, and the linker that LLVM starts
- * were seen to use, and their close relatives (another C library picks other ones of a family).
+ * sandbox_calls.c: the system calls that a machine's processes may make, as a seccomp filter that
+ * their children inherit. The device process's list is what gpud, PoCL with LLVM in the process, and
+ * the linker that LLVM starts were seen to use, and their close relatives (another C library picks
+ * other ones of a family). The front's is what its own code needs.
  *
  * Three answers: allowed; refused with an error, for what libraries try and do without; and SIGSYS,
- * which ends the worker (lost.c), for all others: ptrace, mount, bpf, keys, kernel modules, other
- * processes' memory, io_uring and whatever a newer kernel brings.
+ * which ends the process, for all others: ptrace, mount, bpf, keys, kernel modules, other processes'
+ * memory, io_uring and whatever a newer kernel brings.
  */
 #include "sandbox_calls.h"
 
@@ -208,6 +209,46 @@ static const struct {
     {CALL(setpriority), EPERM},
 };
 
+/* The front: its memory and threads, the descriptors that it is given, time. */
+static const int front_allowed[] = {
+    CALL(brk),
+    CALL(mmap),
+    CALL(munmap),
+    CALL(mremap),
+    CALL(mprotect),
+    CALL(madvise),
+    CALL(futex),
+    CALL(set_robust_list),
+    CALL(rseq),
+    CALL(gettid),
+    CALL(getpid),
+    CALL(exit),
+    CALL(exit_group),
+    CALL(sched_yield),
+    CALL(sched_getaffinity),
+    CALL(rt_sigprocmask),
+    CALL(rt_sigreturn),
+    CALL(sigaltstack),
+    CALL(restart_syscall),
+    CALL(clock_gettime),
+    CALL(clock_nanosleep),
+    CALL(getrandom),
+    CALL(read),
+    CALL(write),
+    CALL(recvmsg),
+    CALL(recvfrom),
+    CALL(sendmsg),
+    CALL(shutdown),
+    CALL(poll),
+    CALL(ppoll),
+    CALL(fcntl),
+    CALL(fstat),
+    CALL(newfstatat),
+    CALL(dup),
+    CALL(eventfd2),
+    CALL(close),
+};
+
 /* Every rule is one of these; `ok` stays false after the first that failed. */
 struct filter {
     scmp_filter_ctx context;
@@ -293,19 +334,43 @@ static void filter_fill(struct filter *filter)
     rule_add_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
 }
 
-int sandbox_calls_shut(void)
+/* Threads, and nothing else that clone() makes. */
+static void front_filter_fill(struct filter *filter)
+{
+    const scmp_datum_t self = (scmp_datum_t)getpid(), thread = CLONE_VM | CLONE_THREAD;
+    for (size_t i = 0; i < sizeof(front_allowed) / sizeof(front_allowed[0]); i++)
+        rule_add(filter, SCMP_ACT_ALLOW, front_allowed[i]);
+    rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3));
+    rule_add(filter, SCMP_ACT_ERRNO(EPERM), CALL(rt_sigaction));
+    rule_add_if(filter, SCMP_ACT_ALLOW, CALL(clone),
+                SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
+    rule_add_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), SCMP_A0(SCMP_CMP_EQ, self));
+    rule_add_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
+}
+
+static int filter_enter(void (*fill)(struct filter *filter))
 {
     struct filter filter = {.context = seccomp_init(SCMP_ACT_TRAP), .ok = true};
     if (!filter.context)
         return -1;
     seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, where it can */
-    filter_fill(&filter);
+    fill(&filter);
     int error = filter.ok ? seccomp_load(filter.context) : -EINVAL;
     seccomp_release(filter.context);
     if (!error)
         return 0;
-    log_line("the worker's system calls cannot be limited: %s", strerror(-error));
+    log_line("system calls cannot be limited: %s", strerror(-error));
     return -1;
+}
+
+int sandbox_calls_shut(void)
+{
+    return filter_enter(filter_fill);
+}
+
+int sandbox_calls_shut_front(void)
+{
+    return filter_enter(front_filter_fill);
 }
 
 const char *sandbox_call_name(int number)

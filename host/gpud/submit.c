@@ -1,9 +1,10 @@
 /*
  * submit.c: the submit queue's thread. A submission is copied out of guest memory, decoded, and
- * only then applied. Its chain goes back at once; the fence tells when the work has ended.
+ * only then handed to the device process. Its chain goes back at once; the fence tells when the work
+ * has ended. The same thread takes the ends of batches and signals their fences.
  *
- * After work the thread looks at the ring for a short while before it sleeps, with kicks turned
- * off: a driver that submits again soon pays for no notification.
+ * After work the thread looks at the ring, and for ends, a short while before it sleeps, with kicks
+ * turned off: a driver that submits again soon pays for no notification.
  */
 #include "machine.h"
 
@@ -54,8 +55,37 @@ static bool fence_is_good(const struct timeline *timeline, uint64_t fence)
     return fence > timeline->submitted && fence != VGPGPU_NOBODY_WAITS;
 }
 
+/* Finds an object of the context, keeps it for the submission, and puts its handle in place. */
+static const struct object_facts *object_use(struct decoder *decoder, enum object_kind kind,
+                                             uint32_t *id)
+{
+    struct object *object = object_find_locked(decoder->owner, kind, *id);
+    if (!object)
+        return NULL;
+    object_hold(object);
+    decoder->out->references[decoder->out->reference_count++] = object;
+    *id = object->handle;
+    return &object->facts;
+}
+
+/* Everything that can be wrong with it, with objects_lock held. */
+static uint32_t submission_check_locked(struct submitter *submitter, struct timeline *timeline,
+                                        const struct vgpgpu_submit *header)
+{
+    struct decoder decoder = {.owner = timeline->context,
+                              .find = object_use,
+                              .offset_align = submitter->machine->config.offset_align,
+                              .out = &submitter->decoded};
+    uint32_t status = commands_read(submitter, header);
+    if (!status && !fence_is_good(timeline, header->fence))
+        status = VGPGPU_ERR_INVALID;
+    if (!status && context_is_lost(timeline->context))
+        status = VGPGPU_ERR_LOST;
+    return status ? status : submit_decode(&decoder, submitter->commands, header->command_bytes);
+}
+
 /*
- * Finds where the submission belongs and decodes it. A submission that names no queue of a context
+ * Finds where the submission belongs and checks it. A submission that names no queue of a context
  * has no fence to report to: NULL. Any other fault is left in ->status.
  */
 static struct submission *submission_create(struct submitter *submitter,
@@ -69,12 +99,7 @@ static struct submission *submission_create(struct submitter *submitter,
     struct context *context = context_find_locked(machine, header->context);
     if (context && header->queue < VGPGPU_QUEUES_PER_CONTEXT) {
         struct timeline *timeline = &context->timelines[header->queue];
-        uint32_t status = commands_read(submitter, header);
-        if (!status && !fence_is_good(timeline, header->fence))
-            status = VGPGPU_ERR_INVALID;
-        if (!status)
-            status = submit_decode_locked(context, machine->config.offset_align,
-                                          submitter->commands, header->command_bytes, decoded);
+        uint32_t status = submission_check_locked(submitter, timeline, header);
         size_t references = decoded->reference_count * sizeof(struct object *);
         submission = malloc(sizeof(*submission) + references);
         if (submission) {
@@ -93,42 +118,34 @@ static struct submission *submission_create(struct submitter *submitter,
     return submission;
 }
 
-static uint32_t operation_apply(const struct device_ops *ops, struct device_queue *queue,
-                                const struct operation *operation, bool last)
+static uint32_t queue_make(struct timeline *timeline)
 {
-    switch (operation->op) {
-    case VGPGPU_CMD_LAUNCH:
-        return ops->launch(queue, &operation->launch, last);
-    case VGPGPU_CMD_COPY:
-        return ops->copy(queue, &operation->copy, last);
-    case VGPGPU_CMD_FILL:
-        return ops->fill(queue, &operation->fill, last);
-    case VGPGPU_CMD_OPERATION:
-        return ops->operation(queue, &operation->operation, last);
-    default:
+    struct context *context = timeline->context;
+    if (timeline->handle)
         return VGPGPU_OK;
-    }
+    timeline->handle = remote_queue_create(context->machine, context->epoch, context->handle);
+    if (!timeline->handle)
+        return context_is_lost(context) ? VGPGPU_ERR_LOST : VGPGPU_ERR_NO_MEMORY;
+    atomic_fetch_add(&context->machine->queue_count, 1);
+    return VGPGPU_OK;
 }
 
 /* Starts the work. Whatever fails, the fence is signalled behind what came before it. */
-static void submission_apply(struct submitter *submitter, struct submission *submission)
+static void submission_apply(struct submitter *submitter, struct submission *submission,
+                             uint32_t bytes)
 {
-    const struct device_ops *ops = submitter->machine->ops;
     struct timeline *timeline = submission->timeline;
+    struct context *context = timeline->context;
     timeline_add(submission);
     if (fence_is_good(timeline, submission->fence))
         timeline->submitted = submission->fence;
-    if (!submission->status && !timeline->device)
-        submission->status = ops->queue_create(timeline->context->device, &timeline->device);
-    if (submission->status) {
+    if (!submission->status)
+        submission->status = queue_make(timeline);
+    if (submission->status)
         submission_done(submission, submission->status, 0, 0);
-        return;
-    }
-    const struct decoded *decoded = &submitter->decoded;
-    for (unsigned i = 0; i < decoded->count && !submission->status; i++)
-        submission->status = operation_apply(ops, timeline->device, &decoded->operations[i],
-                                             i + 1 == decoded->count);
-    ops->batch_end(timeline->device, submission_done, submission);
+    else
+        remote_submit(submitter->machine, context->epoch, timeline->handle, submission,
+                      submitter->commands, bytes);
 }
 
 static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
@@ -138,7 +155,7 @@ static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
     if (chain_read(&submitter->chain, 0, &header, sizeof(header)))
         submission = submission_create(submitter, &header);
     if (submission)
-        submission_apply(submitter, submission);
+        submission_apply(submitter, submission, header.command_bytes);
     else
         log_guest("a submission without a queue to report to was dropped");
     ring_push_locked(ring, submitter->chain.head, 0);
@@ -165,16 +182,20 @@ static bool ring_drain_locked(struct submitter *submitter, struct ring *ring)
         chain_serve_locked(submitter, ring);
         any = true;
     }
+    if (remote_has_ends(submitter->machine)) {
+        remote_ends_take(submitter->machine);
+        any = true;
+    }
     return any;
 }
 
-/* Looks at the ring until something comes or the time is over. Lets other threads run meanwhile. */
+/* Looks until something comes or the time is over. Lets other threads run meanwhile. */
 static bool ring_watch_locked(struct submitter *submitter, struct ring *ring)
 {
     uint64_t end = now_ns() + submitter->spin_ns;
     do {
         for (unsigned i = 0; i < 4; i++) {
-            if (!virtqueue_is_empty(&ring->queue))
+            if (!virtqueue_is_empty(&ring->queue) || remote_has_ends(submitter->machine))
                 return true;
             __builtin_ia32_pause();
         }
@@ -201,35 +222,46 @@ static void ring_serve(struct submitter *submitter, struct ring *ring)
     ring_unlock(ring);
 }
 
-/* Whether work came while kicks were off. */
-static bool ring_has_work(struct machine *machine, struct ring *ring)
+/* Whether something came while kicks were off. */
+static bool has_work(struct machine *machine, struct ring *ring)
 {
     ring_lock(ring);
     bool work = !virtqueue_is_empty(&ring->queue) && !is_full(machine);
     ring_unlock(ring);
-    return work;
+    return work || remote_has_ends(machine);
+}
+
+static void submitter_sleep(struct machine *machine, struct ring *ring)
+{
+    ring_lock(ring);
+    struct pollfd events[4] = {{.fd = machine->submit_wake, .events = POLLIN},
+                               {.fd = ring->kick, .events = POLLIN},
+                               {.fd = machine->remote.ends.ended, .events = POLLIN},
+                               {.fd = machine->remote.ends.keeper, .events = POLLIN}};
+    ring_unlock(ring);
+    poll(events, 4, -1);
+    for (unsigned i = 0; i < 3; i++)
+        if (events[i].revents)
+            eventfd_drain(events[i].fd);
+    if (events[3].revents)
+        remote_pump(machine);
 }
 
 void *submit_run(void *argument)
 {
-    static struct submitter submitter; /* one worker, one submit thread */
+    static struct submitter submitter; /* one front, one submit thread */
     struct machine *machine = argument;
     struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_SUBMIT];
+    atomic_uint *sleeps = &machine->remote.shared->front_sleeps;
     submitter.machine = machine;
     submitter.spin_ns = SPIN_MOST_NS;
     for (;;) {
         ring_serve(&submitter, ring);
-        if (ring_has_work(machine, ring))
-            continue;
         garbage_collect(machine);
-        ring_lock(ring);
-        struct pollfd events[2] = {{.fd = machine->submit_wake, .events = POLLIN},
-                                   {.fd = ring->kick, .events = POLLIN}};
-        ring_unlock(ring);
-        poll(events, 2, -1);
-        for (unsigned i = 0; i < 2; i++)
-            if (events[i].revents)
-                eventfd_drain(events[i].fd);
+        atomic_store(sleeps, 1);
+        if (!has_work(machine, ring))
+            submitter_sleep(machine, ring);
+        atomic_store(sleeps, 0);
     }
     return NULL;
 }

@@ -54,36 +54,26 @@ static bool decoded_grow(struct decoded *decoded, const struct command_totals *t
                      sizeof(decoded->references[0]));
 }
 
-struct object *decoder_use(struct decoder *decoder, enum object_kind kind, uint32_t id)
-{
-    struct object *object = object_find_locked(decoder->context, kind, id);
-    if (!object)
-        return NULL;
-    object_hold(object);
-    decoder->out->references[decoder->out->reference_count++] = object;
-    return object;
-}
-
-static uint32_t arg_buffer_decode(struct decoder *decoder, const struct vgpgpu_arg *in,
+static uint32_t arg_buffer_decode(struct decoder *decoder, struct vgpgpu_arg *in,
                                   struct device_arg *out)
 {
     if (in->size)
         return VGPGPU_ERR_INVALID;
-    struct object *object = decoder_use(decoder, OBJECT_BUFFER, in->object);
-    if (!object)
+    const struct object_facts *facts = decoder->find(decoder, OBJECT_BUFFER, &in->object);
+    if (!facts)
         return VGPGPU_ERR_ID;
-    if (in->offset >= object->buffer.size || !is_aligned(in->offset, decoder->offset_align))
+    if (in->offset >= facts->buffer.size || !is_aligned(in->offset, decoder->offset_align))
         return VGPGPU_ERR_RANGE;
-    out->buffer = object->buffer.device;
+    out->buffer = facts->buffer.device;
     out->offset = in->offset;
     return VGPGPU_OK;
 }
 
 /* Decodes the argument at `*offset` of a launch of `end` bytes and moves past it. */
-static uint32_t arg_decode(struct decoder *decoder, const uint8_t *launch, uint32_t end,
+static uint32_t arg_decode(struct decoder *decoder, uint8_t *launch, uint32_t end,
                            uint32_t *offset, uint8_t want, struct device_arg *out)
 {
-    const struct vgpgpu_arg *in = (const void *)(launch + *offset);
+    struct vgpgpu_arg *in = (void *)(launch + *offset);
     if (end - *offset < sizeof(*in) || in->reserved)
         return VGPGPU_ERR_INVALID;
     *offset += sizeof(*in);
@@ -127,45 +117,45 @@ static uint32_t range_decode(const struct vgpgpu_cmd_launch *command, struct dev
     return VGPGPU_OK;
 }
 
-static uint32_t launch_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+static uint32_t launch_decode(struct decoder *decoder, struct vgpgpu_command *header,
                               struct operation *operation)
 {
-    const struct vgpgpu_cmd_launch *command = (const void *)header;
+    struct vgpgpu_cmd_launch *command = (void *)header;
     struct device_launch *launch = &operation->launch;
     if (header->bytes < sizeof(*command) || command->reserved)
         return VGPGPU_ERR_INVALID;
     uint32_t status = range_decode(command, launch);
     if (status)
         return status;
-    struct object *kernel = decoder_use(decoder, OBJECT_KERNEL, command->kernel);
-    if (!kernel)
+    const struct object_facts *facts = decoder->find(decoder, OBJECT_KERNEL, &command->kernel);
+    if (!facts)
         return VGPGPU_ERR_ID;
-    if (command->arg_count != kernel->kernel.arg_count)
+    if (command->arg_count != facts->kernel.arg_count)
         return VGPGPU_ERR_INVALID;
     struct device_arg *args = decoder->out->args + decoder->out->arg_count;
     uint32_t offset = sizeof(*command);
     for (uint32_t i = 0; i < command->arg_count && !status; i++)
-        status = arg_decode(decoder, (const uint8_t *)command, header->bytes, &offset,
-                            kernel->kernel.wants[i], &args[i]);
+        status = arg_decode(decoder, (uint8_t *)command, header->bytes, &offset,
+                            facts->kernel.wants[i], &args[i]);
     if (status)
         return status;
     if (offset != header->bytes)
         return VGPGPU_ERR_INVALID;
     decoder->out->arg_count += command->arg_count;
-    launch->kernel = kernel->kernel.device;
+    launch->kernel = facts->kernel.device;
     launch->args = args;
     launch->arg_count = command->arg_count;
     return VGPGPU_OK;
 }
 
-static uint32_t copy_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+static uint32_t copy_decode(struct decoder *decoder, struct vgpgpu_command *header,
                             struct operation *operation)
 {
-    const struct vgpgpu_cmd_copy *command = (const void *)header;
+    struct vgpgpu_cmd_copy *command = (void *)header;
     if (header->bytes != sizeof(*command) || !command->length)
         return VGPGPU_ERR_INVALID;
-    struct object *source = decoder_use(decoder, OBJECT_BUFFER, command->source);
-    struct object *target = decoder_use(decoder, OBJECT_BUFFER, command->target);
+    const struct object_facts *source = decoder->find(decoder, OBJECT_BUFFER, &command->source);
+    const struct object_facts *target = decoder->find(decoder, OBJECT_BUFFER, &command->target);
     if (!source || !target)
         return VGPGPU_ERR_ID;
     if (!range_inside(command->source_offset, command->length, source->buffer.size) ||
@@ -182,17 +172,17 @@ static uint32_t copy_decode(struct decoder *decoder, const struct vgpgpu_command
     return VGPGPU_OK;
 }
 
-static uint32_t fill_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+static uint32_t fill_decode(struct decoder *decoder, struct vgpgpu_command *header,
                             struct operation *operation)
 {
-    const struct vgpgpu_cmd_fill *command = (const void *)header;
+    struct vgpgpu_cmd_fill *command = (void *)header;
     if (header->bytes != sizeof(*command))
         return VGPGPU_ERR_INVALID;
     uint32_t unit = command->pattern_bytes;
     if (!unit || unit > sizeof(command->pattern) || (unit & (unit - 1)) || !command->length ||
         command->length % unit || command->offset % unit)
         return VGPGPU_ERR_INVALID;
-    struct object *target = decoder_use(decoder, OBJECT_BUFFER, command->target);
+    const struct object_facts *target = decoder->find(decoder, OBJECT_BUFFER, &command->target);
     if (!target)
         return VGPGPU_ERR_ID;
     if (!range_inside(command->offset, command->length, target->buffer.size))
@@ -205,7 +195,7 @@ static uint32_t fill_decode(struct decoder *decoder, const struct vgpgpu_command
     return VGPGPU_OK;
 }
 
-static uint32_t barrier_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+static uint32_t barrier_decode(struct decoder *decoder, struct vgpgpu_command *header,
                                struct operation *operation)
 {
     (void)decoder;
@@ -213,7 +203,7 @@ static uint32_t barrier_decode(struct decoder *decoder, const struct vgpgpu_comm
     return header->bytes == sizeof(*header) ? VGPGPU_OK : VGPGPU_ERR_INVALID;
 }
 
-static uint32_t (*const decoders[])(struct decoder *decoder, const struct vgpgpu_command *header,
+static uint32_t (*const decoders[])(struct decoder *decoder, struct vgpgpu_command *header,
                                     struct operation *operation) = {
     [VGPGPU_CMD_LAUNCH] = launch_decode,
     [VGPGPU_CMD_COPY] = copy_decode,
@@ -222,10 +212,10 @@ static uint32_t (*const decoders[])(struct decoder *decoder, const struct vgpgpu
     [VGPGPU_CMD_OPERATION] = operation_decode,
 };
 
-static uint32_t commands_decode(struct decoder *decoder, const uint8_t *commands, uint32_t bytes)
+static uint32_t commands_decode(struct decoder *decoder, uint8_t *commands, uint32_t bytes)
 {
     for (uint32_t offset = 0; offset < bytes;) {
-        const struct vgpgpu_command *header = (const void *)(commands + offset);
+        struct vgpgpu_command *header = (void *)(commands + offset);
         struct operation *operation = &decoder->out->operations[decoder->out->count];
         if (header->op >= sizeof(decoders) / sizeof(decoders[0]) || !decoders[header->op])
             return VGPGPU_ERR_UNSUPPORTED;
@@ -239,10 +229,9 @@ static uint32_t commands_decode(struct decoder *decoder, const uint8_t *commands
     return VGPGPU_OK;
 }
 
-uint32_t submit_decode_locked(struct context *context, uint32_t offset_align,
-                              const uint8_t *commands, uint32_t bytes, struct decoded *decoded)
+uint32_t submit_decode(struct decoder *decoder, uint8_t *commands, uint32_t bytes)
 {
-    struct decoder decoder = {.context = context, .offset_align = offset_align, .out = decoded};
+    struct decoded *decoded = decoder->out;
     struct command_totals totals;
     decoded->count = decoded->arg_count = decoded->buffer_count = decoded->reference_count = 0;
     uint32_t status = commands_measure(commands, bytes, &totals);
@@ -250,5 +239,5 @@ uint32_t submit_decode_locked(struct context *context, uint32_t offset_align,
         return status;
     if (!decoded_grow(decoded, &totals))
         return VGPGPU_ERR_NO_MEMORY;
-    return commands_decode(&decoder, commands, bytes);
+    return commands_decode(decoder, commands, bytes);
 }

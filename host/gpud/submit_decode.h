@@ -1,10 +1,32 @@
 /*
  * submit_decode.h: turns the commands of a submission, a private copy of what the guest wrote, into
  * operations on objects. Decoding checks everything and changes nothing but references.
+ *
+ * It happens twice. The front decodes to check; whoever finds the objects for it puts their handles
+ * in the place of the guest's identifiers. The device process decodes the same bytes to carry out.
  */
 #pragma once
 
-#include "machine.h"
+#include "device.h"
+
+enum object_kind { OBJECT_BUFFER, OBJECT_PROGRAM, OBJECT_KERNEL, OBJECT_KINDS };
+
+/* What decoding must know of an object. The device's pointers are NULL in the front. */
+struct object_facts {
+    union {
+        struct {
+            struct device_buffer *device;
+            uint64_t size;
+        } buffer;
+        struct {
+            struct device_kernel *device;
+            uint32_t arg_count;
+            uint8_t wants[VGPGPU_MAX_ARGS]; /* enum device_arg_want */
+        } kernel;
+    };
+};
+
+struct object;
 
 struct operation {
     uint16_t op; /* enum vgpgpu_command_op; a barrier has nothing to do on an in-order queue */
@@ -22,28 +44,27 @@ struct decoded {
     struct operation *operations;
     struct device_arg *args;
     struct device_buffer **buffers; /* of built-in operations */
-    struct object **references;     /* one held for each mention of an object */
+    struct object **references;     /* the front's: one held for each mention of an object */
     unsigned operation_room, arg_room, buffer_room, reference_room;
 };
 
 /* One decode in progress. */
 struct decoder {
-    struct context *context;
+    void *owner;
+    /* Finds what `*id` names, which it may change; NULL: there is none. */
+    const struct object_facts *(*find)(struct decoder *decoder, enum object_kind kind,
+                                       uint32_t *id);
     uint32_t offset_align;
     struct decoded *out;
 };
 
-/* Finds an object and keeps it for the submission; NULL: there is none. */
-struct object *decoder_use(struct decoder *decoder, enum object_kind kind, uint32_t id);
-
 /* operation_decode.c: a built-in operation. */
-uint32_t operation_decode(struct decoder *decoder, const struct vgpgpu_command *header,
+uint32_t operation_decode(struct decoder *decoder, struct vgpgpu_command *header,
                           struct operation *operation);
 
 /*
- * Decodes `bytes` of commands against a context, with objects_lock held. The operations point into
- * `commands`. Returns an enum vgpgpu_status. References that were taken stay taken after an error:
- * the submission fails in its turn and then lets go of them.
+ * Decodes `bytes` of commands into ->out. The operations point into `commands`. Returns an enum
+ * vgpgpu_status. References that were taken stay taken after an error: the submission fails in its
+ * turn and then lets go of them.
  */
-uint32_t submit_decode_locked(struct context *context, uint32_t offset_align,
-                              const uint8_t *commands, uint32_t bytes, struct decoded *decoded);
+uint32_t submit_decode(struct decoder *decoder, uint8_t *commands, uint32_t bytes);

@@ -63,9 +63,18 @@ static bool slot_signal_locked(struct timeline *timeline, const struct submissio
     return wait > before && wait <= timeline->signalled;
 }
 
-void submission_done(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns)
+bool submission_is_first(struct submission *submission)
 {
-    struct submission *submission = token, *signalled = NULL;
+    pthread_mutex_lock(&submission->timeline->lock);
+    bool first = submission->timeline->first == submission;
+    pthread_mutex_unlock(&submission->timeline->lock);
+    return first;
+}
+
+void submission_done(struct submission *submission, uint32_t status, uint64_t start_ns,
+                     uint64_t end_ns)
+{
+    struct submission *signalled = NULL;
     struct timeline *timeline = submission->timeline;
     struct context *context = context_hold(timeline->context);
     struct machine *machine = context->machine;

@@ -361,3 +361,14 @@ int vhost_session_step(struct vhost_session *session)
         return got;
     return vhost_session_handle(session, &message) ? -1 : 1;
 }
+
+void vhost_session_end(struct vhost_session *session)
+{
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
+        struct ring *ring = &session->rings[i];
+        ring_lock_first(ring);
+        if (ring->queue.size)
+            virtqueue_detach(&ring->queue);
+        ring_unlock(ring);
+    }
+}

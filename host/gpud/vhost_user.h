@@ -53,3 +53,6 @@ int vhost_session_step(struct vhost_session *session);
 
 /* Obeys a message that was received. 0, or -1 when the connection cannot go on. */
 int vhost_session_handle(struct vhost_session *session, struct vhost_message *message);
+
+/* Detaches all rings: the connection is over. */
+void vhost_session_end(struct vhost_session *session);

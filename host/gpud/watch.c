@@ -3,9 +3,7 @@
 
 #include <poll.h>
 #include <time.h>
-#include <unistd.h>
-#include "log.h"
-#include "lost.h"
+#include "remote.h"
 
 /* The thread looks this many times within a limit, at most once in LEAST_MS. */
 #define LOOKS    8u
@@ -69,14 +67,9 @@ static void look(struct machine *machine)
     for (late = watch->first; late; late = late->watch_after)
         if (is_late(watch, atomic_load_explicit(&late->since_ns, memory_order_relaxed), now))
             break;
-    bool build = is_late(watch, atomic_load(&watch->build_since_ns), now);
-    if (late || build) {
-        machine_expire(machine, late);
-        log_line("%s takes longer than the time limit of %llu ms: the machine loses its device",
-                 late ? "work on the device" : "a build",
-                 (unsigned long long)(watch->limit_ns / 1000000u));
-        _exit(1);
-    }
+    bool call = is_late(watch, atomic_load(&watch->call_since_ns), now);
+    if (late || call)
+        remote_kill(machine, late, call);
     pthread_mutex_unlock(&watch->lock);
 }
 

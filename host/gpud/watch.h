@@ -1,6 +1,6 @@
 /*
  * watch.h: the time limit of a machine's work. A batch that is the oldest of its queue, or a build,
- * for longer than the limit costs the machine its device: neither can be ended without its process.
+ * for longer than the limit costs the machine its device process: neither can be ended without it.
  */
 #pragma once
 

@@ -1,0 +1,202 @@
+/*
+ * engine_messages.c: takes the front's messages, in order: starts batches, makes queues, destroys.
+ * Nothing here waits for work to end. A sleep costs the front a system call to end, and the work the
+ * time to wake up, so the thread looks a short while first.
+ */
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "engine.h"
+#include "log.h"
+
+/* How long the thread looks before it sleeps, in ns: longer when that pays, shorter when not. */
+#define SPIN_LEAST_NS 2000u
+#define SPIN_MOST_NS  50000u
+
+/* A batch on the device. */
+struct run {
+    struct engine *engine;
+    uint64_t token;
+    uint32_t status; /* of what could not be started */
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void front_wake(struct engine *engine)
+{
+    uint64_t one = 1;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&engine->shared->front_sleeps, memory_order_relaxed) ||
+        !atomic_exchange(&engine->shared->front_sleeps, 0))
+        return;
+    ssize_t put = write(engine->ended_fd, &one, sizeof(one));
+    (void)put;
+}
+
+/* Any thread. There is always room: the front has fewer batches under way. */
+static void end_post(struct engine *engine, const struct link_end *end)
+{
+    pthread_mutex_lock(&engine->ends_lock);
+    engine->shared->ends[engine->ended & (LINK_ENDS - 1)] = *end;
+    atomic_store_explicit(&engine->shared->ended, ++engine->ended, memory_order_release);
+    pthread_mutex_unlock(&engine->ends_lock);
+    atomic_fetch_sub(&engine->running, 1);
+    front_wake(engine);
+}
+
+/* A device_done. */
+static void run_done(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns)
+{
+    struct run *run = token;
+    end_post(run->engine, &(struct link_end){.token = run->token,
+                                             .status = run->status ? run->status : status,
+                                             .start_ns = start_ns,
+                                             .end_ns = end_ns});
+    free(run);
+}
+
+static const struct object_facts *facts_find(struct decoder *decoder, enum object_kind kind,
+                                             uint32_t *id)
+{
+    struct thing *thing =
+        thing_find(decoder->owner, kind == OBJECT_KERNEL ? THING_KERNEL : THING_BUFFER, *id);
+    return thing ? &thing->facts : NULL;
+}
+
+static uint32_t operation_apply(const struct device_ops *ops, struct device_queue *queue,
+                                const struct operation *operation, bool last)
+{
+    switch (operation->op) {
+    case VGPGPU_CMD_LAUNCH:
+        return ops->launch(queue, &operation->launch, last);
+    case VGPGPU_CMD_COPY:
+        return ops->copy(queue, &operation->copy, last);
+    case VGPGPU_CMD_FILL:
+        return ops->fill(queue, &operation->fill, last);
+    case VGPGPU_CMD_OPERATION:
+        return ops->operation(queue, &operation->operation, last);
+    default:
+        return VGPGPU_OK;
+    }
+}
+
+static void batch_start(struct engine *engine, struct decoded *decoded, struct link_message *message)
+{
+    struct thing *queue = thing_find(engine, THING_QUEUE, message->handle);
+    struct run *run = malloc(sizeof(*run));
+    uint32_t status = queue ? queue->queue.status : VGPGPU_ERR_EXEC;
+    atomic_fetch_add(&engine->running, 1);
+    if (!status && !run)
+        status = VGPGPU_ERR_NO_MEMORY;
+    if (status) {
+        free(run);
+        end_post(engine, &(struct link_end){.token = message->token, .status = status});
+        return;
+    }
+    struct decoder decoder = {.owner = engine,
+                              .find = facts_find,
+                              .offset_align = engine->info.offset_align,
+                              .out = decoded};
+    *run = (struct run){.engine = engine, .token = message->token};
+    status = submit_decode(&decoder, (uint8_t *)(message + 1),
+                           message->bytes - (uint32_t)sizeof(*message));
+    for (unsigned i = 0; i < decoded->count && !status; i++)
+        status = operation_apply(engine->ops, queue->queue.device, &decoded->operations[i],
+                                 i + 1 == decoded->count);
+    run->status = status;
+    engine->ops->batch_end(queue->queue.device, run_done, run);
+}
+
+static void queue_make(struct engine *engine, const struct link_message *message)
+{
+    struct thing *context = thing_find(engine, THING_CONTEXT, message->parent);
+    struct thing *queue = thing_new(THING_QUEUE);
+    if (!queue)
+        return; /* its batches will not find it, and fail */
+    queue->queue.status =
+        context ? engine->ops->queue_create(context->context, &queue->queue.device)
+                : VGPGPU_ERR_EXEC;
+    if (!thing_add(engine, message->handle, queue)) {
+        if (queue->queue.device)
+            engine->ops->queue_destroy(queue->queue.device);
+        free(queue);
+    }
+}
+
+/* Carries out the next message. False: there is none. */
+static bool message_take(struct engine *engine, struct decoded *decoded)
+{
+    struct link_shared *shared = engine->shared;
+    uint64_t consumed = atomic_load_explicit(&shared->consumed, memory_order_relaxed);
+    if (atomic_load_explicit(&shared->posted, memory_order_acquire) == consumed)
+        return false;
+    uint32_t at = consumed & (LINK_MESSAGE_ROOM - 1), bytes = LINK_MESSAGE_ROOM - at;
+    if (bytes >= sizeof(struct link_message)) {
+        struct link_message *message = (void *)(shared->messages + at);
+        bytes = message->bytes;
+        if (message->kind == LINK_BATCH)
+            batch_start(engine, decoded, message);
+        else if (message->kind == LINK_QUEUE_CREATE)
+            queue_make(engine, message);
+        else if (message->kind == LINK_DESTROY)
+            thing_destroy(engine, message->handle);
+    }
+    atomic_store_explicit(&shared->consumed, consumed + bytes, memory_order_release);
+    return true;
+}
+
+static bool has_messages(struct link_shared *shared)
+{
+    return atomic_load_explicit(&shared->posted, memory_order_relaxed) !=
+           atomic_load_explicit(&shared->consumed, memory_order_relaxed);
+}
+
+/* Looks until something comes or the time is over. Lets other threads run meanwhile. */
+static bool messages_watch(struct link_shared *shared, uint64_t spin_ns)
+{
+    uint64_t end = now_ns() + spin_ns;
+    do {
+        if (has_messages(shared))
+            return true;
+        sched_yield();
+    } while (now_ns() < end);
+    return false;
+}
+
+static void messages_sleep(struct link_shared *shared)
+{
+    atomic_store(&shared->device_sleeps, 1);
+    if (!has_messages(shared))
+        syscall(SYS_futex, &shared->device_sleeps, FUTEX_WAIT, 1, NULL, NULL, 0);
+    atomic_store(&shared->device_sleeps, 0);
+}
+
+void *engine_messages_run(void *argument)
+{
+    static struct decoded decoded; /* one device process, one such thread */
+    struct engine *engine = argument;
+    uint64_t spin_ns = SPIN_LEAST_NS;
+    for (;;) {
+        while (message_take(engine, &decoded))
+            ;
+        bool paid = messages_watch(engine->shared, spin_ns);
+        spin_ns = paid ? spin_ns * 2 : spin_ns / 2;
+        if (spin_ns > SPIN_MOST_NS)
+            spin_ns = SPIN_MOST_NS;
+        if (spin_ns < SPIN_LEAST_NS)
+            spin_ns = SPIN_LEAST_NS;
+        if (!paid)
+            messages_sleep(engine->shared);
+    }
+    return NULL;
+}

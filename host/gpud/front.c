@@ -1,0 +1,81 @@
+/* front.c: see front.h. */
+#include "front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "log.h"
+#include "lost.h"
+#include "machine.h"
+#include "sandbox.h"
+
+static void counts_write(char *text, size_t room, const struct link_counts *counts)
+{
+    snprintf(text, room, "%u contexts, %u queues, %u buffers, %u programs, %u kernels",
+             counts->contexts, counts->queues, counts->buffers, counts->programs, counts->kernels);
+}
+
+/* What the device process has. False: there is none. */
+static bool device_count(struct machine *machine, struct link_counts *counts)
+{
+    uint32_t epoch = atomic_load(&machine->remote.epoch);
+    struct link_request request = {.kind = LINK_COUNT};
+    struct link_answer answer;
+    char *payload = NULL;
+    *counts = (struct link_counts){0};
+    if (!remote_is_up(machine, epoch) || machine->remote.socket < 0)
+        return false;
+    bool good = remote_call(machine, epoch, &request, NULL, 0, &answer, &payload) == 0 && payload &&
+                answer.payload_bytes == sizeof(*counts);
+    if (good)
+        memcpy(counts, payload, sizeof(*counts));
+    free(payload);
+    return good;
+}
+
+/* What is there beyond what the guest owned? The machine has gone: its rings stand still. */
+static void leftovers_tell(struct machine *machine, bool always)
+{
+    struct link_counts owned, held, there;
+    char guests[128], fronts[128], devices[128] = "none";
+    machine_quiet(machine);
+    machine_count(machine, &owned, &held);
+    bool same = !memcmp(&owned, &held, sizeof(owned));
+    if (device_count(machine, &there)) {
+        counts_write(devices, sizeof(devices), &there);
+        /* Contexts of a former device process are the guest's still. */
+        if (atomic_load(&machine->remote.epoch) == 1)
+            same &= there.contexts == owned.contexts && there.queues == owned.queues &&
+                    there.buffers == owned.buffers && there.programs == owned.programs &&
+                    there.kernels == owned.kernels;
+        same &= !there.batches && (there.buffers || !there.mappings);
+    }
+    counts_write(guests, sizeof(guests), &owned);
+    counts_write(fronts, sizeof(fronts), &held);
+    if (!same || always)
+        log_line("at its end %s; the guest owned %s; the front held %s; the device process %s",
+                 same ? "nothing was left over" : "SOMETHING WAS LEFT OVER", guests, fronts,
+                 devices);
+}
+
+_Noreturn void front_main(int socket, const struct remote_ends *ends,
+                          const struct keeper_settings *settings)
+{
+    static struct machine machine;
+    prctl(PR_SET_NAME, "gpud-front");
+    lost_watch(&machine); /* which the sandbox does not allow any more */
+    if (sandbox_enter_front() || machine_start(&machine, socket, ends, &settings->info,
+                                               settings->time_limit * 1000000000ull))
+        _exit(1);
+    int step;
+    while ((step = vhost_session_step(&machine.session)) > 0)
+        ;
+    if (step < 0)
+        machine_lose(&machine);
+    else
+        leftovers_tell(&machine, settings->counts);
+    /* The kernel takes back everything at once. */
+    _exit(step < 0);
+}

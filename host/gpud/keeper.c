@@ -1,0 +1,250 @@
+/* keeper.c: see keeper.h. One thread, one loop: signals, and the front's wishes. */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "cache.h"
+#include "engine.h"
+#include "front.h"
+#include "link.h"
+#include "log.h"
+
+struct keeper {
+    const struct keeper_settings *settings;
+    const char *folder;
+    struct cache_folder own_cache; /* none when it uses a shared one */
+    int signals;
+    int socket;              /* to the front */
+    struct remote_ends ends; /* what the front has of it */
+    pid_t front;
+    pid_t device; /* 0: there is none */
+};
+
+static void signals_restore(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static int ends_make(struct keeper *keeper)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    keeper->socket = pair[0];
+    keeper->ends.keeper = pair[1];
+    keeper->ends.ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    keeper->ends.shared = memfd_create("gpud-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    /* Neither side can take the memory away under the other. */
+    return keeper->ends.ended < 0 || keeper->ends.shared < 0 ||
+                   ftruncate(keeper->ends.shared, sizeof(struct link_shared)) < 0 ||
+                   fcntl(keeper->ends.shared, F_ADD_SEALS,
+                         F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0
+               ? -1
+               : 0;
+}
+
+static void front_start(struct keeper *keeper, int connection)
+{
+    keeper->front = fork();
+    if (keeper->front == 0) {
+        signals_restore();
+        cache_folder_forget(&keeper->own_cache);
+        close(keeper->signals);
+        close(keeper->socket);
+        if (keeper->settings->ready_fd >= 0)
+            close(keeper->settings->ready_fd);
+        front_main(connection, &keeper->ends, keeper->settings);
+    }
+    close(connection);
+    close(keeper->ends.keeper);
+}
+
+static void front_tell(struct keeper *keeper, char what, int fd)
+{
+    struct iovec part = {&what, 1};
+    link_send(keeper->socket, &part, 1, &fd, fd >= 0);
+}
+
+static _Noreturn void device_child(struct keeper *keeper, int socket)
+{
+    struct engine_settings settings = {.ops = keeper->settings->ops,
+                                       .selector = keeper->settings->selector,
+                                       .folder = keeper->folder,
+                                       .socket = socket,
+                                       .shared = keeper->ends.shared,
+                                       .ended = keeper->ends.ended};
+    setpgid(0, 0); /* it is ended with all that it starts */
+    signals_restore();
+    cache_folder_forget(&keeper->own_cache);
+    close(keeper->signals);
+    close(keeper->socket);
+    if (keeper->settings->ready_fd >= 0)
+        close(keeper->settings->ready_fd);
+    engine_main(&settings);
+}
+
+static void device_start(struct keeper *keeper)
+{
+    int pair[2];
+    if (keeper->device || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        front_tell(keeper, KEEPER_GONE, -1);
+        return;
+    }
+    keeper->device = fork();
+    if (keeper->device == 0) {
+        close(pair[0]);
+        device_child(keeper, pair[1]);
+    }
+    close(pair[1]);
+    if (keeper->device > 0) {
+        setpgid(keeper->device, keeper->device); /* whoever of the two comes first */
+        front_tell(keeper, KEEPER_STARTED, pair[0]);
+    } else {
+        log_line("no process for the device: %s", strerror(errno));
+        keeper->device = 0;
+        front_tell(keeper, KEEPER_GONE, -1);
+    }
+    close(pair[0]);
+}
+
+/* Nothing of the device process's group is left when this returns. Its leader is a zombie or lives:
+ * the group's number is still its own. */
+static void device_end(struct keeper *keeper, int *status)
+{
+    pid_t group = keeper->device;
+    keeper->device = 0;
+    kill(-group, SIGKILL);
+    kill(group, SIGKILL); /* it may not have a group yet */
+    waitpid(group, status, 0);
+    while (waitpid(-group, NULL, 0) > 0) /* orphans, which are this process's children now */
+        ;
+}
+
+static void device_ended(struct keeper *keeper)
+{
+    int status = 0;
+    device_end(keeper, &status);
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+        log_line("the device process was ended by signal %d", WTERMSIG(status));
+    front_tell(keeper, KEEPER_GONE, -1);
+}
+
+static _Noreturn void keeper_end(struct keeper *keeper, int status)
+{
+    if (keeper->device)
+        device_end(keeper, &(int){0});
+    if (keeper->front > 0) {
+        kill(keeper->front, SIGKILL);
+        waitpid(keeper->front, NULL, 0);
+    }
+    cache_folder_remove(&keeper->own_cache);
+    _exit(status);
+}
+
+static _Noreturn void front_ended(struct keeper *keeper)
+{
+    int status = 0;
+    waitpid(keeper->front, &status, 0);
+    keeper->front = 0;
+    if (WIFSIGNALED(status))
+        log_line("its front was ended by signal %d: the machine loses its device",
+                 WTERMSIG(status));
+    if (status && keeper->settings->ready_fd >= 0) {
+        ssize_t put = write(keeper->settings->ready_fd, "lost\n", 5);
+        (void)put; /* whoever started gpud may have stopped listening */
+    }
+    keeper_end(keeper, status != 0);
+}
+
+static void children_reap(struct keeper *keeper)
+{
+    siginfo_t ended = {0};
+    while (waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT | WNOHANG) == 0 && ended.si_pid) {
+        if (ended.si_pid == keeper->front)
+            front_ended(keeper);
+        if (ended.si_pid == keeper->device)
+            device_ended(keeper);
+        else
+            waitpid(ended.si_pid, NULL, 0);
+        ended.si_pid = 0;
+    }
+}
+
+static void signal_handle(struct keeper *keeper)
+{
+    struct signalfd_siginfo signal;
+    if (read(keeper->signals, &signal, sizeof(signal)) != (ssize_t)sizeof(signal))
+        return;
+    if (signal.ssi_signo != SIGCHLD)
+        keeper_end(keeper, 0);
+    children_reap(keeper);
+}
+
+static void wish_handle(struct keeper *keeper)
+{
+    char what = 0;
+    if (recv(keeper->socket, &what, 1, MSG_DONTWAIT) != 1)
+        return; /* the front has ended: its signal says so */
+    if (what == KEEPER_START)
+        device_start(keeper);
+    else if (what == KEEPER_KILL && keeper->device)
+        kill(-keeper->device, SIGKILL);
+}
+
+static void signals_prepare(struct keeper *keeper)
+{
+    sigset_t watched;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &watched, NULL);
+    keeper->signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+_Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
+{
+    static struct keeper keeper;
+    log_machine(settings->number);
+    prctl(PR_SET_NAME, "gpud-keeper");
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    keeper.settings = settings;
+    keeper.folder = settings->cache;
+    signals_prepare(&keeper);
+    if (!settings->cache && cache_folder_make(&keeper.own_cache)) {
+        log_line("refused: no folder for temporary files: %s", strerror(errno));
+        _exit(1);
+    }
+    if (!settings->cache)
+        keeper.folder = keeper.own_cache.path;
+    if (ends_make(&keeper)) {
+        log_line("refused: no memory or descriptors: %s", strerror(errno));
+        keeper_end(&keeper, 1);
+    }
+    front_start(&keeper, socket);
+    if (keeper.front < 0) {
+        log_line("refused: no process: %s", strerror(errno));
+        keeper_end(&keeper, 1);
+    }
+    for (;;) {
+        struct pollfd events[2] = {{.fd = keeper.signals, .events = POLLIN},
+                                   {.fd = keeper.socket, .events = POLLIN}};
+        poll(events, 2, -1);
+        if (events[0].revents)
+            signal_handle(&keeper);
+        else if (events[1].revents)
+            wish_handle(&keeper);
+    }
+}

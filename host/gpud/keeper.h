@@ -1,0 +1,29 @@
+/*
+ * keeper.h: the process behind one machine's two: it starts the front and, when the front asks, a
+ * device process; ends what they leave; and removes the machine's folder. It reads nothing that a
+ * guest can write. Born of the broker, it lives on when that dies: its machine notices nothing.
+ */
+#pragma once
+
+#include "device.h"
+
+struct keeper_settings {
+    const struct device_ops *ops;
+    const char *selector;
+    struct device_info info; /* what the probe found */
+    const char *cache;       /* folder for built kernels; NULL: one of its own */
+    unsigned time_limit;     /* seconds; 0: none */
+    unsigned number;         /* the machine's, for the log */
+    int ready_fd;            /* told "lost" when the machine loses its device; or -1 */
+    bool counts;             /* tell at the machine's end what was there */
+};
+
+/* What a front says to its keeper, one byte each. */
+#define KEEPER_START 'S' /* a device process: there is none */
+#define KEEPER_KILL  'K' /* end it */
+/* And what the keeper says. */
+#define KEEPER_STARTED 'E' /* here is its socket, a descriptor */
+#define KEEPER_GONE    'G' /* it has ended, with all that it started */
+
+/* Keeps the machine at the end of `socket` and does not return. */
+_Noreturn void keeper_main(int socket, const struct keeper_settings *settings);
