@@ -23,20 +23,35 @@ static _Noreturn void front_die(const char *what)
     exit(1);
 }
 
-pid_t gpud_start(const char *path, const char *socket, const char *cache)
+static _Noreturn void gpud_become(const char *path, const char *socket, const char *cache,
+                                  int ready_fd, int log_fd)
+{
+    char fd[16];
+    const char *words[] = {"gpud", "--socket", socket, "--ready-fd", fd, NULL, NULL, NULL, NULL};
+    unsigned count = 5;
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves nothing behind */
+    snprintf(fd, sizeof(fd), "%d", ready_fd);
+    if (log_fd >= 0) {
+        dup2(log_fd, STDERR_FILENO);
+        words[count++] = "--counts";
+    }
+    if (cache) {
+        words[count++] = "--cache";
+        words[count++] = cache;
+    }
+    execv(path, (char *const *)(uintptr_t)words);
+    front_die(path);
+}
+
+pid_t gpud_start_counting(const char *path, const char *socket, const char *cache, int log_fd)
 {
     int ends[2];
     if (pipe(ends) < 0)
         front_die("pipe");
     pid_t child = fork();
     if (child == 0) {
-        char fd[16];
-        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves nothing behind */
-        snprintf(fd, sizeof(fd), "%d", ends[1]);
         close(ends[0]);
-        execl(path, "gpud", "--socket", socket, "--ready-fd", fd, cache ? "--cache" : NULL, cache,
-              NULL);
-        front_die(path);
+        gpud_become(path, socket, cache, ends[1], log_fd);
     }
     close(ends[1]);
     char text[8];
@@ -44,6 +59,11 @@ pid_t gpud_start(const char *path, const char *socket, const char *cache)
         front_die("gpud does not start");
     close(ends[0]);
     return child;
+}
+
+pid_t gpud_start(const char *path, const char *socket, const char *cache)
+{
+    return gpud_start_counting(path, socket, cache, -1);
 }
 
 int gpud_stop(pid_t gpud)

@@ -72,6 +72,8 @@ struct front {
 
 /* Starts gpud (`path`) on `socket` and waits until it is ready. Returns its pid. */
 pid_t gpud_start(const char *path, const char *socket, const char *cache);
+/* The same; what it says goes to log_fd, and at a machine's end it says what was there. */
+pid_t gpud_start_counting(const char *path, const char *socket, const char *cache, int log_fd);
 /* Ends it with SIGTERM and returns its exit status, or 128 and the signal. */
 int gpud_stop(pid_t gpud);
 

@@ -210,7 +210,7 @@ static size_t request_make(uint8_t *out)
     return one_in(15) ? random_below((uint32_t)bytes + 1) : bytes;
 }
 
-static bool worker_lives(void)
+static bool front_lives(void)
 {
     struct pollfd event = {.fd = fuzz.rig.front->socket, .events = POLLIN};
     return poll(&event, 1, 0) == 0;
@@ -426,6 +426,7 @@ static void test_fuzz(void **state)
     (void)state;
     uint64_t first = seed;
     rig_open(&fuzz.rig);
+    pid_t device = rig_process("gpud-device");
     fuzz.scratch = front_pages(fuzz.rig.front, SCRATCH_PAGES);
     for (unsigned long i = 0; i < iterations; i++) {
         if (i % CHECK_EVERY == 0)
@@ -437,11 +438,12 @@ static void test_fuzz(void **state)
             submit_step();
         else
             ring_step();
-        if (!worker_lives())
-            fail_msg("the worker died at iteration %lu from seed %llu", i,
+        if (!front_lives())
+            fail_msg("the front died at iteration %lu from seed %llu", i,
                      (unsigned long long)first);
     }
     machine_check();
+    assert_int_equal(rig_process("gpud-device"), device); /* none was ended by what it was sent */
     rig_close(&fuzz.rig);
     print_message("%lu iterations; answers by status:", iterations);
     for (unsigned i = 0; i <= VGPGPU_ERR_TIMEOUT; i++)

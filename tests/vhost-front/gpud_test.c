@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -336,15 +337,108 @@ static void test_pause_keeps_and_reset_forgets(void **state)
     rig_close(&rig);
 }
 
-static void test_killed_worker_leaves_broker(void **state)
+/* A kernel that goes on until the guest writes into its buffer; it has started when this returns. */
+static volatile int *endless_start(struct rig *rig, uint32_t queue)
+{
+    volatile int *cells = rig_guest_buffer(rig, 1, 1);
+    rig_kernel(rig, 1, "forever",
+               "kernel void forever(global volatile int *c) { while (!c[0]) c[1]++; }", 1);
+    batch_launch(rig_batch(rig), 1, 1, 1);
+    batch_arg_buffer(rig->batch, 1, 0);
+    rig_submit(rig, queue);
+    for (int waited = 0; !cells[1] && waited < 60000; waited++)
+        poll(NULL, 0, 1);
+    assert_true(cells[1] != 0);
+    return cells;
+}
+
+/* What is left of a context whose device process is no more; then the machine has another. */
+static void context_is_lost(struct rig *rig)
+{
+    struct vgpgpu_segment segment = {front_pages(rig->front, 1), VGPGPU_PAGE};
+    uint64_t count;
+    batch_launch(rig_batch(rig), 1, 1, 1);
+    rig_submit(rig, 9);
+    assert_int_equal(rig_wait(rig, 9), VGPGPU_ERR_LOST);
+    assert_int_equal(front_buffer_guest(rig->front, 1, 7, VGPGPU_PAGE, &segment, 1),
+                     VGPGPU_ERR_LOST);
+    assert_int_equal(front_program(rig->front, 1, 7, "kernel void k(void) {}", NULL, 0),
+                     VGPGPU_ERR_LOST);
+    assert_int_equal(front_kernel(rig->front, 1, 7, 1, "k", &count), VGPGPU_ERR_LOST);
+    assert_int_equal(front_destroy(rig->front, VGPGPU_BUFFER_DESTROY, 1, 1), 0);
+    assert_int_equal(front_context_destroy(rig->front, 1), 0);
+    assert_int_equal(front_context_create(rig->front, 1, rig->fence_guest), 0);
+    memset(rig->fences, 0, sizeof(rig->fences));
+    int *cells = rig_guest_buffer(rig, 1, 1);
+    rig_kernel(rig, 1, "put", "kernel void put(global int *out) { out[0] = 77; }", 1);
+    batch_launch(rig_batch(rig), 1, 1, 1);
+    batch_arg_buffer(rig->batch, 1, 0);
+    assert_int_equal(rig_run(rig, 0), 0);
+    assert_int_equal(cells[0], 77);
+}
+
+static void test_killed_device_process_is_replaced(void **state)
+{
+    struct rig rig, other;
+    (void)state;
+    rig_open(&other);
+    rig_open(&rig);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(front_context_create(rig.front, 2, front_pages(rig.front, 1)), 0);
+        endless_start(&rig, 3);
+        rig_submit(&rig, 3); /* behind it */
+        rig_submit(&rig, 4); /* beside it */
+        pid_t device = rig_process("gpud-device");
+        assert_true(device > 0);
+        kill(device, SIGKILL);
+        assert_int_equal(rig_wait(&rig, 3), VGPGPU_ERR_LOST);
+        assert_int_equal(rig.slots[3].failed, 1);
+        assert_int_equal(rig_wait(&rig, 4), VGPGPU_ERR_LOST);
+        assert_int_equal(front_buffer_device(rig.front, 2, 1, 4096), VGPGPU_ERR_LOST);
+        assert_int_equal(front_context_destroy(rig.front, 2), 0);
+        context_is_lost(&rig);
+        assert_true(rig_process("gpud-device") != device);
+        assert_int_equal(front_destroy(rig.front, VGPGPU_KERNEL_DESTROY, 1, 1), 0);
+        assert_int_equal(front_destroy(rig.front, VGPGPU_BUFFER_DESTROY, 1, 1), 0);
+    }
+    rig_batch(&other);
+    assert_int_equal(rig_run(&other, 0), 0);
+    rig_close(&other);
+    rig_close(&rig);
+}
+
+/* Destructions that wait for work are answered once there can be no work any more. */
+static void test_killed_device_process_lets_destructions_go(void **state)
 {
     struct rig rig;
+    uint16_t head;
+    uint32_t written;
     (void)state;
     rig_open(&rig);
-    pid_t worker = rig_newest_worker();
-    assert_true(worker > 0);
-    kill(worker, SIGKILL);
+    endless_start(&rig, 0);
+    struct vgpgpu_request request = {.type = VGPGPU_BUFFER_DESTROY, .context = 1, .object = 1};
+    uint64_t place = front_pages(rig.front, 1);
+    memcpy(front_at(rig.front, place), &request, sizeof(request));
+    struct front_part parts[] = {{place, sizeof(request), false},
+                                 {place + 64, sizeof(struct vgpgpu_reply), true}};
+    front_post(rig.front, VGPGPU_QUEUE_CONTROL, parts, 2);
+    assert_false(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 200, &head, &written));
+    kill(rig_process("gpud-device"), SIGKILL);
+    assert_true(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written));
+    assert_int_equal(written, sizeof(struct vgpgpu_reply));
+    assert_int_equal(rig_wait(&rig, 0), VGPGPU_ERR_LOST);
+    rig_close(&rig);
+}
+
+/* A front that dies costs its machine the connection, and nobody else anything. */
+static void test_killed_front_leaves_broker(void **state)
+{
+    struct rig rig;
     char byte;
+    (void)state;
+    rig_open(&rig);
+    endless_start(&rig, 0);
+    kill(rig_process("gpud-front"), SIGKILL);
     assert_int_equal(read(rig.front->socket, &byte, 1), 0);
     front_close(rig.front);
     free(rig.batch);
@@ -354,13 +448,40 @@ static void test_killed_worker_leaves_broker(void **state)
     rig_close(&rig);
 }
 
-/* A kernel that strays takes its worker along; the driver learns it, and other machines do not. */
+/* The broker's death is nothing to its machines: even their device processes can be replaced. */
+static void test_killed_broker_leaves_machines(void **state)
+{
+    struct rig rig, next;
+    (void)state;
+    rig_open(&rig);
+    volatile int *cells = endless_start(&rig, 0);
+    assert_true(rig_process("gpud-keeper") > 0);
+    rig_broker_replace();
+    cells[0] = 1;
+    assert_int_equal(rig_wait(&rig, 0), 0);
+    cells[0] = 0;
+    rig_submit(&rig, 0);
+    kill(rig_process("gpud-device"), SIGKILL);
+    assert_int_equal(rig_wait(&rig, 0), VGPGPU_ERR_LOST);
+    context_is_lost(&rig);
+    rig_open(&next); /* with the new broker */
+    rig_batch(&next);
+    assert_int_equal(rig_run(&next, 0), 0);
+    rig_close(&next);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    pid_t keeper = rig_process("gpud-keeper");
+    rig_close(&rig);
+    assert_true(keeper > 0);
+}
+
+/* A kernel that strays takes its device process along; other machines do not notice. */
 static void test_stray_kernel_loses_the_device(void **state)
 {
     struct rig rig, other;
     (void)state;
     rig_open(&rig);
     rig_open(&other);
+    rig_guest_buffer(&rig, 1, 1);
     rig_kernel(&rig, 1, "stray",
                "kernel void stray(ulong address) { *(volatile global int *)address = 1; }", 1);
     uint64_t address = 16;
@@ -368,15 +489,48 @@ static void test_stray_kernel_loses_the_device(void **state)
     batch_arg_value(rig.batch, &address, sizeof(address));
     assert_int_equal(rig_run(&rig, 3), VGPGPU_ERR_LOST);
     assert_int_equal(rig.slots[3].failed, 1);
-    char byte;
-    assert_int_equal(read(rig.front->socket, &byte, 1), 0);
-    front_events(rig.front);
-    assert_int_equal(rig.front->last_event.type, VGPGPU_EVENT_LOST);
-    front_close(rig.front);
-    free(rig.batch);
+    context_is_lost(&rig);
     rig_batch(&other);
     assert_int_equal(rig_run(&other, 0), 0);
     rig_close(&other);
+    rig_close(&rig);
+}
+
+/* A reset while work runs that does not end: it is ended, and the device is there again. */
+static void test_reset_ends_endless_work(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    endless_start(&rig, 0);
+    front_reset(rig.front);
+    assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+    rig.fences[0] = 0;
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    rig_close(&rig);
+}
+
+/* What gpud says that it held at a machine's end is what the machine owned. */
+static void test_counts_tell_what_is_left(void **state)
+{
+    static const char end[] =
+        "the guest owned 2 contexts, 1 queues, 3 buffers, 1 programs, 1 kernels; "
+        "the front held 2 contexts, 1 queues, 3 buffers, 1 programs, 1 kernels; "
+        "the device process 2 contexts, 1 queues, 3 buffers, 1 programs, 1 kernels";
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(front_context_create(rig.front, 2, front_pages(rig.front, 1)), 0);
+    rig_kernel(&rig, 1, "nop", "kernel void nop(void) {}", 0);
+    for (uint32_t buffer = 1; buffer <= 4; buffer++)
+        rig_guest_buffer(&rig, buffer, 2);
+    assert_int_equal(front_destroy(rig.front, VGPGPU_BUFFER_DESTROY, 1, 2), 0);
+    batch_launch(rig_batch(&rig), 1, 1, 1);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    front_close(rig.front);
+    free(rig.batch);
+    assert_true(rig_log_has(end));
 }
 
 static void test_many_segments_and_quick_reuse(void **state)
@@ -412,7 +566,12 @@ int main(void)
         cmocka_unit_test(test_builds_do_not_hold_up_fences),
         cmocka_unit_test(test_two_machines_are_apart),
         cmocka_unit_test(test_pause_keeps_and_reset_forgets),
-        cmocka_unit_test(test_killed_worker_leaves_broker),
+        cmocka_unit_test(test_killed_device_process_is_replaced),
+        cmocka_unit_test(test_killed_device_process_lets_destructions_go),
+        cmocka_unit_test(test_killed_front_leaves_broker),
+        cmocka_unit_test(test_killed_broker_leaves_machines),
+        cmocka_unit_test(test_reset_ends_endless_work),
+        cmocka_unit_test(test_counts_tell_what_is_left),
         cmocka_unit_test(test_stray_kernel_loses_the_device),
         cmocka_unit_test(test_many_segments_and_quick_reuse),
     };

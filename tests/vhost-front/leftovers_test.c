@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,36 @@ static pid_t start(const char *name, char *socket)
     return gpud_start(program ? program : "build/host/gpud", socket, NULL);
 }
 
+static pid_t child_of(pid_t parent)
+{
+    char path[64];
+    int child = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+    FILE *children = fopen(path, "r");
+    assert_non_null(children);
+    assert_int_equal(fscanf(children, "%d", &child), 1);
+    fclose(children);
+    return child;
+}
+
+/* A keeper whose gpud was killed still removes its machine's folder. */
+static void test_machine_of_a_killed_gpud_cleans_up(void **state)
+{
+    char one[64];
+    (void)state;
+    pid_t killed = start("zero", one);
+    struct front *front = front_open(one, 16u << 20);
+    assert_int_equal(caches_count(), 1);
+    kill(killed, SIGKILL);
+    assert_int_equal(waitpid(killed, NULL, 0), killed);
+    assert_int_equal(caches_count(), 1);
+    front_close(front);
+    for (int waited = 0; caches_count() && waited < 60000; waited++)
+        poll(NULL, 0, 1);
+    assert_int_equal(caches_count(), 0);
+    assert_int_equal(unlink(one), 0);
+}
+
 static void test_killed_gpud_is_cleaned_up_after(void **state)
 {
     char one[64], two[64], three[64], own[64], links[64];
@@ -43,10 +74,12 @@ static void test_killed_gpud_is_cleaned_up_after(void **state)
     pid_t killed = start("one", one), alive = start("two", two);
     struct front *front = front_open(one, 16u << 20), *other = front_open(two, 16u << 20);
     assert_int_equal(caches_count(), 2);
+    pid_t keeper = child_of(killed);
     kill(killed, SIGKILL);
     assert_int_equal(waitpid(killed, NULL, 0), killed);
+    kill(keeper, SIGKILL); /* which lives on without it */
     char byte;
-    assert_int_equal(read(front->socket, &byte, 1), 0); /* its worker has gone with it */
+    assert_int_equal(read(front->socket, &byte, 1), 0);
     front_close(front);
     assert_int_equal(caches_count(), 2);
 
@@ -69,6 +102,7 @@ static void test_killed_gpud_is_cleaned_up_after(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_machine_of_a_killed_gpud_cleans_up),
         cmocka_unit_test(test_killed_gpud_is_cleaned_up_after),
     };
     char command[64];

@@ -5,27 +5,74 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rig.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "rig.h"
+
+#define LOG_ROOM (1u << 20)
 
 static char folder[] = "/tmp/gpud-test-XXXXXX";
 static char socket_path[64];
 static char cache_path[64];
 static pid_t gpud;
+static int log_fd; /* each line is one write, and those of several processes follow each other */
+static pid_t newest_keeper;
+
+static pid_t broker_start(void)
+{
+    const char *program = getenv("GPUD");
+    return gpud_start_counting(program ? program : "build/host/gpud", socket_path, cache_path,
+                               log_fd);
+}
 
 int rig_start(void **state)
 {
-    const char *program = getenv("GPUD");
     (void)state;
     if (!mkdtemp(folder))
         return -1;
     snprintf(socket_path, sizeof(socket_path), "%s/gpu", folder);
     snprintf(cache_path, sizeof(cache_path), "%s/cache", folder);
-    gpud = gpud_start(program ? program : "build/host/gpud", socket_path, cache_path);
+    log_fd = memfd_create("log", MFD_CLOEXEC);
+    if (log_fd < 0 || fcntl(log_fd, F_SETFL, O_APPEND) < 0)
+        return -1;
+    gpud = broker_start();
     return 0;
+}
+
+static const char *log_read(void)
+{
+    static char text[LOG_ROOM];
+    ssize_t count = pread(log_fd, text, sizeof(text) - 1, 0);
+    text[count > 0 ? count : 0] = 0;
+    return text;
+}
+
+bool rig_log_has(const char *text)
+{
+    for (int waited = 0; waited < 5000; waited++) {
+        if (strstr(log_read(), text))
+            return true;
+        poll(NULL, 0, 1);
+    }
+    return false;
+}
+
+/* Every machine that ended by itself says that nothing was left over. */
+static bool nothing_leaks(void)
+{
+    const char *log = log_read();
+    if (strstr(log, "SOMETHING WAS LEFT OVER")) {
+        print_error("%s", log);
+        return false;
+    }
+    return true;
 }
 
 int rig_stop(void **state)
@@ -37,7 +84,10 @@ int rig_stop(void **state)
     snprintf(command, sizeof(command), "rm -rf %s", folder);
     if (system(command) != 0)
         return -1;
-    return status == 0 && clean ? 0 : -1;
+    if (status != 0 || !clean)
+        print_error("gpud ended with status %d%s\n%s", status, clean ? "" : " and left its socket",
+                    log_read());
+    return status == 0 && clean && nothing_leaks() ? 0 : -1;
 }
 
 const char *rig_socket(void)
@@ -45,17 +95,39 @@ const char *rig_socket(void)
     return socket_path;
 }
 
-pid_t rig_newest_worker(void)
+void rig_broker_replace(void)
 {
-    char path[64];
-    int worker, newest = 0;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", gpud, gpud);
+    kill(gpud, SIGKILL);
+    assert_int_equal(waitpid(gpud, NULL, 0), gpud);
+    gpud = broker_start();
+}
+
+/* The newest child of a process, of that name unless it is NULL. */
+static pid_t child_find(pid_t parent, const char *name)
+{
+    char path[64], comm[32];
+    int child, newest = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
     FILE *children = fopen(path, "r");
-    assert_non_null(children);
-    while (fscanf(children, "%d", &worker) == 1)
-        newest = worker;
-    fclose(children);
+    while (children && fscanf(children, "%d", &child) == 1) {
+        snprintf(path, sizeof(path), "/proc/%d/comm", child);
+        FILE *file = fopen(path, "r");
+        if (file && fscanf(file, "%31s", comm) == 1 && (!name || strcmp(comm, name) == 0))
+            newest = child;
+        if (file)
+            fclose(file);
+    }
+    if (children)
+        fclose(children);
     return newest;
+}
+
+pid_t rig_process(const char *name)
+{
+    pid_t keeper = child_find(gpud, "gpud-keeper");
+    if (keeper)
+        newest_keeper = keeper; /* after the broker's death nobody lists it */
+    return strcmp(name, "gpud-keeper") == 0 ? newest_keeper : child_find(newest_keeper, name);
 }
 
 void rig_open(struct rig *rig)

@@ -14,12 +14,18 @@ struct rig {
     struct front_batch *batch;
 };
 
-/* Group set-up and clean-up: a gpud in a folder of its own. */
+/* Group set-up and clean-up: a gpud in a folder of its own. The clean-up fails when gpud held more
+ * for a machine, at the machine's end, than the machine owned. */
 int rig_start(void **state);
 int rig_stop(void **state);
 const char *rig_socket(void);
-/* The process that serves the machine that connected last. */
-pid_t rig_newest_worker(void);
+/* Ends the broker with SIGKILL and starts another in its place. Machines live on. */
+void rig_broker_replace(void);
+/* A process of the machine that connected last: "gpud-keeper", "gpud-front" or "gpud-device". 0:
+ * there is none. */
+pid_t rig_process(const char *name);
+/* Whether gpud has said that, within a few seconds. */
+bool rig_log_has(const char *text);
 
 /* A machine with context 1. */
 void rig_open(struct rig *rig);

@@ -1,6 +1,6 @@
 /*
- * sandbox_test.c: a hostile guest's kernel is machine code in gpud's worker (PoCL). These kernels
- * make system calls: what the worker does not need must be refused, or cost it the device.
+ * sandbox_test.c: a hostile guest's kernel is machine code in gpud's device process (PoCL). These
+ * kernels make system calls: what it does not need must be refused, or cost it its life.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,30 +48,6 @@ struct call {
     const char *text; /* at TEXT_AT */
     long result;
 };
-
-/* What gpud says, as far as it has said it. */
-static int log_fd;
-
-static bool log_has(const char *text)
-{
-    static char log[65536];
-    ssize_t count = pread(log_fd, log, sizeof(log) - 1, 0);
-    log[count > 0 ? count : 0] = 0;
-    return strstr(log, text) != NULL;
-}
-
-static int start(void **state)
-{
-    int own = dup(STDERR_FILENO);
-    log_fd = memfd_create("log", 0);
-    /* Each line is one write: with O_APPEND those of several processes follow each other. */
-    fcntl(log_fd, F_SETFL, O_APPEND);
-    dup2(log_fd, STDERR_FILENO);
-    int result = rig_start(state);
-    dup2(own, STDERR_FILENO);
-    close(own);
-    return result;
-}
 
 static uint32_t call_make(struct rig *rig, const struct call *call, volatile long *cells)
 {
@@ -138,12 +114,12 @@ static void test_limits(void **state)
     }
     const struct call others = {"another's limit", SYS_prlimit64, {1, RLIMIT_CORE}, 0, NULL, 0};
     assert_int_equal(call_make(&rig, &others, cells), VGPGPU_ERR_LOST);
-    front_close(rig.front);
-    free(rig.batch);
+    rig_close(&rig);
 }
 
-/* Each costs the machine its device, and says so; the other machine notices nothing. */
-static void test_calls_that_end_the_worker(void **state)
+/* Each costs the machine its device process, and the log says so; then there is another, and the
+ * other machine notices nothing. */
+static void test_calls_that_end_the_device_process(void **state)
 {
     static const struct call calls[] = {
         {"ptrace", SYS_ptrace, {16, 1}, 0, NULL, 0},
@@ -165,22 +141,23 @@ static void test_calls_that_end_the_worker(void **state)
     struct rig rig, other;
     (void)state;
     rig_open(&other);
+    rig_open(&rig);
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-        char line[80], byte;
-        rig_open(&rig);
+        char line[80];
         volatile long *cells = rig_guest_buffer(&rig, 1, 1);
         rig_kernel(&rig, 1, "caller", caller, 2);
         uint32_t status = call_make(&rig, &calls[i], cells);
         if (status != VGPGPU_ERR_LOST)
             fail_msg("%s: status %u, result %ld", calls[i].name, status, cells[0]);
-        assert_int_equal(read(rig.front->socket, &byte, 1), 0);
         snprintf(line, sizeof(line), "system call that is not allowed, %s (%ld)", calls[i].name,
                  calls[i].number);
-        if (!log_has(line))
+        if (!rig_log_has(line))
             fail_msg("the log does not say \"%s\"", line);
-        front_close(rig.front);
-        free(rig.batch);
+        assert_int_equal(front_context_destroy(rig.front, 1), 0);
+        assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+        rig.fences[0] = 0;
     }
+    rig_close(&rig);
     rig_batch(&other);
     assert_int_equal(rig_run(&other, 0), 0);
     rig_close(&other);
@@ -191,7 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_that_are_refused),
         cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_calls_that_end_the_worker),
+        cmocka_unit_test(test_calls_that_end_the_device_process),
     };
-    return cmocka_run_group_tests(tests, start, rig_stop);
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
