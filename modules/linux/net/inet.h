@@ -14,6 +14,11 @@ static inline bool socket_is_inet(const struct socket *s)
     return s->family != LINUX_AF_UNIX;
 }
 
+static inline bool socket_is_tcp(const struct socket *s)
+{
+    return socket_is_inet(s) && socket_connects(s);
+}
+
 /* EPROTONOSUPPORT, ESOCKTNOSUPPORT. */
 int inet_check(int type, int protocol);
 

@@ -8,6 +8,7 @@
 #include <microlake/memory.h>
 
 #include "modules/linux/fs/file.h"
+#include "modules/linux/net/inet.h"
 #include "modules/linux/net/socket.h"
 
 static struct list doomed = LIST_INIT(doomed); /* guarded by socket_lock */
@@ -85,26 +86,40 @@ static int check_locked(const struct socket *from, const struct socket *to, cons
         return LINUX_ERRNO(EPIPE);
     if (to->dead && !socket_connects(to))
         return LINUX_ERRNO(ECONNREFUSED);
-    if (to->dead || to->read_closed)
+    if ((to->dead || to->read_closed) && !socket_is_tcp(from))
         return LINUX_ERRNO(EPIPE);
     if (from->sent > 0 && from->sent + packet_cost(p) > from->send_limit)
         return ERR_AGAIN;
     return OK;
 }
 
+/* TCP sends, and learns by the answer that nobody is there any more: the first bytes are lost, the
+ * next call fails. socket_lock is held. */
+static void lose_locked(struct socket *from)
+{
+    from->write_closed = true;
+    from->error = LINUX_ERRNO(EPIPE);
+}
+
 int packet_send(struct socket *from, struct socket *to, struct packet *p)
 {
+    bool lost = false;
     int r;
 
     spin_lock(&socket_lock);
     r = check_locked(from, to, p);
-    if (r == OK) {
+    if (r == OK && to->dead) {
+        lost = true;
+        lose_locked(from);
+    } else if (r == OK) {
         from->sent += packet_cost(p);
         list_push_back(&to->packets, &p->link);
         flight_begin_locked(p);
     }
     spin_unlock(&socket_lock);
+    if (lost)
+        packet_free(p);
     if (r == OK)
-        socket_changed(to, LINUX_POLLIN);
+        socket_changed(lost ? from : to, lost ? ~0u : LINUX_POLLIN);
     return r;
 }

@@ -8,6 +8,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/poll.h"
+#include "modules/linux/net/inet.h"
 #include "modules/linux/process/process.h"
 
 #define LIMIT_DEFAULT 212992u
@@ -81,8 +82,11 @@ static void socket_end(struct socket *s)
     while ((it = list_pop_front(&s->packets)))
         list_push_back(&packets, it);
     if (peer && socket_connects(s)) {
-        peer->read_closed = peer->write_closed = true;
-        if (!list_empty(&packets))
+        bool unread = !list_empty(&packets);
+
+        peer->read_closed = true;
+        peer->write_closed |= unread || !socket_is_tcp(s);
+        if (unread)
             peer->error = LINUX_ERRNO(ECONNRESET);
     }
     spin_unlock(&socket_lock);

@@ -464,7 +464,7 @@ static void shut_locked(struct socket *s, bool read, bool write)
     s->write_closed |= write;
     if (peer) {
         peer->read_closed |= write;
-        peer->write_closed |= read;
+        peer->write_closed |= read && !socket_is_tcp(s); /* TCP tells nobody who reads no more */
     }
 }
 

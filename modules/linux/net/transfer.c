@@ -239,7 +239,7 @@ static int next_packet(struct socket *s, struct packet *last, struct packet **ou
     it = last ? last->link.next : s->packets.next;
     if (it != &s->packets)
         *out = list_entry(it, struct packet, link);
-    else if (s->error)
+    else if (s->error && s->error != LINUX_ERRNO(EPIPE)) /* that is for who sends */
         r = take_error_locked(s);
     else if (socket_connects(s) && s->state != SOCKET_CONNECTED)
         r = s->type == LINUX_SOCK_STREAM && !socket_is_inet(s) ? ERR_INVALID : LINUX_ERRNO(ENOTCONN);

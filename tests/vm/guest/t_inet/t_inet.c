@@ -193,6 +193,66 @@ static void test_processes(void)
     close(s);
 }
 
+/* Two ends of a connection. */
+static bool connected(int ends[2])
+{
+    int s = bound(SOCK_STREAM, "127.0.0.1", 0);
+
+    if (s < 0 || listen(s, 1) != 0)
+        return false;
+    ends[0] = reach(SOCK_STREAM, "127.0.0.1", port_of(s));
+    ends[1] = accept(s, NULL, NULL);
+    return ends[0] >= 0 && ends[1] >= 0 && close(s) == 0;
+}
+
+/* The other end is gone: what is sent first is lost, and its answer ends the connection. */
+static void test_gone(void)
+{
+    struct pollfd poller;
+    char bytes[8];
+    int ends[2], error = -1;
+    socklen_t size = sizeof(error);
+
+    CHECK(connected(ends) && write(ends[1], "last", 4) == 4 && close(ends[1]) == 0);
+    poller = (struct pollfd){ends[0], POLLIN | POLLOUT | POLLRDHUP, 0};
+    CHECK(poll(&poller, 1, -1) == 1 && read(ends[0], bytes, sizeof(bytes)) == 4);
+    CHECK(read(ends[0], bytes, sizeof(bytes)) == 0);
+    CHECK(poll(&poller, 1, -1) == 1 && poller.revents == (POLLIN | POLLOUT | POLLRDHUP));
+    CHECK(send(ends[0], "lost", 4, 0) == 4);
+    poller.events = 0;
+    CHECK(poll(&poller, 1, -1) == 1 && poller.revents == (POLLERR | POLLHUP));
+    CHECK(read(ends[0], bytes, sizeof(bytes)) == 0);
+    CHECK(getsockopt(ends[0], SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == EPIPE);
+    CHECK_ERRNO(send(ends[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    CHECK(close(ends[0]) == 0);
+    CHECK(connected(ends) && write(ends[0], "unread", 6) == 6); /* what was not read resets */
+    poller = (struct pollfd){ends[1], POLLIN, 0};
+    CHECK(poll(&poller, 1, -1) == 1 && close(ends[1]) == 0);
+    poller = (struct pollfd){ends[0], 0, 0};
+    CHECK(poll(&poller, 1, -1) == 1 && poller.revents == (POLLERR | POLLHUP));
+    CHECK_ERRNO(send(ends[0], "x", 1, MSG_NOSIGNAL), ECONNRESET);
+    CHECK_ERRNO(send(ends[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    CHECK(read(ends[0], bytes, sizeof(bytes)) == 0 && close(ends[0]) == 0);
+}
+
+/* Who reads no more tells nobody: what comes can even be read. */
+static void test_reading_no_more(void)
+{
+    struct pollfd poller;
+    int ends[2];
+    char bytes[8];
+
+    CHECK(connected(ends) && shutdown(ends[0], SHUT_RD) == 0);
+    CHECK(read(ends[0], bytes, sizeof(bytes)) == 0);
+    CHECK(send(ends[1], "still", 5, 0) == 5);
+    poller = (struct pollfd){ends[0], POLLIN, 0};
+    CHECK(poll(&poller, 1, -1) == 1 && poller.revents == POLLIN);
+    while (recv(ends[0], bytes, 1, MSG_PEEK) == 0)
+        usleep(1000); /* the bytes are on their way */
+    CHECK(read(ends[0], bytes, sizeof(bytes)) == 5 && read(ends[0], bytes, sizeof(bytes)) == 0);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+}
+
 /* Who does not wait is told "in progress" first, then by poll() and once more by connect(). */
 static void test_in_progress(void)
 {
@@ -307,6 +367,7 @@ int main(int argc, char **argv)
         {"stream", test_stream},   {"addresses", test_addresses}, {"datagrams", test_datagrams},
         {"v6", test_v6},           {"processes", test_processes}, {"in_progress", test_in_progress},
         {"probing", test_probing}, {"hop_limit", test_hop_limit},
+        {"gone", test_gone},       {"reading_no_more", test_reading_no_more},
     };
 
     signal(SIGPIPE, SIG_IGN);
