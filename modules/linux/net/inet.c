@@ -9,8 +9,9 @@
 #define PORT_LAST  60999u
 #define LOOPBACK   0x7f000001u
 
-enum { PROTOCOL_IP = 0, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
+enum { PROTOCOL_IP = 0, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_UDP_LITE = 136 };
 enum { TCP_NODELAY = 1, TCP_OPTIONS = 32 };
+enum { UDP_LITE_SEND_COVERAGE = 10, UDP_LITE_RECEIVE_COVERAGE = 11, UDP_HEADER = 8 };
 enum { IPV6_V6ONLY = 26, IPV6_RECVHOPLIMIT = 51, IPV6_RECVTCLASS = 66 };
 
 struct sockaddr_in {
@@ -171,7 +172,7 @@ static bool is_taken_locked(const struct socket *s, const struct place *wanted)
         const struct socket *other = list_entry(it, struct socket, bound_link);
         struct place p;
 
-        if (other != s && other->type == s->type && place_of(other, &other->address, &p) == OK &&
+        if (other != s && other->protocol == s->protocol && place_of(other, &other->address, &p) == OK &&
             meet(&p, wanted) && !may_share(s, other))
             return true;
     }
@@ -262,7 +263,7 @@ int inet_find(const struct socket *s, const struct socket_address *address, stru
     list_for_each (it, &bound) {
         struct socket *other = list_entry(it, struct socket, bound_link);
 
-        if (other->type != s->type || place_of(other, &other->address, &p) != OK ||
+        if (other->protocol != s->protocol || place_of(other, &other->address, &p) != OK ||
             !meet(&p, &wanted) || (socket_connects(s) && other->state != SOCKET_LISTENING))
             continue;
         *out = other;
@@ -338,21 +339,38 @@ bool inet_takes_from(const struct socket *to, const struct socket *s)
 /* ---- Options
  * --------------------------------------------------------------------------------------- */
 
-int inet_check(int type, int protocol)
+int inet_protocol(int type, int protocol, int *out)
 {
+    int usual = type == LINUX_SOCK_STREAM ? PROTOCOL_TCP : PROTOCOL_UDP;
+
     if (type != LINUX_SOCK_STREAM && type != LINUX_SOCK_DGRAM)
         return LINUX_ERRNO(ESOCKTNOSUPPORT);
-    if (protocol == 0 || protocol == (type == LINUX_SOCK_STREAM ? PROTOCOL_TCP : PROTOCOL_UDP))
-        return OK;
-    return LINUX_ERRNO(EPROTONOSUPPORT);
+    *out = protocol != 0 ? protocol : usual;
+    if (*out != usual && (usual != PROTOCOL_UDP || *out != PROTOCOL_UDP_LITE))
+        return LINUX_ERRNO(EPROTONOSUPPORT);
+    return OK;
 }
 
 /* Most say how packets are to travel, and none do. */
 static bool is_known(const struct socket *s, int level, int option)
 {
     if (level == PROTOCOL_TCP)
-        return s->type == LINUX_SOCK_STREAM && option > 0 && option < TCP_OPTIONS;
+        return s->protocol == PROTOCOL_TCP && option > 0 && option < TCP_OPTIONS;
+    if (level == PROTOCOL_UDP_LITE)
+        return s->protocol == PROTOCOL_UDP_LITE &&
+               (option == UDP_LITE_SEND_COVERAGE || option == UDP_LITE_RECEIVE_COVERAGE);
     return level == PROTOCOL_IP || (level == INET_PROTOCOL_IPV6 && s->family == LINUX_AF_INET6);
+}
+
+/* So many bytes of a packet are to be checked: its header at least; 0: all. */
+static uint16_t *coverage_of(struct socket *s, int option)
+{
+    return option == UDP_LITE_SEND_COVERAGE ? &s->send_coverage : &s->receive_coverage;
+}
+
+static uint16_t coverage(int32_t value)
+{
+    return (uint16_t)(value == 0 ? 0 : MIN(MAX(value, UDP_HEADER), UINT16_MAX));
 }
 
 int inet_read_control(struct header_values *header, int type, const uint8_t *data, size_t size)
@@ -377,6 +395,8 @@ int inet_set_option(struct socket *s, int level, int option, int32_t value)
         return LINUX_ERRNO(ENOPROTOOPT);
     if (level == PROTOCOL_TCP && option == TCP_NODELAY)
         s->no_delay = value != 0;
+    if (level == PROTOCOL_UDP_LITE)
+        *coverage_of(s, option) = coverage(value);
     if (level == INET_PROTOCOL_IPV6 && option == IPV6_V6ONLY) {
         if (s->address.size)
             return ERR_INVALID;
@@ -389,13 +409,15 @@ int inet_set_option(struct socket *s, int level, int option, int32_t value)
     return OK;
 }
 
-int inet_get_option(const struct socket *s, int level, int option, int32_t *value)
+int inet_get_option(struct socket *s, int level, int option, int32_t *value)
 {
     if (!is_known(s, level, option))
         return LINUX_ERRNO(ENOPROTOOPT);
     *value = 0;
     if (level == PROTOCOL_TCP && option == TCP_NODELAY)
         *value = s->no_delay;
+    if (level == PROTOCOL_UDP_LITE)
+        *value = *coverage_of(s, option);
     if (level == INET_PROTOCOL_IPV6 && option == IPV6_V6ONLY)
         *value = s->v6_only;
     if (level == INET_PROTOCOL_IPV6 && option == IPV6_RECVHOPLIMIT)

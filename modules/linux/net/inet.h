@@ -19,8 +19,9 @@ static inline bool socket_is_tcp(const struct socket *s)
     return socket_is_inet(s) && socket_connects(s);
 }
 
-/* EPROTONOSUPPORT, ESOCKTNOSUPPORT. */
-int inet_check(int type, int protocol);
+/* The protocol that a type of socket has when a program says `protocol`; 0: any. EPROTONOSUPPORT,
+ * ESOCKTNOSUPPORT. */
+int inet_protocol(int type, int protocol, int *out);
 
 /* Gives the socket an address. EADDRINUSE, EADDRNOTAVAIL: not one of the machine; EAFNOSUPPORT. */
 int inet_bind(struct socket *s, const struct socket_address *address);
@@ -56,4 +57,4 @@ int inet_read_control(struct header_values *header, int type, const uint8_t *dat
 
 /* Options of the protocols; values are numbers. ENOPROTOOPT. */
 int inet_set_option(struct socket *s, int level, int option, int32_t value);
-int inet_get_option(const struct socket *s, int level, int option, int32_t *value);
+int inet_get_option(struct socket *s, int level, int option, int32_t *value);

@@ -152,7 +152,7 @@ static int get_number(struct socket *s, int option, int32_t *out)
         *out = s->reuse_port;
         return OK;
     case LINUX_SO_PROTOCOL:
-        *out = !socket_is_inet(s) ? 0 : s->type == LINUX_SOCK_STREAM ? 6 : 17;
+        *out = s->protocol;
         return OK;
     case LINUX_SO_KEEPALIVE:
     case LINUX_SO_BROADCAST:

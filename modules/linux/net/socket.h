@@ -35,6 +35,7 @@ struct socket_address {
 struct socket {
     uint32_t refs;
     int family, type;
+    int protocol;            /* of the Internet family; else 0 */
     struct mutex read_lock; /* receivers take turns; only they take packets out */
 
     /* guarded by socket_lock; waits look at them without */
@@ -65,6 +66,7 @@ struct socket {
     size_t send_limit, receive_limit;
     bool pass_credentials;
     bool reuse, reuse_port, v6_only, no_delay;
+    uint16_t send_coverage, receive_coverage; /* UDP-Lite's, which has nothing to check here */
     bool tell_hop_limit, tell_traffic_class; /* of what was received, as control messages */
     uint64_t read_timeout, write_timeout; /* ns; 0: none */
 

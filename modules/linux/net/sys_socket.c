@@ -12,7 +12,7 @@
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/clock.h"
 
-static int check_kind(uint64_t family, uint64_t type, uint64_t protocol, int *out)
+static int check_kind(uint64_t family, uint64_t type, uint64_t protocol, int *out, int *protocol_out)
 {
     unsigned flags = (unsigned)type & ~LINUX_SOCK_TYPE_MASK;
 
@@ -20,7 +20,8 @@ static int check_kind(uint64_t family, uint64_t type, uint64_t protocol, int *ou
         return ERR_INVALID;
     *out = (int)(type & LINUX_SOCK_TYPE_MASK);
     if ((int)family == LINUX_AF_INET || (int)family == LINUX_AF_INET6)
-        return inet_check(*out, (int)protocol);
+        return inet_protocol(*out, (int)protocol, protocol_out);
+    *protocol_out = 0;
     if ((int)family != LINUX_AF_UNIX)
         return LINUX_ERRNO(EAFNOSUPPORT);
     if (protocol != 0 && protocol != LINUX_AF_UNIX)
@@ -44,11 +45,14 @@ static long install_socket(struct task *t, struct socket *s, uint64_t flags)
 long sys_socket(struct call *c)
 {
     struct socket *s;
-    int type, r = check_kind(c->arg[0], c->arg[1], c->arg[2], &type);
+    int type, protocol, r = check_kind(c->arg[0], c->arg[1], c->arg[2], &type, &protocol);
 
     if (r == OK)
         r = socket_create((int)c->arg[0], type, &s);
-    return r == OK ? install_socket(c->task, s, c->arg[1]) : r;
+    if (r != OK)
+        return r;
+    s->protocol = protocol;
+    return install_socket(c->task, s, c->arg[1]);
 }
 
 /* Nobody else knows either socket yet. */
@@ -89,7 +93,7 @@ long sys_socketpair(struct call *c)
     struct socket *a, *b;
     long first, second;
     int32_t fds[2];
-    int type, r = check_kind(c->arg[0], c->arg[1], c->arg[2], &type);
+    int type, protocol, r = check_kind(c->arg[0], c->arg[1], c->arg[2], &type, &protocol);
 
     if (r == OK && (int)c->arg[0] != LINUX_AF_UNIX)
         r = LINUX_ERRNO(EOPNOTSUPP);
@@ -271,6 +275,7 @@ static int connect_stream(struct task *t, struct socket *s, struct socket *to,
 
     if (r != OK)
         return r;
+    fresh->protocol = to->protocol;
     for (;;) {
         spin_lock(&socket_lock);
         r = enqueue_locked(t, s, to, fresh, address);

@@ -235,6 +235,35 @@ static void test_gone(void)
     CHECK(read(ends[0], bytes, sizeof(bytes)) == 0 && close(ends[0]) == 0);
 }
 
+/* UDP-Lite has ports of its own. */
+static void test_lite(void)
+{
+    enum { SEND_COVERAGE = 10, RECEIVE_COVERAGE = 11 };
+    int a = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), b, plain, value = 3;
+    struct sockaddr_in place = at("127.0.0.1", 0);
+    socklen_t size = sizeof(place);
+    char bytes[8];
+
+    if (a < 0 && errno == EPROTONOSUPPORT)
+        return; /* a Linux without it */
+    CHECK(a >= 0 && bind(a, (struct sockaddr *)&place, sizeof(place)) == 0);
+    CHECK(getsockname(a, (struct sockaddr *)&place, &size) == 0);
+    plain = bound(SOCK_DGRAM, "127.0.0.1", (int)port_of(a));
+    CHECK(plain >= 0);
+    b = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+    CHECK(setsockopt(b, IPPROTO_UDPLITE, SEND_COVERAGE, &value, sizeof(value)) == 0);
+    size = sizeof(value);
+    CHECK(getsockopt(b, IPPROTO_UDPLITE, SEND_COVERAGE, &value, &size) == 0 && value == 8);
+    CHECK(getsockopt(b, IPPROTO_UDPLITE, RECEIVE_COVERAGE, &value, &size) == 0 && value == 0);
+    CHECK(getsockopt(b, SOL_SOCKET, SO_PROTOCOL, &value, &size) == 0 && value == IPPROTO_UDPLITE);
+    CHECK_ERRNO(setsockopt(plain, IPPROTO_UDPLITE, SEND_COVERAGE, &value, size), ENOPROTOOPT);
+    CHECK(sendto(b, "lite", 4, 0, (struct sockaddr *)&place, sizeof(place)) == 4);
+    CHECK(recv(a, bytes, sizeof(bytes), 0) == 4);
+    CHECK_ERRNO(recv(plain, bytes, sizeof(bytes), MSG_DONTWAIT), EAGAIN);
+    CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, IPPROTO_UDPLITE), EPROTONOSUPPORT);
+    CHECK(close(a) == 0 && close(b) == 0 && close(plain) == 0);
+}
+
 /* Who reads no more tells nobody: what comes can even be read. */
 static void test_reading_no_more(void)
 {
@@ -368,6 +397,7 @@ int main(int argc, char **argv)
         {"v6", test_v6},           {"processes", test_processes}, {"in_progress", test_in_progress},
         {"probing", test_probing}, {"hop_limit", test_hop_limit},
         {"gone", test_gone},       {"reading_no_more", test_reading_no_more},
+        {"lite", test_lite},
     };
 
     signal(SIGPIPE, SIG_IGN);
