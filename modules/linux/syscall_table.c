@@ -251,6 +251,8 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
 
     /* time */
     [NR_clock_gettime] = sys_clock_gettime,
+    [NR_clock_settime] = sys_clock_settime,
+    [NR_settimeofday] = sys_settimeofday,
     [NR_clock_getres] = sys_clock_getres,
     [NR_clock_nanosleep] = sys_clock_nanosleep,
     [NR_nanosleep] = sys_nanosleep,
@@ -261,6 +263,8 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
 
     /* the machine */
     [NR_uname] = sys_uname,
+    [NR_sethostname] = sys_sethostname,
+    [NR_setdomainname] = sys_setdomainname,
     [NR_sysinfo] = sys_sysinfo,
     [NR_getrandom] = sys_getrandom,
 };

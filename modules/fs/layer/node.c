@@ -12,7 +12,7 @@
 
 uint64_t layer_time(void)
 {
-    return time_wall_offset() + time_now();
+    return linux_wall_time();
 }
 
 /* ---- Nodes

@@ -8,6 +8,7 @@
 
 #include "modules/linux/fs/xattr.h"
 #include "modules/linux/process/limits.h"
+#include "modules/linux/time/clock.h"
 
 struct node *node_root;
 
@@ -34,7 +35,7 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
     n->ops = ops;
     n->data = data;
     n->links = (mode & LINUX_S_IFMT) == LINUX_S_IFDIR ? 2 : 1;
-    n->accessed = n->modified = n->changed = time_now();
+    n->accessed = n->modified = n->changed = clock_stamp();
     list_init(&n->sibling);
     list_init(&n->children);
     list_init(&n->xattrs);

@@ -4,17 +4,18 @@
 #include <microlake/time.h>
 
 #include "modules/linux/fs/node.h"
+#include "modules/linux/time/clock.h"
 
 #define DAY_NS (24 * 3600 * NS_PER_SEC)
 
 void node_touch(struct node *n)
 {
-    n->modified = n->changed = time_now();
+    n->modified = n->changed = clock_stamp();
 }
 
 void node_touch_status(struct node *n)
 {
-    n->changed = time_now();
+    n->changed = clock_stamp();
 }
 
 static bool is_before(uint64_t a, uint64_t b)
@@ -29,7 +30,7 @@ void node_touch_access(struct node *n)
 
     if (n->fs->read_only)
         return;
-    now = time_now();
+    now = clock_stamp();
     if (is_before(n->modified, n->accessed) && is_before(n->changed, n->accessed) &&
         is_before(now, n->accessed + DAY_NS))
         return;

@@ -101,7 +101,7 @@ static void take_time(const struct linux_timespec *t, uint64_t *value, const uin
 
 static void take_times(const struct linux_timespec given[2], struct given_times *out)
 {
-    *out = (struct given_times){.values = {time_now(), time_now()}};
+    *out = (struct given_times){.values = {clock_stamp(), clock_stamp()}};
     out->values[1] = out->values[0];
     out->times.now = given[0].nsec == UTIME_NOW && given[1].nsec == UTIME_NOW;
     take_time(&given[0], &out->values[0], &out->times.accessed);

@@ -93,6 +93,9 @@ int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root);
  */
 void linux_fs_cover_root(int (*cover)(const struct linux_fs_ops **ops, void **fs, void **root));
 
+/* Nanoseconds since 1970, as programs see them. Thread context. */
+uint64_t linux_wall_time(void);
+
 /* Says why the root that was asked for can't be mounted, in one phrase that lives for ever; who
  * started the machine reads it. */
 void linux_fs_root_refused(const char *why);

@@ -16,6 +16,7 @@
 #include "modules/linux/machine.h"
 #include "modules/linux/proc/proc.h"
 #include "modules/linux/process/process.h"
+#include "modules/linux/time/clock.h"
 
 void text_add(struct text *t, const char *format, ...)
 {
@@ -92,7 +93,7 @@ static long show_stat(void *context, char *out, size_t size)
                  (unsigned long long)((up - busy) / cpu_count()));
     text_add(&t, "ctxt %llu\nbtime %llu\nprocesses %u\nprocs_running 1\nprocs_blocked 0\n",
              (unsigned long long)sum.switches,
-             (unsigned long long)(time_wall_offset() / NS_PER_SEC), process_counts.processes);
+             (unsigned long long)(clock_wall_offset() / NS_PER_SEC), process_counts.processes);
     return text_length(&t);
 }
 
@@ -236,6 +237,29 @@ static long show_boot_id(void *context, char *out, size_t size)
     return text_length(&t);
 }
 
+/* The names of the machine; the context is which. */
+static long show_name(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    char name[LINUX_UTS_FIELD];
+
+    machine_name_get((enum machine_name)(uintptr_t)context, name);
+    text_add(&t, "%s\n", name);
+    return text_length(&t);
+}
+
+/* A name ends with the line. */
+static int store_name(void *context, const char *text, size_t size)
+{
+    size_t length = 0;
+
+    while (length < size && text[length] != '\n' && text[length] != '\0')
+        length++;
+    machine_name_set((enum machine_name)(uintptr_t)context, text, length);
+    return OK;
+}
+
+static const struct linux_pseudo_ops name_ops = {.show = show_name, .store = store_name};
 static const struct linux_pseudo_ops meminfo = {.show = show_meminfo};
 static const struct linux_pseudo_ops stat = {.show = show_stat};
 static const struct linux_pseudo_ops loadavg = {.show = show_loadavg};
@@ -250,7 +274,7 @@ const struct linux_pseudo_ops proc_constant = {.show = show_constant};
 static const struct {
     const char *path;
     const struct linux_pseudo_ops *ops;
-    const char *context;
+    const void *context;
 } files[] = {
     {"/proc/meminfo", &meminfo, NULL},
     {"/proc/cpuinfo", &proc_cpuinfo, NULL},
@@ -266,8 +290,8 @@ static const struct {
     {"/proc/sys/kernel/ostype", &proc_constant, "Linux"},
     {"/proc/sys/kernel/osrelease", &proc_constant, LINUX_RELEASE},
     {"/proc/sys/kernel/version", &proc_constant, LINUX_VERSION},
-    {"/proc/sys/kernel/hostname", &proc_constant, LINUX_NODE_NAME},
-    {"/proc/sys/kernel/domainname", &proc_constant, LINUX_DOMAIN_NAME},
+    {"/proc/sys/kernel/hostname", &name_ops, (void *)MACHINE_NODE_NAME},
+    {"/proc/sys/kernel/domainname", &name_ops, (void *)MACHINE_DOMAIN_NAME},
     {"/proc/sys/kernel/pid_max", &proc_constant, "4194304"},
     {"/proc/sys/kernel/threads-max", &proc_constant, "4194304"},
     {"/proc/sys/kernel/ngroups_max", &proc_constant, "65536"},

@@ -28,6 +28,7 @@ enum capability {
     CAP_SYS_ADMIN = 21,
     CAP_SYS_NICE = 23,
     CAP_SYS_RESOURCE = 24,
+    CAP_SYS_TIME = 25,
     CAP_MKNOD = 27,
     CAP_LAST = 40,
 };

@@ -5,13 +5,22 @@
 
 #include <microlake/thread.h>
 #include <microlake/user.h>
+#include <microlake/wait.h>
 
 #include "modules/linux/abi/fs.h"
+#include "modules/linux/include/linux_fs.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
 #include "modules/linux/vdso/vdso.h"
 
 #define SECONDS_MAX (INT64_MAX / (int64_t)NS_PER_SEC)
+#define SETTABLE_MAX (SECONDS_MAX - 30ll * 366 * 24 * 3600) /* as Linux: room for 30 more years */
+#define ZONE_MAX     (15 * 60)                              /* minutes west of Greenwich */
+
+/* What programs have added to the wall clock; the machine's own goes on below. Atomic; written under
+ * set_lock. */
+static uint64_t wall_shift;
+static struct mutex set_lock = MUTEX_INIT(set_lock);
 
 int clock_read_timespec(vaddr_t at, uint64_t *ns)
 {
@@ -39,9 +48,24 @@ uint64_t clock_due_in(uint64_t ns)
     return ns > TIME_NEVER - now ? TIME_NEVER : now + ns;
 }
 
+uint64_t clock_wall_offset(void)
+{
+    return time_wall_offset() + __atomic_load_n(&wall_shift, __ATOMIC_RELAXED);
+}
+
+uint64_t clock_stamp(void)
+{
+    return time_now() + __atomic_load_n(&wall_shift, __ATOMIC_RELAXED);
+}
+
+uint64_t linux_wall_time(void)
+{
+    return clock_wall_offset() + time_now();
+}
+
 uint64_t clock_due_at_wall(uint64_t ns)
 {
-    uint64_t offset = time_wall_offset();
+    uint64_t offset = clock_wall_offset();
 
     if (ns == TIME_NEVER)
         return TIME_NEVER;
@@ -50,10 +74,31 @@ uint64_t clock_due_at_wall(uint64_t ns)
 
 uint64_t clock_wall(void)
 {
-    uint64_t offset = time_wall_offset();
+    uint64_t offset = clock_wall_offset();
 
     vdso_publish_wall(offset);
     return offset + time_now();
+}
+
+/* The wall clock never shows less than the time since the start. */
+static int wall_set(uint64_t ns)
+{
+    uint64_t now = time_now();
+
+    if (ns < now)
+        return ERR_INVALID;
+    mutex_lock(&set_lock);
+    __atomic_store_n(&wall_shift, ns - now - time_wall_offset(), __ATOMIC_RELAXED);
+    vdso_publish_wall(clock_wall_offset());
+    mutex_unlock(&set_lock);
+    return OK;
+}
+
+static int wall_check_set(int64_t seconds)
+{
+    if (seconds < 0 || seconds > SETTABLE_MAX)
+        return ERR_INVALID;
+    return capable(CAP_SYS_TIME) ? OK : LINUX_ERRNO(EPERM);
 }
 
 /* The CPU time of a process or a thread by number: clocks below 0 are made of those. */
@@ -106,6 +151,47 @@ long sys_clock_gettime(struct call *c)
     int r = clock_read(c->task, (int)c->arg[0], &ns);
 
     return r == OK ? clock_write_timespec(c->arg[1], ns) : r;
+}
+
+/* Of the clocks that can't be set, those of CPU time say that it is not allowed. */
+long sys_clock_settime(struct call *c)
+{
+    int clock = (int)c->arg[0];
+    struct linux_timespec t;
+    uint64_t ns;
+    int r;
+
+    if (clock != LINUX_CLOCK_REALTIME && clock >= 0)
+        return ERR_INVALID;
+    if (user_read(&t, c->arg[1], sizeof(t)) != OK)
+        return ERR_FAULT;
+    if (clock < 0)
+        return cpu_clock_read(c->task, clock, &ns) == OK ? LINUX_ERRNO(EPERM) : ERR_INVALID;
+    if (t.nsec < 0 || t.nsec >= (int64_t)NS_PER_SEC)
+        return ERR_INVALID;
+    r = wall_check_set(t.sec);
+    return r == OK ? wall_set((uint64_t)t.sec * NS_PER_SEC + (uint64_t)t.nsec) : r;
+}
+
+/* The time zone is checked, and kept by nobody. */
+long sys_settimeofday(struct call *c)
+{
+    struct linux_timeval t = {0, 0};
+    int32_t zone[2] = {0, 0};
+    int r;
+
+    if (c->arg[0] != 0 && user_read(&t, c->arg[0], sizeof(t)) != OK)
+        return ERR_FAULT;
+    if (t.usec < 0 || t.usec >= 1000000)
+        return ERR_INVALID;
+    if (c->arg[1] != 0 && user_read(zone, c->arg[1], sizeof(zone)) != OK)
+        return ERR_FAULT;
+    r = wall_check_set(t.sec);
+    if (r == OK && (zone[0] < -ZONE_MAX || zone[0] > ZONE_MAX))
+        r = ERR_INVALID;
+    if (r != OK || c->arg[0] == 0)
+        return r;
+    return wall_set((uint64_t)t.sec * NS_PER_SEC + (uint64_t)t.usec * NS_PER_US);
 }
 
 long sys_clock_getres(struct call *c)

@@ -17,5 +17,12 @@ int clock_write_timespec(vaddr_t at, uint64_t ns);
 uint64_t clock_due_in(uint64_t ns);
 uint64_t clock_due_at_wall(uint64_t ns);
 
+/* What the wall clock shows more than the machine's. */
+uint64_t clock_wall_offset(void);
+
+/* The present moment as nodes keep times: by the wall clock, counted from when that said that the
+ * machine started; who sets the clock changes no file's times. */
+uint64_t clock_stamp(void);
+
 /* Nanoseconds since 1970. */
 uint64_t clock_wall(void);

@@ -11,6 +11,7 @@
 #include <microlake/wait.h>
 
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/time/clock.h"
 #include "modules/linux/vdso/vdso.h"
 #include "modules/linux/vdso/vvar.h"
 
@@ -58,6 +59,7 @@ static void facts_write_locked(uint64_t offset)
     __atomic_fetch_add(&v->sequence, 1, __ATOMIC_ACQ_REL);
 }
 
+/* Who publishes late publishes what holds by then. */
 void vdso_publish_wall(uint64_t offset)
 {
     uint64_t flags;
@@ -65,6 +67,7 @@ void vdso_publish_wall(uint64_t offset)
     if (__atomic_load_n(&wall_offset, __ATOMIC_RELAXED) == offset)
         return;
     flags = spin_lock_irqsave(&facts_lock);
+    offset = clock_wall_offset();
     __atomic_store_n(&wall_offset, offset, __ATOMIC_RELAXED);
     if (frames[0] != 0)
         facts_write_locked(offset);

@@ -14,5 +14,5 @@ int vdso_map(struct mm *mm);
 /* Bytes of address space that they take, the facts' page included. */
 uint64_t vdso_size(void);
 
-/* The wall clock's offset is known: from now on programs read that clock themselves. */
+/* The wall clock's offset is known, or is another now: from now on programs read that clock themselves. */
 void vdso_publish_wall(uint64_t offset);

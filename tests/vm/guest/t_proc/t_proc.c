@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "tests/vm/guest/check.h"
@@ -296,6 +297,37 @@ static void test_numbers(void)
     CHECK(strstr(text_of("/proc/filesystems"), "nodev\tproc\n"));
 }
 
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+    return close(fd) == 0 && done;
+}
+
+/* The machine's names; only in a machine of our own they are set. */
+static void test_machine_names(void)
+{
+    struct utsname name;
+    char long_name[66] = "";
+
+    CHECK(uname(&name) == 0 && strcmp(name.sysname, "Linux") == 0);
+    CHECK(strncmp(text_of("/proc/sys/kernel/hostname"), name.nodename, strlen(name.nodename)) == 0);
+    if (access("/proc/malv/objects", R_OK) != 0)
+        return;
+    CHECK(sethostname("first", 5) == 0 && setdomainname("second", 6) == 0 && uname(&name) == 0);
+    CHECK(strcmp(name.nodename, "first") == 0 && strcmp(name.domainname, "second") == 0);
+    CHECK(strcmp(text_of("/proc/sys/kernel/hostname"), "first\n") == 0);
+    CHECK(write_text("/proc/sys/kernel/hostname", "third\nline") && uname(&name) == 0);
+    CHECK(strcmp(name.nodename, "third") == 0);
+    memset(long_name, 'n', 65);
+    CHECK(sethostname(long_name, 64) == 0 && uname(&name) == 0 && strlen(name.nodename) == 64);
+    CHECK_ERRNO(sethostname(long_name, 65), EINVAL);
+    CHECK_ERRNO(syscall(SYS_sethostname, long_name, -1), EINVAL);
+    CHECK_ERRNO(syscall(SYS_sethostname, bad_address(), 5), EFAULT);
+    CHECK(sethostname("", 0) == 0 && uname(&name) == 0 && name.nodename[0] == '\0');
+}
+
 int main(int argc, char **argv)
 {
     const struct test tests[] = {
@@ -309,6 +341,7 @@ int main(int argc, char **argv)
         {"processors", test_processors},
         {"memory", test_memory},
         {"numbers", test_numbers},
+        {"machine_names", test_machine_names},
     };
 
     return RUN_TESTS(tests, argc, argv);

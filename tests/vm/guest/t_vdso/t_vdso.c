@@ -1,13 +1,15 @@
 /*
  * t_vdso.c: the shared object that the kernel maps into every program: that it is one, and that
- * what it says fits what the calls say.
+ * what it says fits what the calls say, also when somebody sets the clock.
  */
 #include <elf.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -270,6 +272,76 @@ static void test_fork(void)
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* Who is nobody may set no clock. */
+static bool refused_to_nobody(void)
+{
+    struct timespec t = {1000000000, 0};
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (getuid() == 0 && setuid(65534) != 0)
+            _exit(1);
+        _exit(clock_settime(CLOCK_REALTIME, &t) == 0 || errno != EPERM);
+    }
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void test_refusals_to_set(void)
+{
+    struct timespec t = {1000000000, 1000000000};
+    struct timeval day = {5, 1000000};
+    struct timespec own = {1, 0};
+
+    CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &t), EINVAL);
+    CHECK_ERRNO(syscall(SYS_clock_settime, CLOCK_REALTIME, bad_address()), EFAULT);
+    CHECK_ERRNO(clock_settime(CLOCK_MONOTONIC, &own), EINVAL);
+    CHECK_ERRNO(clock_settime(CLOCK_BOOTTIME, &own), EINVAL);
+    CHECK_ERRNO(clock_settime(CLOCK_PROCESS_CPUTIME_ID, &own), EINVAL);
+    CHECK_ERRNO(clock_settime(77, &own), EINVAL);
+    CHECK_ERRNO(settimeofday(&day, NULL), EINVAL);
+    t = (struct timespec){-1, 0};
+    CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &t), EINVAL);
+    CHECK(refused_to_nobody());
+}
+
+static int64_t file_time(const char *path)
+{
+    struct stat s;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    if (fd < 0 || write(fd, "x", 1) != 1 || close(fd) != 0 || stat(path, &s) != 0)
+        return -1;
+    return s.st_mtim.tv_sec;
+}
+
+/* Only in a machine: the clock of the system that runs this elsewhere is not ours to set. */
+static void test_setting(void)
+{
+    const int64_t start = 3000000000;
+    int64_t machine = by_object(CLOCK_MONOTONIC), before, now;
+    struct timespec t = {start, 0};
+    struct timeval day = {start + 1000, 0};
+    struct stat old;
+
+    if (access("/proc/malv/objects", R_OK) != 0)
+        return;
+    before = by_object(CLOCK_REALTIME) / NS_PER_SEC;
+    CHECK(file_time("/tmp/before") >= before && file_time("/tmp/before") < before + 100);
+    CHECK(clock_settime(CLOCK_REALTIME, &t) == 0);
+    now = by_object(CLOCK_REALTIME) / NS_PER_SEC;
+    CHECK(now >= start && now < start + 100 && by_call(CLOCK_REALTIME) / NS_PER_SEC >= now);
+    now = file_time("/tmp/after");
+    CHECK(now >= start && now < start + 100);
+    CHECK(stat("/tmp/before", &old) == 0 && old.st_mtim.tv_sec < before + 100);
+    CHECK(settimeofday(&day, NULL) == 0 && by_object(CLOCK_REALTIME) / NS_PER_SEC >= start + 1000);
+    now = by_object(CLOCK_MONOTONIC);
+    CHECK(now > machine && now < machine + 1000 * NS_PER_SEC);
+    t = (struct timespec){0, 1}; /* before the machine started */
+    CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &t), EINVAL);
+    CHECK(unlink("/tmp/before") == 0 && unlink("/tmp/after") == 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct test tests[] = {
@@ -283,6 +355,8 @@ int main(int argc, char **argv)
         {"threads", test_threads},
         {"protection", test_protection},
         {"fork", test_fork},
+        {"refusals_to_set", test_refusals_to_set},
+        {"setting", test_setting},
     };
 
     return RUN_TESTS(tests, argc, argv);
