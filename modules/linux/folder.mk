@@ -12,7 +12,7 @@ SRCS := main.c entry.c syscall_table.c sys_machine.c \
   net/socket.c net/packet.c net/flight.c net/transfer.c net/address.c net/inet.c net/sys_socket.c net/option.c net/message.c \
   time/clock.c time/timer.c time/cpu_limit.c time/usage.c vdso/map.c vdso/image.S \
   fs/node.c fs/path.c fs/path_arg.c fs/file.c fs/fd_table.c fs/bootfs.c fs/tmpfs.c fs/devfs.c \
-  fs/node_change.c fs/permission.c fs/seal.c fs/node_facts.c fs/mount.c fs/sys_mount.c fs/window.c fs/xattr.c fs/missing.c fs/sys_xattr.c fs/sys_open.c \
+  fs/node_change.c fs/permission.c fs/seal.c fs/node_facts.c fs/mount.c fs/seat.c fs/sys_mount.c fs/window.c fs/xattr.c fs/missing.c fs/sys_xattr.c fs/sys_open.c \
   fs/sys_splice.c \
   fs/foreign.c fs/foreign_file.c \
   fs/devices.c fs/stream.c fs/pipe.c fs/poll.c fs/pseudo.c \

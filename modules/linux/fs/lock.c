@@ -41,7 +41,7 @@ static struct wait_queue gone = WAIT_QUEUE_INIT(gone);
 
 static const void *what_of(const struct file *f)
 {
-    return f->node ? (const void *)f->node : f->data;
+    return f->node ? (const void *)node_body(f->node) : f->data;
 }
 
 static bool overlap(const struct lock *a, const struct lock *b)

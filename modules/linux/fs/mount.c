@@ -22,7 +22,10 @@ struct mount {
 
 static struct mutex mounts_lock = MUTEX_INIT(mounts_lock);
 static struct list mounts = LIST_INIT(mounts); /* oldest first; guarded by mounts_lock */
+static struct list adrift = LIST_INIT(adrift); /* taken away, and still in use; guarded by mounts_lock */
 static uint32_t last_id = FIRST_ID;            /* guarded by mounts_lock */
+
+static void sweep_adrift_locked(void);
 
 static const char *const always[] = {"/", "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/tmp"};
 
@@ -74,7 +77,7 @@ static int replace(struct node *old, struct node *fresh)
     there = node_child_locked(folder, fresh->name);
     if (folder->dead)
         r = ERR_NOT_FOUND;
-    else if (there && node_body(there) != old)
+    else if (there && there != old && (there->mounted || node_body(there) != old))
         r = ERR_BUSY; /* somebody else was faster */
     if (r == OK && there)
         node_detach_locked(there);
@@ -84,21 +87,35 @@ static int replace(struct node *old, struct node *fresh)
     return r;
 }
 
-/* All folders from the node's up are in their lists. Those of a process are not: each look makes them anew,
- * so what covers something in them would never be seen again, nor could it be taken away. */
-static bool folders_stay(const struct node *n)
+/* It stands in a list, where the next look finds it again. */
+static bool is_listed(const struct node *n)
 {
-    struct node *folder = node_parent((struct node *)n), *above;
-    bool stay = true;
+    return n->parent == n || __atomic_load_n(&n->linked, __ATOMIC_RELAXED);
+}
 
-    while (stay && folder->parent != folder) {
-        stay = __atomic_load_n(&folder->linked, __ATOMIC_RELAXED);
-        above = node_parent(folder);
-        node_unref(folder);
-        folder = above;
+/* What is covered, and all folders above, will be found again. Those of a process are not in lists: each look
+ * makes them anew, so what covers something in them would never be seen again, nor could it be taken away.
+ * A seat stays as long as what it shows. */
+static bool place_stays(struct node *covered)
+{
+    struct node *n = node_parent(covered), *above;
+    bool stays = !covered->bound || is_listed(covered->same);
+
+    while (stays && n->parent != n) {
+        stays = is_listed(n->bound ? n->same : n);
+        above = node_parent(n);
+        node_unref(n);
+        n = above;
     }
-    node_unref(folder);
-    return stay;
+    node_unref(n);
+    return stays;
+}
+
+/* What a seat shows can't be removed or moved while the seat is covered. */
+static void count_cover(struct node *covered, int by)
+{
+    if (covered->bound)
+        __atomic_add_fetch(&covered->same->covers, (uint32_t)by, __ATOMIC_RELAXED);
 }
 
 int mount_cover(struct node *covered, struct node *root, const char *source, unsigned flags)
@@ -110,18 +127,20 @@ int mount_cover(struct node *covered, struct node *root, const char *source, uns
         return ERR_BUSY;
     if (node_is_folder(covered) != node_is_folder(node_body(root)))
         return LINUX_ERRNO(ENOTDIR);
-    if (!folders_stay(covered))
+    if (!place_stays(covered))
         return ERR_NOT_FOUND;
     m = mount_create(covered, source, flags);
     if (!m)
         return ERR_NO_MEMORY;
     mutex_lock(&mounts_lock);
+    sweep_adrift_locked();
     root->mounted = true;
     r = replace(covered, root);
     if (r == OK) {
         m->entry = root;
         m->id = last_id++;
         list_push_back(&mounts, &m->link);
+        count_cover(covered, 1);
     }
     mutex_unlock(&mounts_lock);
     if (r != OK)
@@ -171,12 +190,13 @@ static struct node *step_on(struct node **n)
     return next;
 }
 
-/* Somebody uses this node or one below it. However deep the tree is, the stack is not. */
-static bool in_use(struct node *top)
+/* Somebody uses this node, to which `extra` of our references lead, or one below it. However deep the tree
+ * is, the stack is not. */
+static bool in_use(struct node *top, uint32_t extra)
 {
     struct node *n, *next;
 
-    if (has_users(top, 1, &next)) /* the table's */
+    if (has_users(top, extra, &next))
         return true;
     for (n = next; n; n = next) {
         if (n->mounted || has_users(n, 1, &next)) {
@@ -195,7 +215,7 @@ static bool in_use(struct node *top)
     return false;
 }
 
-/* Lets all nodes of a tree go that nobody uses. */
+/* Lets all nodes of a tree go. */
 static void drop_children(struct node *top)
 {
     struct node *n = top;
@@ -221,59 +241,122 @@ static void drop_children(struct node *top)
     node_unref(n);
 }
 
-/* What a path's last name is in its folder's list, without a reference. */
-static struct node *entry_at(struct node *start, const char *path)
+static void drop_tree(struct mount *m)
 {
-    char name[LINUX_NAME_MAX + 1];
-    struct node *folder, *entry;
-
-    if (path_parent(start, path, &folder, name, NULL) != OK)
-        return NULL;
-    mutex_lock(&folder->lock);
-    entry = node_child_locked(folder, name);
-    mutex_unlock(&folder->lock);
-    node_unref(folder);
-    return entry;
+    if (!(m->flags & MOUNT_ALIAS) && !m->entry->ops->valid)
+        drop_children(m->entry);
+    node_unref(m->entry);
+    mount_free(m);
 }
 
+/* Brings back what was covered. mounts_lock is held. */
 static void uncover(struct mount *m)
 {
     struct node *folder = m->entry->parent, *covered = m->covered;
 
     mutex_lock(&folder->lock);
-    list_remove(&m->link);
     node_detach_locked(m->entry);
     m->entry->mounted = false;
-    if (!covered->linked && covered->parent == folder && !covered->ops->valid)
+    if (!covered->linked && covered->parent == folder && !covered->bound &&
+        (covered->mounted || !covered->ops->valid))
         node_attach_locked(covered); /* others are looked up again */
     mutex_unlock(&folder->lock);
+    count_cover(covered, -1);
+    list_remove(&m->link);
 }
 
-int mount_remove(struct node *start, const char *path, bool lazy)
+/* n lies below another node, at the place of a bind mount's entry too. */
+static bool is_inside(const struct node *n, const struct node *top)
 {
-    struct node *entry;
+    bool inside = false;
+
+    spin_lock(&node_place_lock);
+    for (; n != n->parent && !inside; n = n->parent)
+        inside = n->parent == top;
+    spin_unlock(&node_place_lock);
+    return inside;
+}
+
+/* Takes mounts that lie in the tree of another away with it, the youngest first: a mount covers older ones. */
+static void uncover_inner(const struct mount *m, struct list *gone)
+{
+    struct list *it, *before;
+
+    for (it = mounts.prev; it != &mounts; it = before) {
+        struct mount *inner = list_entry(it, struct mount, link);
+
+        before = it->prev;
+        if (!is_inside(inner->entry, m->entry))
+            continue;
+        uncover(inner);
+        list_push_back(gone, &inner->link);
+    }
+}
+
+/* Of those that were taken away while somebody used them. mounts_lock is held. */
+static void sweep_adrift_locked(void)
+{
+    list_for_each_safe (it, &adrift) {
+        struct mount *m = list_entry(it, struct mount, link);
+
+        if (in_use(m->entry, 0))
+            continue;
+        list_remove(&m->link);
+        drop_tree(m);
+    }
+}
+
+/* No file of a tree in memory is reached any more when the last user of the tree has gone. Trees of a server
+ * only remember. */
+static void let_go(struct mount *m)
+{
+    if (!(m->flags & MOUNT_ALIAS) && !m->entry->ops->valid && in_use(m->entry, 0))
+        list_push_back(&adrift, &m->link);
+    else
+        drop_tree(m);
+}
+
+int mount_remove(struct node *entry, bool lazy)
+{
+    struct list gone = LIST_INIT(gone), *it;
     struct mount *m;
-    bool alias;
     int r = OK;
 
     mutex_lock(&mounts_lock);
-    entry = entry_at(start, path);
-    m = entry ? find_locked(entry) : NULL;
-    alias = m && (m->flags & MOUNT_ALIAS);
+    sweep_adrift_locked();
+    m = find_locked(entry);
     if (!m)
         r = ERR_INVALID;
-    else if (!lazy && !alias && in_use(entry))
+    else if (!lazy && in_use(entry, 2)) /* the table's, the caller's */
         r = ERR_BUSY;
-    else
+    if (r == OK) {
+        uncover_inner(m, &gone);
         uncover(m);
+        list_push_back(&gone, &m->link);
+    }
     mutex_unlock(&mounts_lock);
     if (r != OK)
         return r;
-    if (!alias && !lazy && !entry->ops->valid)
-        drop_children(entry);
-    node_unref(entry);
-    mount_free(m);
+    node_unref(entry); /* it counts as use no more */
+    mutex_lock(&mounts_lock);
+    while ((it = list_pop_front(&gone)))
+        let_go(list_entry(it, struct mount, link));
+    mutex_unlock(&mounts_lock);
     return OK;
+}
+
+struct node *mount_look_below(struct node *entry)
+{
+    struct mount *m;
+
+    mutex_lock(&mounts_lock);
+    while ((m = find_locked(entry))) {
+        node_ref(m->covered);
+        node_unref(entry);
+        entry = m->covered;
+    }
+    mutex_unlock(&mounts_lock);
+    return entry;
 }
 
 int mount_set_read_only(struct node *root, bool read_only)
@@ -361,20 +444,25 @@ static uint32_t id_above_locked(const struct node *entry)
     return 1;
 }
 
-/* What was at a path before anything was mounted there; a reference, or NULL: no mount. */
-static struct node *always_at_locked(const char *path)
+/* What is at a path of the tree; a reference, or NULL. No lock is held: a server may be asked. */
+static struct node *seat_at(const char *path)
 {
-    struct mount *m;
     struct node *n;
 
-    if (path_lookup(node_root, path, 0, &n) != OK)
-        return NULL;
-    while ((m = find_locked(n))) {
+    return path_lookup(node_root, path[1] ? path + 1 : ".", PATH_SEAT, &n) == OK ? n : NULL;
+}
+
+/* What was there before anything was mounted, if it is a file system of its own. Gives n up. */
+static struct node *always_locked(struct node *n)
+{
+    struct mount *m;
+
+    while (n && (m = find_locked(n))) {
         node_ref(m->covered);
         node_unref(n);
         n = m->covered;
     }
-    if (n == n->parent || n->fs != n->parent->fs)
+    if (!n || n == n->parent || n->fs != n->parent->fs)
         return n;
     node_unref(n);
     return NULL;
@@ -384,12 +472,15 @@ static void show_all(struct text *t,
                      void (*add)(struct text *t, const struct mount_line *l, char *path))
 {
     char *path = kmalloc(LINUX_PATH_MAX);
+    struct node *there[ARRAY_SIZE(always)];
 
     if (!path)
         return;
+    for (unsigned i = 0; i < ARRAY_SIZE(always); i++)
+        there[i] = seat_at(always[i]);
     mutex_lock(&mounts_lock);
     for (unsigned i = 0; i < ARRAY_SIZE(always); i++) {
-        struct node *n = always_at_locked(always[i]);
+        struct node *n = always_locked(there[i]);
 
         if (!n)
             continue;

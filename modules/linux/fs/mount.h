@@ -18,16 +18,19 @@ enum mount_flags {
 };
 
 /*
- * Makes `root`, a node that is in no list, what the tree has at the place of `covered`. Takes over
- * the reference to root when it succeeds. source: copied. ERR_BUSY: the root, or a place that is
+ * Makes `root`, a node that is in no list, what the tree has at the place of `covered`, which PATH_SEAT
+ * gave. Takes over the reference to root when it succeeds. source: copied. ERR_BUSY: the root, or a place that is
  * covered already by the same; ENOTDIR: one is a folder, the other not; ERR_NOT_FOUND: the place is in a
  * folder that is gone, or in that of a process in /proc, which nothing keeps; ERR_NO_MEMORY.
  */
 int mount_cover(struct node *covered, struct node *root, const char *source, unsigned flags);
 
-/* Takes the mount at a path away. `lazy`: also while it is used. ERR_INVALID: nothing is mounted
- * there; ERR_BUSY. */
-int mount_remove(struct node *start, const char *path, bool lazy);
+/* Takes the mount away whose entry this is, as PATH_SEAT gives it; gives up the reference when it succeeds.
+ * `lazy`: also while it is used, and all that is mounted in it. ERR_INVALID: it is no mount; ERR_BUSY. */
+int mount_remove(struct node *entry, bool lazy);
+
+/* What stood at the entry's place before anything was mounted there, a reference; gives the entry's up. */
+struct node *mount_look_below(struct node *entry);
 
 /* A folder for a mount at an absolute path, made in this machine alone where it is not there; *out
  * is a reference. */

@@ -6,6 +6,7 @@
 #include <microlake/memory.h>
 #include <microlake/time.h>
 
+#include "modules/linux/fs/seat.h"
 #include "modules/linux/fs/xattr.h"
 #include "modules/linux/process/limits.h"
 #include "modules/linux/time/clock.h"
@@ -146,6 +147,12 @@ struct node *node_parent(struct node *n)
     return parent;
 }
 
+/* node_place_lock is held. */
+static const char *name_of(const struct node *n)
+{
+    return n->bound ? n->same->name : n->name;
+}
+
 struct node *node_place(struct node *n, char *name)
 {
     struct node *parent;
@@ -153,7 +160,7 @@ struct node *node_place(struct node *n, char *name)
     spin_lock(&node_place_lock);
     parent = n->parent;
     node_ref(parent);
-    strlcpy(name, n->name, LINUX_NAME_MAX + 1);
+    strlcpy(name, name_of(n), LINUX_NAME_MAX + 1);
     spin_unlock(&node_place_lock);
     return parent;
 }
@@ -191,13 +198,13 @@ static struct node *resolve(struct node *name)
     struct node *n = name->same;
 
     node_ref(n);
-    if (!name->mounted && !__atomic_load_n(&n->linked, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&n->linked, __ATOMIC_RELAXED))
         node_take_place(name);
     node_unref(name);
     return n;
 }
 
-/* In a folder that has what it always has, or is just getting it. */
+/* In a folder that has what it always has, or is just getting it: what stands there. */
 static int lookup_filled(struct node *folder, const char *name, struct node **out)
 {
     struct node *child;
@@ -212,7 +219,7 @@ static int lookup_filled(struct node *folder, const char *name, struct node **ou
         node_unref(child);
         child = NULL;
     }
-    *out = child && child->same ? resolve(child) : child;
+    *out = child && child->same && !child->mounted ? resolve(child) : child;
     if (child)
         return OK;
     return folder->ops->lookup ? folder->ops->lookup(folder, name, out) : ERR_NOT_FOUND;
@@ -220,8 +227,19 @@ static int lookup_filled(struct node *folder, const char *name, struct node **ou
 
 int node_lookup(struct node *folder, const char *name, struct node **out)
 {
+    int r = node_lookup_place(folder, name, out);
+
+    if (r == OK)
+        *out = node_take_body(*out);
+    return r;
+}
+
+int node_lookup_place(struct node *folder, const char *name, struct node **out)
+{
     if (!node_is_folder(folder))
         return LINUX_ERRNO(ENOTDIR);
+    if (folder->same)
+        return seat_lookup(folder, name, out);
     if (folder->ops->fill)
         folder->ops->fill(folder);
     return lookup_filled(folder, name, out);
@@ -233,6 +251,8 @@ static int make_folder(struct node *folder, const char *name, const struct file_
 {
     int r = node_is_folder(folder) ? lookup_filled(folder, name, out) : LINUX_ERRNO(ENOTDIR);
 
+    if (r == OK)
+        *out = node_take_body(*out);
     if (r != ERR_NOT_FOUND)
         return r;
     r = node_create(folder, name, LINUX_S_IFDIR | 0755, fs, ops, NULL, out);
@@ -306,8 +326,10 @@ static bool list_children(struct node *folder, uint64_t *at, struct node_sink *s
     return room;
 }
 
-void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
+void node_list(struct node *place, uint64_t *at, struct node_sink *sink)
 {
+    struct node *folder = node_body(place);
+
     if (folder->ops->valid) { /* its children are only what was seen of it */
         folder->ops->list(folder, at, sink);
         return;
@@ -318,8 +340,8 @@ void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
         *at = 1;
     }
     if (*at == 1) {
-        struct node *parent = node_parent(folder);
-        bool room = sink->entry(sink, "..", parent->number, folder->mode, 2);
+        struct node *parent = node_parent(place);
+        bool room = sink->entry(sink, "..", node_body(parent)->number, folder->mode, 2);
 
         node_unref(parent);
         if (!room)
@@ -347,14 +369,15 @@ void node_list(struct node *folder, uint64_t *at, struct node_sink *sink)
 static int path_backwards(const struct node *root, const struct node *n, char *out, size_t *at)
 {
     for (; n != root; n = n->parent) {
-        size_t part = strlen(n->name);
+        const char *name = name_of(n);
+        size_t part = strlen(name);
 
         if (n == n->parent)
             return ERR_NOT_FOUND;
         if (part + 1 >= *at)
             return ERR_RANGE;
         *at -= part;
-        memcpy(out + *at, n->name, part);
+        memcpy(out + *at, name, part);
         out[--*at] = '/';
     }
     return OK;

@@ -131,6 +131,9 @@ struct node {
     bool linkable;     /* it may get a name although it has none; changed by who opens it */
     struct list xattrs; /* extended attributes; guarded by lock */
     bool mounted;      /* it is the entry of a mount; changed by mount.c */
+    struct node *bound; /* of a seat (seat.h): the entry of the bind mount it lies below; else NULL */
+    bool bound_deep;    /* of a bind mount's entry: what is mounted in there is seen too; constant */
+    uint32_t covers;    /* mounts over seats that show this node; atomic */
 
     struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
     char *name;          /* guarded by node_place_lock */
@@ -172,6 +175,18 @@ int node_create(struct node *parent, const char *name, uint32_t mode, const stru
 void node_ref(struct node *n);
 void node_unref(struct node *n);
 
+/* node_body() of a reference that is given up; the result is a reference. */
+static inline struct node *node_take_body(struct node *entry)
+{
+    struct node *body = entry->same;
+
+    if (!body)
+        return entry;
+    node_ref(body);
+    node_unref(entry);
+    return body;
+}
+
 /* A reference, unless the last one is gone. */
 bool node_ref_live(struct node *n);
 
@@ -203,8 +218,10 @@ void node_take_place(struct node *name);
 /* A child in the list, without a reference, or NULL. The folder's lock is held. */
 struct node *node_child_locked(struct node *folder, const char *name);
 
-/* A child by name; *out is a reference. ERR_NOT_FOUND, ENOTDIR. */
+/* A child by name; *out is a reference. ERR_NOT_FOUND, ENOTDIR. The second form gives what stands for it
+ * at this place: the entry of a bind mount, or below one a folder's seat. */
 int node_lookup(struct node *folder, const char *name, struct node **out);
+int node_lookup_place(struct node *folder, const char *name, struct node **out);
 
 /* The folder at a path below `from`, made with `fs` and `ops` where it is not there. */
 int node_make_folders(struct node *from, const char *path, size_t length,
@@ -282,6 +299,8 @@ enum path_flags {
     PATH_NO_LINKS = 1u << 4, /* follows no link: ELOOP */
     PATH_BENEATH = 1u << 5,  /* never leaves the tree below the start: EXDEV */
     PATH_IN_ROOT = 1u << 6,  /* the start is the root */
+
+    PATH_SEAT = 1u << 7, /* what stands at that place is wanted: see seat.h */
 };
 
 /* The node at a path, from `start` when it is relative. *out is a reference. */

@@ -177,10 +177,12 @@ static void forget_name(struct node *folder, struct node *body)
     node_touch_status(body);
 }
 
-/* Something is mounted over this entry of a folder, perhaps from the same file system. folder->lock is held. */
-static bool is_covered(const struct node *folder, const struct node *entry)
+/* Something is mounted over this entry of a folder, perhaps from the same file system, or over what it stands
+ * for where a bind mount shows that. folder->lock is held. */
+static bool is_covered(const struct node *folder, struct node *entry)
 {
-    return entry->mounted || entry->fs != folder->fs;
+    return entry->mounted || entry->fs != folder->fs ||
+           __atomic_load_n(&node_body(entry)->covers, __ATOMIC_RELAXED) > 0;
 }
 
 static int check_remove(const struct node *folder, struct node *child, bool remove_folder)

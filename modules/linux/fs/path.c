@@ -7,6 +7,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/permission.h"
+#include "modules/linux/fs/seat.h"
 #include "modules/linux/process/process.h"
 
 #define LINKS_MAX 40 /* as Linux: more on one path is ELOOP */
@@ -156,6 +157,28 @@ static int step_up(struct walk *w)
     return check_device(w);
 }
 
+/* A file below a bind mount gets a seat when somebody asks for that alone. Gives up *next when it fails. */
+static int take_seat(struct node *at, struct node **next)
+{
+    struct node *shown = *next;
+    int r;
+
+    if (!at->same || shown->same || shown->parent == at)
+        return OK;
+    r = seat_of(at, shown, next);
+    node_unref(shown);
+    return r;
+}
+
+/* Where a walk has ended, a reference. */
+static struct node *walk_result(const struct walk *w, unsigned flags)
+{
+    struct node *n = flags & PATH_SEAT ? w->at : node_body(w->at);
+
+    node_ref(n);
+    return n;
+}
+
 /* Goes one part further. */
 static int walk_step(struct walk *w, unsigned flags)
 {
@@ -168,14 +191,14 @@ static int walk_step(struct walk *w, unsigned flags)
         return r;
     if (!node_is_folder(w->at))
         return LINUX_ERRNO(ENOTDIR);
-    r = permission_check(w->at, PERMIT_EXECUTE);
+    r = permission_check(node_body(w->at), PERMIT_EXECUTE);
     if (r != OK)
         return r;
     if (strcmp(name, ".") == 0)
         return OK;
     if (strcmp(name, "..") == 0)
         return step_up(w);
-    r = node_lookup(w->at, name, &next);
+    r = node_lookup_place(w->at, name, &next);
     if (r != OK)
         return r;
     last = *w->rest == '\0';
@@ -188,6 +211,10 @@ static int walk_step(struct walk *w, unsigned flags)
         node_unref(next);
         return LINUX_ERRNO(ENOTDIR);
     }
+    if (last && (flags & PATH_SEAT))
+        r = take_seat(w->at, &next);
+    if (r != OK)
+        return r;
     walk_to(w, next);
     return check_device(w);
 }
@@ -203,10 +230,8 @@ int path_lookup(struct node *start, const char *path, unsigned flags, struct nod
         r = walk_step(&w, flags);
     if (r == OK && (flags & PATH_FOLDER) && !node_is_folder(w.at))
         r = LINUX_ERRNO(ENOTDIR);
-    if (r == OK) {
-        *out = w.at;
-        node_ref(w.at);
-    }
+    if (r == OK)
+        *out = walk_result(&w, flags);
     walk_end(&w);
     return r;
 }
@@ -251,8 +276,7 @@ int path_parent_how(struct node *start, const char *path, unsigned flags, struct
     if (r == OK && !node_is_folder(w.at))
         r = LINUX_ERRNO(ENOTDIR);
     if (r == OK) {
-        *folder = w.at;
-        node_ref(w.at);
+        *folder = walk_result(&w, flags);
         if (trailing_slash)
             *trailing_slash = trailing;
     }

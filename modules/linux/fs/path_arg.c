@@ -90,7 +90,7 @@ int path_arg_lookup(const struct path_arg *arg, unsigned flags, struct node **ou
 {
     if (arg->text[0] != '\0')
         return path_lookup(arg->start, arg->text, flags, out);
-    *out = arg->start;
+    *out = flags & PATH_SEAT ? arg->start : node_body(arg->start);
     node_ref(*out);
     return OK;
 }

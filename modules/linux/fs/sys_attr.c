@@ -78,7 +78,7 @@ long sys_fchown(struct call *c)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    r = f->node ? change_owner(f->node, c->arg[1], c->arg[2]) : OK;
+    r = f->node ? change_owner(node_body(f->node), c->arg[1], c->arg[2]) : OK;
     file_unref(f);
     return r;
 }
@@ -143,7 +143,7 @@ static long set_times_of_fd(struct call *c, const struct node_times *times)
     if (f->flags & LINUX_O_PATH)
         r = LINUX_ERRNO(EBADF);
     else if (f->node)
-        r = set_times(f->node, times);
+        r = set_times(node_body(f->node), times);
     file_unref(f);
     return r;
 }

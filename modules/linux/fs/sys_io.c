@@ -251,8 +251,8 @@ long sys_fsync(struct call *c)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    if (r == OK && f->node->ops->sync)
-        r = f->node->ops->sync(f->node);
+    if (r == OK && node_body(f->node)->ops->sync)
+        r = node_body(f->node)->ops->sync(node_body(f->node));
     file_unref(f);
     return r;
 }

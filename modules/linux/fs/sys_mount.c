@@ -18,6 +18,7 @@ enum mount_call_flags {
     MS_REMOUNT = 1u << 5,
     MS_BIND = 1u << 12,
     MS_MOVE = 1u << 13,
+    MS_REC = 1u << 14,
     MS_PROPAGATION = 1u << 17 | 1u << 18 | 1u << 19 | 1u << 20,
 };
 
@@ -30,7 +31,7 @@ static int lookup(struct call *c, vaddr_t path, struct node **out)
 
     if (r != OK)
         return r;
-    r = path_arg_lookup(&arg, 0, out);
+    r = path_arg_lookup(&arg, PATH_SEAT, out);
     path_arg_put(&arg);
     return r;
 }
@@ -99,6 +100,7 @@ static int mount_alias(struct call *c, struct node *covered)
 
     if (r != OK)
         return r;
+    from = node_take_body(from);
     folder = node_place(covered, name);
     r = node_create(folder, name, from->mode, from->fs, &alias_ops, NULL, &entry);
     node_unref(folder);
@@ -107,6 +109,7 @@ static int mount_alias(struct call *c, struct node *covered)
         return r;
     }
     entry->same = from;
+    entry->bound_deep = c->arg[3] & MS_REC;
     return cover(covered, entry, c->arg[0], MOUNT_ALIAS);
 }
 
@@ -155,6 +158,7 @@ long sys_umount2(struct call *c)
 {
     unsigned flags = (unsigned)c->arg[1];
     struct path_arg arg;
+    struct node *n;
     long r;
 
     if (flags & ~(unsigned)(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) ||
@@ -165,17 +169,13 @@ long sys_umount2(struct call *c)
     r = path_arg_get(c->task, LINUX_AT_FDCWD, c->arg[0], false, &arg);
     if (r != OK)
         return r;
-    r = mount_remove(arg.start, arg.text, flags & MNT_DETACH);
-    if (r == ERR_INVALID) { /* not there at all is another error */
-        struct node *n;
-        int found = path_arg_lookup(&arg, 0, &n);
-
-        if (found == OK)
-            node_unref(n);
-        else
-            r = found;
-    }
+    r = path_arg_lookup(&arg, PATH_SEAT | (flags & UMOUNT_NOFOLLOW ? PATH_NOFOLLOW : 0u), &n);
     path_arg_put(&arg);
+    if (r != OK)
+        return r;
+    r = mount_remove(n, flags & MNT_DETACH);
+    if (r != OK)
+        node_unref(n);
     return r;
 }
 
@@ -188,11 +188,11 @@ long sys_chroot(struct call *c)
 
     if (r != OK)
         return r;
-    r = path_arg_lookup(&arg, PATH_FOLDER, &root);
+    r = path_arg_lookup(&arg, PATH_FOLDER | PATH_SEAT, &root);
     path_arg_put(&arg);
     if (r != OK)
         return r;
-    r = permission_check(root, PERMIT_EXECUTE);
+    r = permission_check(node_body(root), PERMIT_EXECUTE);
     if (r == OK && !capable(CAP_SYS_CHROOT))
         r = LINUX_ERRNO(EPERM);
     if (r != OK) {

@@ -44,10 +44,15 @@ struct opening {
     bool made;     /* the file is new */
 };
 
+/* A folder where it stands, for what is opened from it. */
 static int find(const struct opening *o, struct node *start, const char *path, struct node **out)
 {
-    return path_lookup(start, path, o->walk | (o->flags & LINUX_O_NOFOLLOW ? PATH_NOFOLLOW : 0u),
-                       out);
+    unsigned nofollow = o->flags & LINUX_O_NOFOLLOW ? PATH_NOFOLLOW : 0u;
+    int r = path_lookup(start, path, o->walk | nofollow | PATH_SEAT, out);
+
+    if (r == OK && !node_is_folder(*out))
+        *out = node_take_body(*out);
+    return r;
 }
 
 static int make_in(struct opening *o, struct node *folder, const char *name, struct node **out)
@@ -174,7 +179,7 @@ static long open_arg(struct opening *o, const struct path_arg *arg)
     r = find_node(o, arg, &node);
     if (r != OK)
         return r;
-    r = check_open(node, o->flags, o->made);
+    r = check_open(node_body(node), o->flags, o->made);
     if (r == OK && (o->flags & LINUX_O_TRUNC) && !o->made && node_is_file(node) &&
         node->ops->resize)
         r = node->ops->resize(node, 0);

@@ -382,11 +382,11 @@ static void change_folder(struct fs_context *fs, struct node *folder)
 long sys_chdir(struct call *c)
 {
     struct node *folder;
-    int r = lookup_at(c->task, LINUX_AT_FDCWD, c->arg[0], false, PATH_FOLDER, &folder);
+    int r = lookup_at(c->task, LINUX_AT_FDCWD, c->arg[0], false, PATH_FOLDER | PATH_SEAT, &folder);
 
     if (r != OK)
         return r;
-    r = permission_check(folder, PERMIT_EXECUTE);
+    r = permission_check(node_body(folder), PERMIT_EXECUTE);
     if (r == OK)
         change_folder(c->task->process->fs, folder);
     else
@@ -463,7 +463,7 @@ long sys_fchmod(struct call *c)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    r = f->node ? change_mode(f->node, c->arg[1]) : OK;
+    r = f->node ? change_mode(node_body(f->node), c->arg[1]) : OK;
     file_unref(f);
     return r;
 }

@@ -69,10 +69,8 @@ static int facts_of_descriptor(struct task *t, int fd, struct facts *out)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    if (f->node && f->node->ops->valid)
-        f->node->ops->valid(f->node); /* asks for them again if they are old */
-    if (f->node)
-        facts_of_node(f->node, out);
+    if (f->node) /* which asks for them again if they are old */
+        facts_of_node(node_body(f->node), out);
     else
         facts_of_nameless(f, out);
     file_unref(f);
@@ -281,7 +279,7 @@ long sys_fstatfs(struct call *c)
 
     if (!f)
         return LINUX_ERRNO(EBADF);
-    r = f->node ? write_statfs(c->arg[1], f->node) : LINUX_ERRNO(ENOSYS);
+    r = f->node ? write_statfs(c->arg[1], node_body(f->node)) : LINUX_ERRNO(ENOSYS);
     file_unref(f);
     return r;
 }

@@ -34,7 +34,7 @@ static int find_open(struct call *c, struct node **out)
     else if (!f->node)
         r = ERR_UNSUPPORTED;
     if (r == OK) {
-        *out = f->node;
+        *out = node_body(f->node);
         node_ref(*out);
     }
     if (f)

@@ -433,7 +433,7 @@ static long show_fdinfo(void *context, char *out, size_t size)
     text_add(&t, "pos:\t%llu\n",
              (unsigned long long)__atomic_load_n(&f->offset, __ATOMIC_RELAXED));
     add_octal(&t, "flags:\t", f->flags, 3);
-    text_add(&t, "mnt_id:\t%u\nino:\t%llu\n", f->node ? f->node->fs->id : 0u, (unsigned long long)(f->node ? f->node->number : 0u));
+    text_add(&t, "mnt_id:\t%u\nino:\t%llu\n", f->node ? f->node->fs->id : 0u, (unsigned long long)(f->node ? node_body(f->node)->number : 0u));
     file_unref(f);
     return text_length(&t);
 }

@@ -139,6 +139,85 @@ static void test_bind(void)
     CHECK(rmdir(BASE "/a") == 0 && rmdir(BASE "/b") == 0);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/* What is mounted below a place that leads to another covers nothing at the other. */
+static void test_over_bound(void)
+{
+    char here[128];
+
+    CHECK(mkdir(BASE "/a", 0755) == 0 && mkdir(BASE "/b", 0755) == 0 && mkdir(BASE "/a/d", 0755) == 0);
+    CHECK(mkdir(BASE "/a/d/e", 0755) == 0 && make(BASE "/a/d/f") == 0);
+    CHECK(mount(BASE "/a", BASE "/b", NULL, MS_BIND, NULL) == 0);
+    CHECK(mount("none", BASE "/b/d/e", "tmpfs", 0, NULL) == 0 && make(BASE "/b/d/e/in") == 0);
+    CHECK(access(BASE "/a/d/e/in", F_OK) == -1 && same_file(BASE "/a/d", BASE "/b/d"));
+    CHECK(access(BASE "/b/d/e/../f", F_OK) == 0 && !same_file(BASE "/a/d/e", BASE "/b/d/e"));
+    CHECK(file_has("/proc/mounts", BASE "/b/d/e tmpfs") && !file_has("/proc/mounts", " " BASE "/a"));
+    CHECK_ERRNO(rmdir(BASE "/a/d/e"), EBUSY);
+    CHECK_ERRNO(rename(BASE "/a/d/e", BASE "/a/e"), EBUSY);
+    CHECK_ERRNO(umount(BASE "/b"), EBUSY);
+    CHECK(chdir(BASE "/b/d") == 0 && getcwd(here, sizeof(here)) && strcmp(here, BASE "/b/d") == 0);
+    CHECK(access("e/in", F_OK) == 0 && chdir("..") == 0 && getcwd(here, sizeof(here)));
+    CHECK(strcmp(here, BASE "/b") == 0 && chdir("/") == 0);
+    CHECK(mount("/dev/null", BASE "/b/d/f", NULL, MS_BIND, NULL) == 0);
+    CHECK(same_file(BASE "/b/d/f", "/dev/null") && !same_file(BASE "/a/d/f", "/dev/null"));
+    CHECK_ERRNO(unlink(BASE "/a/d/f"), EBUSY);
+    CHECK(umount(BASE "/b/d/f") == 0 && umount(BASE "/b/d/e") == 0 && umount(BASE "/b") == 0);
+    CHECK(unlink(BASE "/a/d/f") == 0 && rmdir(BASE "/a/d/e") == 0 && rmdir(BASE "/a/d") == 0);
+    CHECK(rmdir(BASE "/a") == 0 && rmdir(BASE "/b") == 0);
+}
+
+/* A second mount over a place that leads to another covers the place, and not the other. */
+static void test_stacked(void)
+{
+    CHECK(make(BASE "/x") == 0 && make(BASE "/y") == 0 && make(BASE "/z") == 0);
+    CHECK(mount(BASE "/x", BASE "/y", NULL, MS_BIND, NULL) == 0 && same_file(BASE "/x", BASE "/y"));
+    CHECK(mount(BASE "/z", BASE "/y", NULL, MS_BIND, NULL) == 0 && same_file(BASE "/z", BASE "/y"));
+    CHECK(!same_file(BASE "/x", BASE "/z"));
+    CHECK(umount(BASE "/y") == 0 && same_file(BASE "/x", BASE "/y"));
+    CHECK(umount(BASE "/y") == 0 && !same_file(BASE "/x", BASE "/y"));
+    CHECK(unlink(BASE "/x") == 0 && unlink(BASE "/y") == 0 && unlink(BASE "/z") == 0);
+    CHECK(mkdir(BASE "/m", 0755) == 0 && mount("one", BASE "/m", "tmpfs", 0, NULL) == 0);
+    CHECK(make(BASE "/m/one") == 0 && mount("two", BASE "/m", "tmpfs", 0, NULL) == 0);
+    CHECK(access(BASE "/m/one", F_OK) == -1 && umount(BASE "/m") == 0);
+    CHECK(access(BASE "/m/one", F_OK) == 0 && umount(BASE "/m") == 0 && rmdir(BASE "/m") == 0);
+}
+
+/* What is mounted in a folder is seen at another place of it only when that was asked for. */
+static void test_bound_deep(void)
+{
+    CHECK(mkdir(BASE "/a", 0755) == 0 && mkdir(BASE "/b", 0755) == 0 && mkdir(BASE "/a/d", 0755) == 0);
+    CHECK(mount("none", BASE "/a/d", "tmpfs", 0, NULL) == 0 && make(BASE "/a/d/in") == 0);
+    CHECK(mount(BASE "/a", BASE "/b", NULL, MS_BIND, NULL) == 0);
+    CHECK(access(BASE "/b/d", F_OK) == 0 && access(BASE "/b/d/in", F_OK) == -1);
+    CHECK(umount(BASE "/b") == 0 && mount(BASE "/a", BASE "/b", NULL, MS_BIND | MS_REC, NULL) == 0);
+    CHECK(access(BASE "/b/d/in", F_OK) == 0 && umount2(BASE "/b", MNT_DETACH) == 0);
+    CHECK(umount(BASE "/a/d") == 0 && rmdir(BASE "/a/d") == 0 && rmdir(BASE "/a") == 0);
+    CHECK(rmdir(BASE "/b") == 0);
+}
+
+/* Who takes a mount away while it is used takes along what is mounted in it. */
+static void test_inner(void)
+{
+    int fd;
+
+    CHECK(mkdir(BASE "/m", 0755) == 0 && mount("none", BASE "/m", "tmpfs", 0, NULL) == 0);
+    CHECK(mkdir(BASE "/m/n", 0755) == 0 && mount("none", BASE "/m/n", "tmpfs", 0, NULL) == 0);
+    CHECK(mkdir(BASE "/m/n/o", 0755) == 0 && mount(BASE, BASE "/m/n/o", NULL, MS_BIND, NULL) == 0);
+    CHECK(mkdir(BASE "/seen", 0755) == 0 && mount("none", BASE "/m/n/o/seen", "tmpfs", 0, NULL) == 0);
+    fd = open(BASE "/m/n/f", O_RDWR | O_CREAT, 0644);
+    CHECK_ERRNO(umount(BASE "/m"), EBUSY);
+    CHECK(umount2(BASE "/m", MNT_DETACH) == 0 && !file_has("/proc/mounts", BASE "/m"));
+    CHECK(access(BASE "/m/n", F_OK) == -1 && write(fd, "still", 5) == 5 && close(fd) == 0);
+    CHECK(rmdir(BASE "/seen") == 0 && rmdir(BASE "/m") == 0);
+}
+
 static int in_other_root(void)
 {
     char text[64];
@@ -180,6 +259,8 @@ int main(int argc, char **argv)
         {"tmpfs", test_tmpfs}, {"busy", test_busy}, {"read_only", test_read_only},
         {"bind", test_bind},   {"covered_file", test_covered_file},
         {"process_folder", test_process_folder}, {"root", test_root}, {"table", test_table},
+        {"over_bound", test_over_bound}, {"stacked", test_stacked}, {"bound_deep", test_bound_deep},
+        {"inner", test_inner},
     };
     int status;
 
