@@ -273,7 +273,7 @@ const struct call_row call_rows[] = {
     ROW(ptrace, 0, FEW, PID, ADDR, NUM)
     ROW(vhangup, 0)
     ROW(chroot, 40, PATH)
-    ROW(mount, 8, PATH, PATH, PATH, FLAGS, IN)
+    ROW(mount, 8, PATH, PATH, PATH, MOUNTS, IN)
     ROW(umount2, 8, PATH, FLAGS)
     ROW(ioperm, 0, INT, INT, INT)
     ROW(iopl, 0, INT)

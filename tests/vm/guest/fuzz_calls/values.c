@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -237,6 +238,9 @@ static uint64_t number_of_kind(struct fuzzer *z, enum kind kind)
                                    CLONE_FILES | 17, CLONE_FS | 17, CLONE_PARENT | 17,
                                    CLONE_VM | CLONE_FILES | 17, 0, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | 17,
                                    CLONE_CHILD_CLEARTID | CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FS | CLONE_FILES);
+    case MOUNTS:
+        return one_in(z, 3) ? few_bits(z, 32)
+                            : PICK(z, MS_BIND, MS_BIND | MS_REC, MS_BIND | MS_RDONLY, MS_REMOUNT, 0);
     default:
         return value_number(z);
     }
