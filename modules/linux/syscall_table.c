@@ -169,6 +169,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     /* processes and threads */
     [NR_clone] = sys_clone,
     [NR_clone3] = sys_clone3,
+    [NR_unshare] = sys_unshare,
     [NR_fork] = sys_fork,
     [NR_vfork] = sys_vfork,
     [NR_execve] = sys_execve,

@@ -11,6 +11,7 @@
 #include "modules/linux/fs/seal.h"
 #include "modules/linux/fs/pipe.h"
 #include "modules/linux/process/process.h"
+#include "modules/linux/process/user_ops.h"
 #include "modules/linux/syscall.h"
 
 static uint64_t descriptor_limit(const struct task *t)
@@ -42,13 +43,22 @@ long sys_close_range(struct call *c)
     struct fd_table *files = c->task->process->files;
     uint32_t first = (uint32_t)c->arg[0], last = (uint32_t)c->arg[1];
 
-    if (first > last || (c->arg[2] & ~4ull)) /* 4: CLOSE_RANGE_CLOEXEC */
+    if (first > last ||
+        (c->arg[2] & ~(uint64_t)(LINUX_CLOSE_RANGE_UNSHARE | LINUX_CLOSE_RANGE_CLOEXEC)))
         return ERR_INVALID;
+    if (c->arg[2] & LINUX_CLOSE_RANGE_UNSHARE) {
+        int r = process_is_alone(c->task->process) ? process_own_files(c->task->process)
+                                                   : ERR_INVALID;
+
+        if (r != OK)
+            return r;
+        files = c->task->process->files;
+    }
     for (int fd = first > INT32_MAX ? -1 : fd_next(files, (int)first);
          fd >= 0 && (uint32_t)fd <= last; fd = fd_next(files, fd + 1)) {
         struct file *f = NULL;
 
-        if (c->arg[2] & 4)
+        if (c->arg[2] & LINUX_CLOSE_RANGE_CLOEXEC)
             fd_flag_set(files, fd, true);
         else
             f = fd_take(files, fd);

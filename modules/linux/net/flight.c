@@ -15,10 +15,15 @@
  */
 #include "modules/linux/fs/file.h"
 #include "modules/linux/net/socket.h"
+#include "modules/linux/process/process.h"
+#include "modules/linux/syscall.h"
 
 uint32_t sockets_in_flight; /* written under socket_lock */
 
 static struct list flying = LIST_INIT(flying); /* by flight_link */
+
+static struct list loaded = LIST_INIT(loaded); /* packets with files, by flight_link */
+static uint64_t files_in_flight;               /* in all of them */
 
 static struct socket *flyer(const struct file *f)
 {
@@ -34,8 +39,29 @@ uint32_t socket_flights(const struct file *f)
     return s ? __atomic_load_n(&s->flights, __ATOMIC_RELAXED) : 0;
 }
 
-void flight_begin_locked(const struct packet *p)
+/* Only when all users together have so many is it worth counting one's. */
+int flight_check_locked(const struct task *t)
 {
+    uint64_t limit = t->process->limits[LINUX_RLIMIT_NOFILE].current, count = 0;
+    uint32_t user = t->process->credentials.user.real;
+
+    if (files_in_flight <= limit || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
+        return OK;
+    list_for_each (it, &loaded) {
+        const struct packet *p = list_entry(it, struct packet, flight_link);
+
+        count += p->user == user ? p->file_count : 0;
+    }
+    return count > limit ? LINUX_ERRNO(ETOOMANYREFS) : OK;
+}
+
+void flight_begin_locked(struct packet *p)
+{
+    if (p->file_count > 0) {
+        p->user = task_current()->process->credentials.user.real;
+        files_in_flight += p->file_count;
+        list_push_back(&loaded, &p->flight_link);
+    }
     for (unsigned i = 0; i < p->file_count; i++) {
         struct socket *s = flyer(p->files[i]);
 
@@ -46,8 +72,12 @@ void flight_begin_locked(const struct packet *p)
     }
 }
 
-void flight_end_locked(const struct packet *p)
+void flight_end_locked(struct packet *p)
 {
+    if (p->file_count > 0) {
+        files_in_flight -= p->file_count;
+        list_remove(&p->flight_link);
+    }
     for (unsigned i = 0; i < p->file_count; i++) {
         struct socket *s = flyer(p->files[i]);
 

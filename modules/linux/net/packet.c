@@ -10,6 +10,7 @@
 #include "modules/linux/fs/file.h"
 #include "modules/linux/net/inet.h"
 #include "modules/linux/net/socket.h"
+#include "modules/linux/process/process.h"
 
 static struct list doomed = LIST_INIT(doomed); /* guarded by socket_lock */
 static bool freeing;                           /* somebody empties doomed; guarded by socket_lock */
@@ -90,7 +91,7 @@ static int check_locked(const struct socket *from, const struct socket *to, cons
         return LINUX_ERRNO(EPIPE);
     if (from->sent > 0 && from->sent + packet_cost(p) > from->send_limit)
         return ERR_AGAIN;
-    return OK;
+    return p->file_count > 0 ? flight_check_locked(task_current()) : OK;
 }
 
 /* TCP sends, and learns by the answer that nobody is there any more: the first bytes are lost, the

@@ -88,6 +88,8 @@ struct packet {
     struct header_values header;
     unsigned file_count;
     struct file **files; /* references */
+    uint32_t user;           /* whose files they are; while it lies in a queue with them */
+    struct list flight_link; /* socket_lock; while it lies in a queue with files */
     uint8_t data[];
 };
 
@@ -144,9 +146,13 @@ extern uint32_t sockets_in_flight; /* how many; 0: nothing of this concerns anyb
 /* How many of a file's references lie in queues. The caller has one that does not. */
 uint32_t socket_flights(const struct file *f);
 
+/* A task may not have more files on their way than it may have open, unless it may do more than others.
+ * ETOOMANYREFS. socket_lock is held. */
+int flight_check_locked(const struct task *t);
+
 /* A packet with its files enters a queue, or has left it. socket_lock is held. */
-void flight_begin_locked(const struct packet *p);
-void flight_end_locked(const struct packet *p);
+void flight_begin_locked(struct packet *p);
+void flight_end_locked(struct packet *p);
 
 /* Frees what lies in the queues of sockets that nobody can reach. No lock is held. */
 void sockets_collect(void);

@@ -343,18 +343,12 @@ static void reset_registers(struct user_regs *regs, const struct exec_program *p
 /* Descriptors that a child made with CLONE_FILES shares become its own. */
 static int own_files(struct process *p)
 {
-    struct fd_table *own, *shared = p->files;
-    uint64_t flags;
-    int r = fd_table_copy(shared, &own);
+    int r = process_own_files(p);
 
     if (r != OK)
         return r;
     __atomic_store_n(&p->executed, true, __ATOMIC_RELAXED); /* before its files tell of it */
-    fd_table_close_on_exec(own);
-    flags = spin_lock_irqsave(&p->lock);
-    p->files = own;
-    spin_unlock_irqrestore(&p->lock, flags);
-    fd_table_unref(shared);
+    fd_table_close_on_exec(p->files);
     return OK;
 }
 

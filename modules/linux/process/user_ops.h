@@ -12,6 +12,12 @@ struct interval_timer;
 /* The personality's entries, given to every thread of a program. */
 extern const struct user_ops linux_user_ops;
 
+/* Has the process one task only? Nobody but that one can change it. */
+bool process_is_alone(struct process *p);
+
+/* The table of descriptors becomes the process's own; it is alone, and the caller its task. ERR_NO_MEMORY. */
+int process_own_files(struct process *p);
+
 /* Drops a process's files, working folder and memory. */
 void process_drop_resources(struct process *p);
 

@@ -151,6 +151,7 @@ const struct call_row call_rows[] = {
     ROW(madvise, 0, ADDR, PAGES, FEW)
     ROW(msync, 0, ADDR, PAGES, FEW)
     ROW(mincore, 0, ADDR, PAGES, OUT)
+    ROW(unshare, 4, FLAGS)
     ROW(mlock, 0, ADDR, PAGES)
     ROW(mlock2, 0, ADDR, PAGES, FLAGS)
     ROW(munlock, 0, ADDR, PAGES)

@@ -7,9 +7,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "tests/vm/guest/check.h"
 
@@ -267,9 +269,38 @@ static void test_threads(void)
     }
 }
 
+/* A user that may do nothing special has at most about as many files on their way as it may have open. */
+static int fill_flight(void)
+{
+    struct rlimit limit = {20, 20};
+    int s[2], fds[2], sent = 0;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) != 0 || setrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+        setuid(1234) != 0)
+        return 1;
+    while (sent < 50 && send_files(s[0], s[1], s[0]))
+        sent++;
+    if (sent != 11 || errno != ETOOMANYREFS)
+        return 2;
+    if (receive_files(s[1], 0, fds) != 2 || close(fds[0]) != 0 || close(fds[1]) != 0)
+        return 3;
+    return send_files(s[0], s[1], -1) ? 0 : 4;
+}
+
+static void test_too_many(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(fill_flight());
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
+        {"too_many", test_too_many},
         {"rings", test_rings},         {"listeners", test_listeners},
         {"reachable", test_reachable}, {"held_elsewhere", test_held_elsewhere},
         {"read", test_read},           {"named", test_named},

@@ -4,6 +4,8 @@
  */
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -239,9 +241,90 @@ static void test_nested(void)
     close(p[1]);
 }
 
+/* ---- Tables of descriptors that processes share ---- */
+
+static int raw_close_range(unsigned first, unsigned last, unsigned flags)
+{
+    return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+static void test_close_range(void)
+{
+    int fds[4];
+
+    for (int i = 0; i < 4; i++)
+        CHECK(dup2(0, fds[i] = 100 + i) == 100 + i);
+    CHECK_ERRNO(raw_close_range(101, 100, 0), EINVAL);
+    CHECK_ERRNO(raw_close_range(100, 101, 8), EINVAL);
+    CHECK(raw_close_range(101, 102, 0) == 0 && fcntl(100, F_GETFD) == 0);
+    CHECK(fcntl(101, F_GETFD) == -1 && fcntl(102, F_GETFD) == -1 && fcntl(103, F_GETFD) == 0);
+    CHECK(raw_close_range(100, ~0u, 4) == 0);
+    CHECK(fcntl(100, F_GETFD) == FD_CLOEXEC && fcntl(103, F_GETFD) == FD_CLOEXEC);
+    CHECK(raw_close_range(100, ~0u, 2) == 0 && fcntl(100, F_GETFD) == -1);
+}
+
+/* A child with the same table, which closes all of it: whose was it? 0: the child's own. */
+static int close_in_child(int (*separate)(void))
+{
+    int status, fd = dup(0), open;
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+
+    if (pid == 0)
+        _exit(separate());
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        return -1;
+    open = fcntl(fd, F_GETFD);
+    close(fd);
+    return open == 0 ? 0 : 1;
+}
+
+static int close_only(void)
+{
+    return raw_close_range(3, ~0u, 0);
+}
+
+static int close_own(void)
+{
+    return raw_close_range(3, ~0u, 2);
+}
+
+static int unshare_and_close(void)
+{
+    return unshare(CLONE_FILES) == 0 ? raw_close_range(3, ~0u, 0) : 1;
+}
+
+static void test_shared_table(void)
+{
+    CHECK(close_in_child(close_only) == 1);
+    CHECK(close_in_child(close_own) == 0);
+    CHECK(close_in_child(unshare_and_close) == 0);
+}
+
+/* A child with the same working folder, and one that leaves it. */
+static void test_unshare_fs(void)
+{
+    char path[256];
+    int status;
+    pid_t pid;
+
+    CHECK(chdir("/") == 0);
+    for (int own = 0; own < 2; own++) {
+        pid = (pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0);
+        if (pid == 0)
+            _exit((own && unshare(CLONE_FS) != 0) || chdir(own ? "/proc" : "/tmp") != 0);
+        CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+        CHECK(getcwd(path, sizeof(path)) && strcmp(path, "/tmp") == 0);
+    }
+    CHECK(unshare(0) == 0);
+    CHECK_ERRNO(unshare(1), EINVAL);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
+        {"close_range", test_close_range},
+        {"shared_table", test_shared_table},
+        {"unshare_fs", test_unshare_fs},
         {"resolve", test_resolve},   {"dangling", test_dangling},
         {"nameless", test_nameless}, {"xattr", test_xattr},
         {"holes", test_holes},       {"open_file_locks", test_open_file_locks},
