@@ -36,6 +36,47 @@ def go_first():
         pass
 
 
+native_found = {}  # rows that programs without a machine have printed in this run, by program
+
+
+def native_rows(program, what):
+    """The rows that a program of build/bench prints, by name: gpud without a machine, beside the host's own
+    library. It runs once, before the computer's other work where that is permitted."""
+    if program in native_found:
+        return native_found[program]
+    need_files(program)
+    progress(f"{what}, native")
+    try:
+        done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=300, check=False, preexec_fn=go_first)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotMeasure(f"{program}: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise CannotMeasure(f"{program} ended with status {done.returncode}: {said}")
+    rows = [json.loads(line) for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    native_found[program] = {row["row"]: row for row in rows}
+    return native_found[program]
+
+
+def native_row(program, what, name):
+    rows = native_rows(program, what)
+    if name not in rows:
+        raise CannotMeasure(f"{program} printed no {name}")
+    return rows[name]
+
+
+def goal_row(row, factor, extra=0):
+    """A row whose goal is at most factor times its baseline, and `extra` of its unit more."""
+    goal = f"<= {factor} x" + (f" + {extra} {row['unit']}" if extra else "")
+    return round_row(row | {"goal": goal, "holds": row["value"] <= factor * row["baseline"] + extra})
+
+
+def beside_row(name, values, native):
+    """A row of a machine's microseconds beside the same work of the native front end."""
+    return make_row(name, values, "us", "native front end", [native["value"]])
+
+
 def run_machine(command, options=(), timeout=60, any_status=False, first=False):
     """Runs a machine without a GPU unless options say so; returns (stdout, malv's figures).
 

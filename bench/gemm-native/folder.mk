@@ -2,7 +2,7 @@
 DIR := bench/gemm-native
 NAME := gemm-native
 SRCS := gemm_native.c
-NEEDS := tests/vhost-front lib/gpucmd
+NEEDS := bench/native tests/vhost-front lib/gpucmd
 LIBS := -ldnnl
 PROGRAM_PLACE := bench
 PROGRAM_LDFLAGS_gemm-native :=

@@ -2,7 +2,7 @@
 DIR := bench/launch-native
 NAME := launch-native
 SRCS := launch_native.c direct.c
-NEEDS := tests/vhost-front
+NEEDS := bench/native tests/vhost-front
 LIBS := -lOpenCL
 PROGRAM_PLACE := bench
 PROGRAM_LDFLAGS_launch-native :=

@@ -87,8 +87,20 @@ static int fence_sleep(struct gpu_context *ctx, uint32_t queue, uint64_t fence, 
     return gpu_fence_poll(ctx, queue, fence) ? OK : r;
 }
 
-static void usual_update(struct gpu_timeline *line, uint64_t took)
+/*
+ * How long a wait takes when it spins is not known where it slept at once: then what the device says the work took is
+ * as good a guess, and without it nobody would ever spin again after some long waits. It is only a guess, and the
+ * device's: never more than the wait itself.
+ */
+static void usual_update(struct gpu_context *ctx, uint32_t queue, uint64_t took)
 {
+    const struct vgpgpu_fence_slot *slot = &ctx->fences[queue];
+    struct gpu_timeline *line = &ctx->queues[queue];
+    uint64_t work = __atomic_load_n(&slot->end_ns, __ATOMIC_RELAXED) -
+                    __atomic_load_n(&slot->start_ns, __ATOMIC_RELAXED);
+
+    if (line->usual_ns > SPIN_WORTH_NS)
+        took = MIN(took, work);
     line->usual_ns += took / USUAL_WEIGHT - line->usual_ns / USUAL_WEIGHT;
 }
 
@@ -113,7 +125,7 @@ int gpu_fence_wait(struct gpu_context *ctx, uint32_t queue, uint64_t fence, uint
         if (!fence_spin(ctx, queue, fence, started, due))
             r = due > started ? fence_sleep(ctx, queue, fence, due, flags) : ERR_TIMED_OUT;
         if (r == OK)
-            usual_update(&ctx->queues[queue], time_now() - started);
+            usual_update(ctx, queue, time_now() - started);
     }
     if (r != OK)
         return r;

@@ -2,8 +2,8 @@
  * main.c: launch_bench, what a launch on the GPU costs a program.
  *
  * Prints one JSON object a line, medians in microseconds: an empty kernel launched and waited for,
- * 64 launches in one submission, and a call that only looks at a fence that is signalled already.
- * bench/run reads it.
+ * 64 launches in one submission, a call that only looks at a fence that is signalled already, 64 MiB
+ * to the device's memory and back; and exits from the machine for each. bench/run reads it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,14 +13,18 @@
 
 #include "user/libmalv/malv.h"
 
-#define ROUNDS  201
-#define WARM_UP 20
-#define BATCH   64
+#define ROUNDS     201
+#define FEW_ROUNDS 11
+#define COPY_BYTES (64ull << 20)
+#define COUNTERS   "/sys/kernel/malv/counters"
+#define WARM_UP    20
+#define BATCH      64
 
 struct bench {
     struct malv_device *device;
     struct malv_batch one;
     struct malv_batch many;
+    struct malv_batch copy;
     uint64_t fence; /* of the newest submission */
 };
 
@@ -61,6 +65,11 @@ static void look_at_fence(struct bench *bench)
     check(malv_wait(bench->device, 0, bench->fence, 0), "look");
 }
 
+static void copy_all(struct bench *bench)
+{
+    submit_and_wait(bench, &bench->copy);
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a;
@@ -68,21 +77,63 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Times a step ROUNDS times and prints its median. */
-static void measure(struct bench *bench, const char *name, void (*step)(struct bench *bench))
+/* Times a step and prints its median. rounds: at most ROUNDS. */
+static void measure(struct bench *bench, const char *name, void (*step)(struct bench *bench),
+                    unsigned rounds)
 {
     static double times[ROUNDS];
-    for (unsigned i = 0; i < WARM_UP; i++)
+    for (unsigned i = 0; i < (rounds < WARM_UP ? 2 : WARM_UP); i++)
         step(bench);
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         double start = now_us();
         step(bench);
         times[i] = now_us() - start;
     }
-    qsort(times, ROUNDS, sizeof(times[0]), compare);
+    qsort(times, rounds, sizeof(times[0]), compare);
     printf(
         "{\"name\": \"%s\", \"value\": %.2f, \"unit\": \"us\", \"minimum\": %.2f, \"runs\": %u}\n",
-        name, times[ROUNDS / 2], times[0], ROUNDS);
+        name, times[rounds / 2], times[0], rounds);
+}
+
+/* What the driver has counted under this name since the machine's start. */
+static unsigned long long counted(const char *name)
+{
+    char line[100], found[64];
+    unsigned long long value = 0;
+    FILE *file = fopen(COUNTERS, "r");
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "%63s %llu", found, &value) == 2 && strcmp(found, name) == 0) {
+            fclose(file);
+            return value;
+        }
+    fprintf(stderr, "launch_bench: %s has no %s\n", COUNTERS, name);
+    exit(1);
+}
+
+/* Prints how often a step leaves the machine: it tells the device of work, or the device it. */
+static void exits_measure(struct bench *bench, const char *name, void (*step)(struct bench *bench))
+{
+    unsigned long long kicks = counted("gpu_kicks"), interrupts = counted("gpu_interrupts");
+    for (unsigned i = 0; i < ROUNDS; i++)
+        step(bench);
+    kicks = counted("gpu_kicks") - kicks;
+    interrupts = counted("gpu_interrupts") - interrupts;
+    printf("{\"name\": \"%s\", \"kicks\": %.3f, \"interrupts\": %.3f, \"runs\": %u}\n", name,
+           (double)kicks / ROUNDS, (double)interrupts / ROUNDS, ROUNDS);
+}
+
+static void copies_measure(struct bench *bench)
+{
+    struct malv_buffer here, there;
+    check(malv_buffer_create(bench->device, COPY_BYTES, VGPGPU_BUFFER_GUEST, &here), "buffer");
+    check(malv_buffer_create(bench->device, COPY_BYTES, VGPGPU_BUFFER_DEVICE, &there), "buffer");
+    malv_batch_init(&bench->copy);
+    check(malv_batch_copy(&bench->copy, &here, 0, &there, 0, COPY_BYTES), "record");
+    measure(bench, "write_64m", copy_all, FEW_ROUNDS);
+    malv_batch_reset(&bench->copy);
+    check(malv_batch_copy(&bench->copy, &there, 0, &here, 0, COPY_BYTES), "record");
+    measure(bench, "read_64m", copy_all, FEW_ROUNDS);
+    malv_batch_free(&bench->copy);
 }
 
 static uint32_t empty_kernel(struct malv_device *device)
@@ -110,9 +161,12 @@ int main(void)
     check(malv_batch_launch(&bench.one, kernel, 1, one_item, NULL, NULL, 0), "record");
     for (unsigned i = 0; i < BATCH; i++)
         check(malv_batch_launch(&bench.many, kernel, 1, one_item, NULL, NULL, 0), "record");
-    measure(&bench, "launch_empty", launch_one);
-    measure(&bench, "launch_batch64", launch_many);
-    measure(&bench, "fence_signalled", look_at_fence);
+    measure(&bench, "launch_empty", launch_one, ROUNDS);
+    measure(&bench, "launch_batch64", launch_many, ROUNDS);
+    measure(&bench, "fence_signalled", look_at_fence, ROUNDS);
+    exits_measure(&bench, "exits_submission", launch_one);
+    exits_measure(&bench, "exits_fence", look_at_fence);
+    copies_measure(&bench);
     malv_batch_free(&bench.one);
     malv_batch_free(&bench.many);
     malv_device_close(bench.device);

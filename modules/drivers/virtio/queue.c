@@ -132,7 +132,7 @@ int virtio_queue_add(struct virtio_queue *q, const struct vring_buffer *buffers,
     return ring_status(r);
 }
 
-void virtio_queue_kick(struct virtio_queue *q)
+bool virtio_queue_kick(struct virtio_queue *q)
 {
     uint64_t flags = spin_lock_irqsave(&q->lock);
     bool needed = vring_notify_needed(&q->ring);
@@ -140,6 +140,7 @@ void virtio_queue_kick(struct virtio_queue *q)
     spin_unlock_irqrestore(&q->lock, flags);
     if (needed)
         q->device->transport->notify(q->device, q->index);
+    return needed;
 }
 
 int virtio_queue_take(struct virtio_queue *q, void **token, uint32_t *written)

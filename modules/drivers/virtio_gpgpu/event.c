@@ -2,6 +2,7 @@
  * event.c: the event queue. Its buffers are always with the device, and its interrupts always on.
  */
 #include <microlake/log.h>
+#include <microlake/trace.h>
 #include <microlake/memory.h>
 
 #include "driver.h"
@@ -39,6 +40,8 @@ static void event_handle(struct gpgpu *g, const struct vgpgpu_event *event)
     }
 }
 
+COUNTER(gpu_interrupts); /* of fences that somebody sleeps for */
+
 void gpgpu_event_used(struct virtio_queue *q)
 {
     struct gpgpu *g = virtio_queue_context(q);
@@ -47,6 +50,7 @@ void gpgpu_event_used(struct virtio_queue *q)
     void *token;
     int r;
 
+    COUNT(gpu_interrupts, 1);
     while ((r = virtio_queue_take(q, &token, &written)) == OK) {
         memcpy(&event, token, sizeof(event));
         if (!g->lost)

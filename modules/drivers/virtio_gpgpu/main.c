@@ -8,6 +8,7 @@
 #include <microlake/boot.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/trace.h>
 
 #include "driver.h"
 #include "modules/drivers/hostctl/include/hostctl.h"
@@ -122,6 +123,16 @@ static void start_undo(struct gpgpu *g, int why)
     g->events = NULL;
 }
 
+static struct trace_set counters = TRACE_SET;
+static bool counted; /* atomic: the counters are registered */
+
+/* At the first use of a device, not at boot. Without room for more counters nothing is counted. */
+static void counters_register(void)
+{
+    if (!__atomic_exchange_n(&counted, true, __ATOMIC_SEQ_CST) && trace_register(&counters) != OK)
+        __atomic_store_n(&counted, false, __ATOMIC_SEQ_CST);
+}
+
 static int gpgpu_start(void *driver, struct vgpgpu_config *config)
 {
     struct gpgpu *g = driver;
@@ -137,6 +148,7 @@ static int gpgpu_start(void *driver, struct vgpgpu_config *config)
         start_undo(g, r);
         return r;
     }
+    counters_register();
     virtio_device_ready(g->virtio);
     g->ready = true;
     virtio_queue_kick(g->event);
@@ -257,6 +269,8 @@ static int gpgpu_init(void)
 static void gpgpu_exit(void)
 {
     virtio_driver_unregister(&driver);
+    if (counted)
+        trace_unregister(&counters);
 }
 
 KMOD_MANIFEST(.name = "virtio_gpgpu", .version = "0.1.0", .needs = "virtio,hostctl", .init = gpgpu_init,

@@ -3,10 +3,14 @@
  * wait for room; what the device has read is freed when the next batch comes.
  */
 #include <microlake/memory.h>
+#include <microlake/trace.h>
 
 #include "driver.h"
 
 #define PERIOD_NS (2 * NS_PER_SEC)
+
+COUNTER(gpu_submissions);
+COUNTER(gpu_kicks); /* submissions that the device was told of: exits from the machine */
 
 void gpgpu_submit_reap(struct gpgpu *g)
 {
@@ -53,8 +57,10 @@ int gpgpu_submit(void *driver, struct vgpgpu_submit *batch)
     r = virtio_queue_add(g->submit, &buffer, 1, batch);
     if (r == ERR_LOST)
         gpgpu_lost(g);
-    if (r == OK)
-        virtio_queue_kick(g->submit);
+    if (r == OK) {
+        COUNT(gpu_submissions, 1);
+        COUNT(gpu_kicks, virtio_queue_kick(g->submit));
+    }
     if (r == OK && g->lost) /* meanwhile, and maybe too late for those who took everything back */
         gpgpu_submit_lost(g);
     return r;

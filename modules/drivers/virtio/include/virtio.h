@@ -117,7 +117,8 @@ bool virtio_device_failed(struct virtio_device *d);
  */
 int virtio_queue_add(struct virtio_queue *q, const struct vring_buffer *buffers, unsigned count,
                      void *token);
-void virtio_queue_kick(struct virtio_queue *q); /* notifies the device if it wants that */
+/* Notifies the device if it wants that. Whether it did. */
+bool virtio_queue_kick(struct virtio_queue *q);
 
 /* Takes a finished request. ERR_AGAIN: none. ERR_LOST. */
 int virtio_queue_take(struct virtio_queue *q, void **token, uint32_t *written);
