@@ -80,6 +80,8 @@ enum vgpgpu_request_type {
     VGPGPU_PROGRAM_DESTROY = 6,
     VGPGPU_KERNEL_CREATE = 7,
     VGPGPU_KERNEL_DESTROY = 8,
+    VGPGPU_BUFFER_PART = 9,
+    VGPGPU_QUERY = 10,
 };
 
 /* Starts every request. `object` is 0 for requests on the context itself. */
@@ -122,11 +124,21 @@ struct vgpgpu_buffer_create {
     /* struct vgpgpu_segment segments[segment_count] */
 };
 
+/* BUFFER_PART: a buffer that is part of another, which must be no part itself. */
+struct vgpgpu_buffer_part {
+    struct vgpgpu_request header;
+    uint32_t parent;
+    uint32_t reserved;
+    uint64_t offset; /* bytes into the parent, a multiple of offset_align */
+    uint64_t size;   /* bytes, not 0 */
+};
+
 enum vgpgpu_program_kind {
     VGPGPU_PROGRAM_OPENCL_C = 1,
     VGPGPU_PROGRAM_SPIRV = 2,
     VGPGPU_PROGRAM_PTX = 3,
     VGPGPU_PROGRAM_CUDA_C = 4,
+    VGPGPU_PROGRAM_BINARY = 5, /* what QUERY gave of a program on the same device */
 };
 
 /* PROGRAM_CREATE: builds. The reply's payload is the build log, cut to the room given. */
@@ -145,6 +157,31 @@ struct vgpgpu_kernel_create {
     uint32_t program;
     uint32_t reserved;
     char name[64]; /* NUL-terminated */
+};
+
+enum vgpgpu_query_what {
+    VGPGPU_QUERY_BINARY = 1, /* of a program: its bytes, for VGPGPU_PROGRAM_BINARY */
+    VGPGPU_QUERY_KERNEL = 2, /* of a kernel: struct vgpgpu_kernel_info */
+};
+
+/*
+ * QUERY: the reply's value is how many bytes there are, its payload those from `offset` on, as many
+ * as there is room for.
+ */
+struct vgpgpu_query {
+    struct vgpgpu_request header;
+    uint32_t what; /* enum vgpgpu_query_what */
+    uint32_t reserved;
+    uint64_t offset;
+};
+
+struct vgpgpu_kernel_info {
+    uint32_t arg_count;
+    uint32_t reserved;
+    uint64_t max_group;      /* work-items of a work-group */
+    uint64_t group_multiple; /* a work-group's size is best a multiple of it */
+    uint64_t local_bytes;    /* of a work-group, the kernel's own */
+    uint64_t private_bytes;  /* of a work-item, as far as the device tells */
 };
 
 /* ---- Fence page ------------------------------------------------------------------------------ */
@@ -177,9 +214,13 @@ struct vgpgpu_submit {
     uint32_t context;
     uint32_t queue;         /* 0..VGPGPU_QUEUES_PER_CONTEXT - 1 */
     uint32_t command_bytes; /* multiple of 8 */
-    uint32_t reserved;
+    uint32_t flags;         /* enum vgpgpu_submit_flags */
     uint64_t fence; /* signalled when all commands have ended, in order, failed ones too */
     /* commands */
+};
+
+enum vgpgpu_submit_flags {
+    VGPGPU_SUBMIT_UNORDERED = 1u << 0, /* between barriers, commands run in any order */
 };
 
 enum vgpgpu_command_op {
@@ -188,6 +229,9 @@ enum vgpgpu_command_op {
     VGPGPU_CMD_FILL = 3,
     VGPGPU_CMD_BARRIER = 4, /* header only; everything before it in this queue ends first */
     VGPGPU_CMD_OPERATION = 5,
+    VGPGPU_CMD_COPY_2D = 6,
+    VGPGPU_CMD_FILL_2D = 7,
+    VGPGPU_CMD_PROFILE = 8,
 };
 
 /* Starts every command; commands stand at multiples of 8 bytes. */
@@ -246,6 +290,47 @@ struct vgpgpu_cmd_fill {
     uint8_t pattern[16];
 };
 
+/* COPY_2D: `rows` pieces of `width` bytes; rows start a pitch apart. */
+struct vgpgpu_cmd_copy_2d {
+    struct vgpgpu_command header;
+    uint32_t source;
+    uint32_t target;
+    uint64_t source_offset;
+    uint64_t target_offset;
+    uint64_t source_pitch; /* bytes, at least width */
+    uint64_t target_pitch;
+    uint64_t width; /* bytes, not 0 */
+    uint64_t rows;  /* not 0 */
+};
+
+/* FILL_2D: all but `rows` are multiples of pattern_bytes. */
+struct vgpgpu_cmd_fill_2d {
+    struct vgpgpu_command header;
+    uint32_t target;
+    uint32_t pattern_bytes; /* 1, 2, 4, 8 or 16 */
+    uint64_t offset;
+    uint64_t pitch; /* bytes, at least width */
+    uint64_t width; /* bytes, not 0 */
+    uint64_t rows;  /* not 0 */
+    uint8_t pattern[16];
+};
+
+/* What PROFILE writes, nanoseconds of the device's clock. */
+struct vgpgpu_profile {
+    uint64_t queued_ns;    /* the device took the submission up */
+    uint64_t submitted_ns; /* its commands were handed over, in one go */
+    uint64_t start_ns;     /* as in the fence slot */
+    uint64_t end_ns;
+};
+
+/* PROFILE: struct vgpgpu_profile of this submission, written before its fence is signalled. */
+struct vgpgpu_cmd_profile {
+    struct vgpgpu_command header;
+    uint32_t target; /* a buffer in guest memory */
+    uint32_t reserved;
+    uint64_t offset; /* a multiple of 8 */
+};
+
 /* Types of a tensor's elements. */
 enum vgpgpu_type {
     VGPGPU_F32 = 1,
@@ -277,6 +362,10 @@ enum vgpgpu_operation {
     VGPGPU_POOL2D = 3,
     VGPGPU_SOFTMAX = 4,
     VGPGPU_REDUCE = 5,
+    VGPGPU_LAYER_NORM = 6,
+    VGPGPU_BATCH_NORM = 7,
+    VGPGPU_ELEMENTWISE = 8,
+    VGPGPU_LSTM = 9,
 };
 
 /* OPERATION: a built-in operation on tensors, written ones first. */
@@ -335,6 +424,67 @@ enum vgpgpu_reduce_kind {
 /* REDUCE: tensors result, source; over the dimensions that are 1 in the result. */
 struct vgpgpu_reduce {
     uint32_t kind; /* enum vgpgpu_reduce_kind */
+    uint32_t reserved;
+};
+
+/*
+ * LAYER_NORM: tensors result, source [, scale [, shift]]; over the last dimension.
+ * BATCH_NORM: tensors result, source, mean, variance [, scale [, shift]]; dimension 1 is channels.
+ */
+struct vgpgpu_norm {
+    float epsilon; /* added to the variance; not less than 0 */
+    uint32_t reserved;
+};
+
+/* x: the element as the steps before left it; y: the operand's; a and b: the step's numbers. */
+enum vgpgpu_step_op {
+    VGPGPU_STEP_RELU = 1,      /* x where it is over 0, else a * x */
+    VGPGPU_STEP_ELU = 2,       /* x where it is over 0, else a * (e^x - 1) */
+    VGPGPU_STEP_LINEAR = 3,    /* a * x + b */
+    VGPGPU_STEP_CLIP = 4,      /* at least a, at most b */
+    VGPGPU_STEP_POW = 5,       /* a * x^b */
+    VGPGPU_STEP_SWISH = 6,     /* x / (1 + e^(-a * x)) */
+    VGPGPU_STEP_SIGMOID = 7,   /* 1 / (1 + e^-x) */
+    VGPGPU_STEP_TANH = 8,      /* from here to 16 there is neither a nor b */
+    VGPGPU_STEP_EXP = 9,
+    VGPGPU_STEP_LOG = 10,
+    VGPGPU_STEP_SQRT = 11,
+    VGPGPU_STEP_SQUARE = 12,
+    VGPGPU_STEP_ABS = 13,
+    VGPGPU_STEP_ROUND = 14,     /* to the nearest whole number, ties to the even one */
+    VGPGPU_STEP_GELU = 15,      /* by the error function */
+    VGPGPU_STEP_GELU_TANH = 16, /* by its usual approximation */
+    VGPGPU_STEP_ADD = 32,       /* x + y; these have an operand */
+    VGPGPU_STEP_SUB = 33,
+    VGPGPU_STEP_MUL = 34,
+    VGPGPU_STEP_DIV = 35,
+    VGPGPU_STEP_MAX = 36,
+    VGPGPU_STEP_MIN = 37,
+};
+
+#define VGPGPU_MAX_STEPS 16u
+
+struct vgpgpu_step {
+    uint16_t op;      /* enum vgpgpu_step_op */
+    uint16_t operand; /* its tensor's index, from 2; 0: none */
+    float a, b;       /* 0 where the step has none */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct vgpgpu_step) == 16, "step layout");
+
+/* ELEMENTWISE: tensors result, source [, operands]. May work in place. */
+struct vgpgpu_elementwise {
+    uint32_t count; /* 1..VGPGPU_MAX_STEPS */
+    uint32_t reserved;
+    /* struct vgpgpu_step steps[count] */
+};
+
+/*
+ * LSTM: tensors result, last hidden, last cell, source, input weights, hidden weights, bias
+ * [, first hidden, first cell]; the last two outputs may be left out, both.
+ */
+struct vgpgpu_lstm {
+    uint32_t reverse; /* 1: from the last step to the first */
     uint32_t reserved;
 };
 

@@ -101,6 +101,9 @@ uint32_t cpu_pool2d_build(struct cpu_plan *plan, const struct device_operation *
     dnnl_pooling_v2_desc_t descriptor;
     struct window window;
     window_make(&pool->window, &window);
+    for (unsigned axis = 0; axis < 2; axis++)
+        if (pool->size[axis] == 1) /* one element has no distance, and the library wants none */
+            window.dilation[axis] = 0;
     uint32_t status = layouts_make(operation, 2, layouts);
     if (!status)
         status = cpu_status(dnnl.pooling_v2_forward_desc_init(

@@ -1,4 +1,5 @@
-/* cpu_operation.c: the operations in the library's words; cpu_network.c has those but gemm. */
+/* cpu_operation.c: the operations in the library's words; the others have files of
+ * their own. */
 #include "cpu_plan.h"
 
 /* The masks of types, for a processor with or without arithmetic on bf16. */
@@ -14,8 +15,9 @@ void cpu_operations_list(uint16_t operations[VGPGPU_OPERATION_ROOM])
         (dnnl.get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
     uint16_t bf16 = wide ? TYPE(BF16) : 0;
     operations[VGPGPU_GEMM] = TYPE(F32) | TYPE(S8) | bf16;
-    operations[VGPGPU_CONV2D] = operations[VGPGPU_POOL2D] = TYPE(F32);
-    operations[VGPGPU_SOFTMAX] = operations[VGPGPU_REDUCE] = TYPE(F32);
+    for (unsigned i = VGPGPU_CONV2D; i <= VGPGPU_ELEMENTWISE; i++)
+        operations[i] = TYPE(F32) | bf16;
+    operations[VGPGPU_POOL2D] = operations[VGPGPU_LSTM] = TYPE(F32);
 }
 
 /* ---- GEMM --------------------------------------------------------------------------------------
@@ -108,13 +110,12 @@ static uint32_t gemm_build(struct cpu_plan *plan, const struct device_operation 
 /* ---- All ---------------------------------------------------------------------------------------
  */
 
-typedef uint32_t (*build)(struct cpu_plan *plan, const struct device_operation *operation,
-                          dnnl_primitive_attr_t attr);
-
-static const build builds[VGPGPU_OPERATION_ROOM] = {
+static const cpu_build builds[VGPGPU_OPERATION_ROOM] = {
     [VGPGPU_GEMM] = gemm_build,         [VGPGPU_CONV2D] = cpu_conv2d_build,
     [VGPGPU_POOL2D] = cpu_pool2d_build, [VGPGPU_SOFTMAX] = cpu_softmax_build,
-    [VGPGPU_REDUCE] = cpu_reduce_build,
+    [VGPGPU_REDUCE] = cpu_reduce_build, [VGPGPU_LAYER_NORM] = cpu_layer_norm_build,
+    [VGPGPU_BATCH_NORM] = cpu_batch_norm_build, [VGPGPU_ELEMENTWISE] = cpu_elementwise_build,
+    [VGPGPU_LSTM] = cpu_lstm_build,
 };
 
 uint32_t cpu_plan_build(struct cpu_plan *plan, const struct device_operation *operation)
@@ -122,12 +123,15 @@ uint32_t cpu_plan_build(struct cpu_plan *plan, const struct device_operation *op
     dnnl_primitive_attr_t attr;
     if (!builds[operation->operation])
         return VGPGPU_ERR_UNSUPPORTED;
-    uint32_t status = cpu_status(dnnl.primitive_attr_create(&attr));
+    uint32_t status = cpu_attributes_make(&attr);
     if (status)
         return status;
-    status = cpu_status(dnnl.primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
-    if (!status)
-        status = builds[operation->operation](plan, operation, attr);
+    cpu_build build = builds[operation->operation];
+    status = operation->operation < VGPGPU_LAYER_NORM ? build(plan, operation, attr)
+                                                      : VGPGPU_ERR_UNSUPPORTED;
+    /* From normalisation on, oneDNN 2.6 makes mistakes with gaps between elements. */
+    if (status == VGPGPU_ERR_UNSUPPORTED)
+        status = cpu_dense_build(plan, operation, attr, build);
     dnnl.primitive_attr_destroy(attr);
     return status;
 }

@@ -46,24 +46,63 @@ uint32_t cpu_layout(const struct vgpgpu_tensor *tensor, dnnl_memory_desc_t *out)
                                                        types[tensor->type], strides));
 }
 
-uint32_t cpu_stage_add(struct cpu_plan *plan, const void *descriptor, dnnl_primitive_attr_t attr,
-                       struct cpu_stage **out)
+/* Makes a stage of a primitive that was chosen, which it destroys. */
+static uint32_t stage_take(struct cpu_plan *plan, dnnl_primitive_desc_t chosen,
+                           struct cpu_stage **out)
 {
     struct cpu_stage *stage = &plan->stages[plan->stage_count];
-    dnnl_primitive_desc_t chosen;
-    dnnl_status_t status = dnnl.primitive_desc_create(&chosen, descriptor, attr, dnnl.cpu, NULL);
-    if (status)
-        return cpu_status(status);
+    stage->arg_count = 0;
     stage->scratch = *dnnl.primitive_desc_query_md(chosen, dnnl_query_scratchpad_md, 0);
     size_t scratch = stage->scratch.ndims ? dnnl.memory_desc_get_size(&stage->scratch) : 0;
-    status = dnnl.primitive_create(&stage->primitive, chosen);
+    dnnl_status_t status = dnnl.primitive_create(&stage->primitive, chosen);
     dnnl.primitive_desc_destroy(chosen);
     if (status)
         return cpu_status(status);
+    scratch = (scratch + SCRATCH_ALIGN - 1) & ~(size_t)(SCRATCH_ALIGN - 1);
     if (scratch > plan->scratch_bytes)
         plan->scratch_bytes = scratch;
     plan->stage_count++;
     *out = stage;
+    return VGPGPU_OK;
+}
+
+uint32_t cpu_stage_add(struct cpu_plan *plan, const void *descriptor, dnnl_primitive_attr_t attr,
+                       struct cpu_stage **out)
+{
+    dnnl_primitive_desc_t chosen;
+    dnnl_status_t status = dnnl.primitive_desc_create(&chosen, descriptor, attr, dnnl.cpu, NULL);
+    return status ? cpu_status(status) : stage_take(plan, chosen, out);
+}
+
+uint32_t cpu_attributes_make(dnnl_primitive_attr_t *out)
+{
+    uint32_t status = cpu_status(dnnl.primitive_attr_create(out));
+    if (status)
+        return status;
+    status = cpu_status(dnnl.primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user));
+    if (status)
+        dnnl.primitive_attr_destroy(*out);
+    return status;
+}
+
+uint32_t cpu_reorder_add(struct cpu_plan *plan, unsigned from, const dnnl_memory_desc_t *from_layout,
+                         unsigned to, const dnnl_memory_desc_t *to_layout)
+{
+    dnnl_primitive_desc_t chosen;
+    dnnl_primitive_attr_t attr;
+    struct cpu_stage *stage;
+    uint32_t status = cpu_attributes_make(&attr);
+    if (status)
+        return status;
+    status = cpu_status(dnnl.reorder_primitive_desc_create(&chosen, from_layout, dnnl.cpu,
+                                                           to_layout, dnnl.cpu, attr));
+    dnnl.primitive_attr_destroy(attr);
+    if (!status)
+        status = stage_take(plan, chosen, &stage);
+    if (status)
+        return status;
+    cpu_stage_arg(stage, DNNL_ARG_FROM, from, from_layout);
+    cpu_stage_arg(stage, DNNL_ARG_TO, to, to_layout);
     return VGPGPU_OK;
 }
 
@@ -187,8 +226,17 @@ static uint32_t scratch_grow(struct cpu_scratch *scratch, size_t bytes)
     return VGPGPU_ERR_NO_MEMORY;
 }
 
-static uint32_t stage_run(const struct cpu_stage *stage, void *const *memory, void *scratch,
-                          dnnl_stream_t stream)
+/* Where what an argument names lies: a tensor of the guest's, or a copy behind the scratchpad. */
+static void *arg_memory(const struct cpu_plan *plan, unsigned tensor, void *const *memory,
+                        void *scratch)
+{
+    return tensor < STAGE_COPY
+               ? memory[tensor]
+               : (uint8_t *)scratch + plan->scratch_bytes + plan->copies[tensor - STAGE_COPY];
+}
+
+static uint32_t stage_run(const struct cpu_plan *plan, const struct cpu_stage *stage,
+                          void *const *memory, void *scratch, dnnl_stream_t stream)
 {
     dnnl_exec_arg_t args[STAGE_ARGS + 1];
     unsigned count = 0;
@@ -196,7 +244,7 @@ static uint32_t stage_run(const struct cpu_stage *stage, void *const *memory, vo
     for (unsigned i = 0; i < stage->arg_count && !status; i++) {
         args[count].arg = stage->args[i].arg;
         status = dnnl.memory_create(&args[count].memory, &stage->args[i].layout, dnnl.cpu,
-                                    memory[stage->args[i].tensor]);
+                                    arg_memory(plan, stage->args[i].tensor, memory, scratch));
         count += !status;
     }
     if (!status && stage->scratch.ndims) {
@@ -223,8 +271,9 @@ static dnnl_stream_t stream_get(void)
 uint32_t cpu_plan_run(struct cpu_plan *plan, void *const *memory, struct cpu_scratch *scratch)
 {
     dnnl_stream_t stream = stream_get();
-    uint32_t status = stream ? scratch_grow(scratch, plan->scratch_bytes) : VGPGPU_ERR_NO_MEMORY;
+    uint32_t status = stream ? scratch_grow(scratch, plan->scratch_bytes + plan->copy_bytes)
+                             : VGPGPU_ERR_NO_MEMORY;
     for (unsigned i = 0; i < plan->stage_count && !status; i++)
-        status = stage_run(&plan->stages[i], memory, scratch->memory, stream);
+        status = stage_run(plan, &plan->stages[i], memory, scratch->memory, stream);
     return status;
 }

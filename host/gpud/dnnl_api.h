@@ -17,10 +17,17 @@
     X(pooling_v2_forward_desc_init)                                                                \
     X(softmax_v2_forward_desc_init)                                                                \
     X(reduction_desc_init)                                                                         \
+    X(layer_normalization_forward_desc_init)                                                       \
+    X(batch_normalization_forward_desc_init)                                                       \
+    X(eltwise_forward_desc_init)                                                                   \
+    X(binary_desc_init)                                                                            \
+    X(lstm_forward_desc_init)                                                                      \
+    X(reorder_primitive_desc_create)                                                               \
     X(matmul_desc_init)                                                                            \
     X(post_ops_create)                                                                             \
     X(post_ops_destroy)                                                                            \
     X(post_ops_append_sum)                                                                         \
+    X(post_ops_append_eltwise)                                                                     \
     X(primitive_attr_create)                                                                       \
     X(primitive_attr_destroy)                                                                      \
     X(primitive_attr_set_output_scales)                                                            \

@@ -11,20 +11,34 @@ struct native_call {
     struct cpu_plan *plan;
     struct cpu_scratch *scratch;
     unsigned count;
-    void *memory[VGPGPU_MAX_TENSORS]; /* buffers; NULL: left out */
-    uint64_t offset[VGPGPU_MAX_TENSORS];
+    void *buffers[VGPGPU_MAX_TENSORS];   /* each once: PoCL forgets one for each that comes twice */
+    uint8_t buffer[VGPGPU_MAX_TENSORS];  /* of each tensor, an index into them, or NO_BUFFER */
+    uint64_t offset[VGPGPU_MAX_TENSORS]; /* of each tensor */
 };
+
+#define NO_BUFFER 255u
 
 static void CL_CALLBACK native_run(void *data)
 {
     struct native_call *call = data;
     void *memory[VGPGPU_MAX_TENSORS];
     for (unsigned i = 0; i < call->count; i++)
-        memory[i] = call->memory[i] ? (uint8_t *)call->memory[i] + call->offset[i] : NULL;
+        memory[i] = call->buffer[i] != NO_BUFFER
+                        ? (uint8_t *)call->buffers[call->buffer[i]] + call->offset[i]
+                        : NULL;
     unsigned none = VGPGPU_OK, status = cpu_plan_run(call->plan, memory, call->scratch);
     if (status)
         atomic_compare_exchange_strong(&call->batch->status, &none, status);
     cpu_plan_release(call->plan);
+}
+
+/* Where a handle is among them, or their count. */
+static unsigned handle_find(const cl_mem *handles, unsigned count, cl_mem handle)
+{
+    unsigned i = 0;
+    while (i < count && handles[i] != handle)
+        i++;
+    return i;
 }
 
 static uint32_t native_enqueue(struct device_queue *queue, const struct device_operation *operation,
@@ -38,10 +52,16 @@ static uint32_t native_enqueue(struct device_queue *queue, const struct device_o
     const void *places[VGPGPU_MAX_TENSORS];
     cl_uint used = 0;
     for (unsigned i = 0; i < operation->tensor_count; i++) {
+        call.buffer[i] = NO_BUFFER;
         if (!operation->buffers[i])
             continue;
-        handles[used] = operation->buffers[i]->handle;
-        places[used++] = &call.memory[i];
+        unsigned at = handle_find(handles, used, operation->buffers[i]->handle);
+        if (at == used) {
+            handles[used] = operation->buffers[i]->handle;
+            places[used] = &call.buffers[used];
+            used++;
+        }
+        call.buffer[i] = (uint8_t)at;
         call.offset[i] = operation->tensors[i].offset;
     }
     return opencl_status(opencl.EnqueueNativeKernel(queue->handle, native_run, &call, sizeof(call),

@@ -10,7 +10,9 @@
 /* What is known of an operation before its shapes are looked at. */
 struct rule {
     uint8_t outputs, least_tensors, most_tensors;
-    uint32_t parameter_bytes;
+    bool in_place;            /* the second tensor may be the first one */
+    uint16_t optional;        /* 1 << index of each tensor that may be left out */
+    uint32_t parameter_bytes; /* 0: the check looks at them itself */
     uint32_t (*check)(const struct operation_view *view);
 };
 
@@ -98,17 +100,20 @@ static bool tensors_overlap(const struct vgpgpu_tensor *a, const struct vgpgpu_t
            b->offset < a->offset + tensor_bytes(a);
 }
 
-static uint32_t outputs_check(const struct operation_view *view, unsigned outputs)
+static uint32_t outputs_check(const struct operation_view *view, const struct rule *rule)
 {
     const struct vgpgpu_tensor *tensors = view->tensors;
-    for (unsigned i = 0; i < outputs; i++) {
+    for (unsigned i = 0; i < rule->outputs; i++) {
         if (!tensor_is_there(&tensors[i]))
             continue;
         if (!elements_are_apart(&tensors[i]))
             return VGPGPU_ERR_INVALID;
-        for (unsigned j = i + 1; j < view->tensor_count; j++)
-            if (tensor_is_there(&tensors[j]) && tensors_overlap(&tensors[i], &tensors[j]))
+        for (unsigned j = i + 1; j < view->tensor_count; j++) {
+            bool same = rule->in_place && j == 1 &&
+                        memcmp(&tensors[0], &tensors[1], sizeof(tensors[0])) == 0;
+            if (!same && tensor_is_there(&tensors[j]) && tensors_overlap(&tensors[i], &tensors[j]))
                 return VGPGPU_ERR_INVALID;
+        }
     }
     return VGPGPU_OK;
 }
@@ -144,12 +149,21 @@ static uint32_t gemm_check(const struct operation_view *view)
     return c->type != VGPGPU_S32 || exact ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
 }
 
-static bool all_are_f32(const struct operation_view *view)
+bool floats_are(const struct operation_view *view, uint32_t which, unsigned type)
 {
+    if (type != VGPGPU_F32 && type != VGPGPU_BF16)
+        return false;
     for (unsigned i = 0; i < view->tensor_count; i++)
-        if (tensor_is_there(&view->tensors[i]) && view->tensors[i].type != VGPGPU_F32)
+        if ((which >> i & 1) && tensor_is_there(&view->tensors[i]) && view->tensors[i].type != type)
             return false;
     return true;
+}
+
+/* Every tensor F32, or every one BF16. */
+static uint32_t one_float_type(const struct operation_view *view)
+{
+    return floats_are(view, UINT32_MAX, view->tensors[0].type) ? VGPGPU_OK
+                                                               : VGPGPU_ERR_UNSUPPORTED;
 }
 
 /* Along one axis: the window's numbers, and that `out` places for it fit into `in` elements. */
@@ -185,7 +199,7 @@ static uint32_t conv2d_check(const struct operation_view *view)
     for (unsigned axis = 0; axis < 2; axis++)
         if (!window_fits(&conv->window, axis, weights[2 + axis], in[2 + axis], out[2 + axis]))
             return VGPGPU_ERR_INVALID;
-    return all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+    return one_float_type(view);
 }
 
 static uint32_t pool2d_check(const struct operation_view *view)
@@ -199,7 +213,7 @@ static uint32_t pool2d_check(const struct operation_view *view)
     for (unsigned axis = 0; axis < 2; axis++)
         if (!window_fits(&pool->window, axis, pool->size[axis], in[2 + axis], out[2 + axis]))
             return VGPGPU_ERR_INVALID;
-    return all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+    return floats_are(view, UINT32_MAX, VGPGPU_F32) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
 }
 
 static uint32_t softmax_check(const struct operation_view *view)
@@ -209,7 +223,7 @@ static uint32_t softmax_check(const struct operation_view *view)
     if (out->rank != in->rank || softmax->axis >= out->rank || softmax->reserved ||
         memcmp(out->dimensions, in->dimensions, sizeof(out->dimensions)) != 0)
         return VGPGPU_ERR_INVALID;
-    return all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+    return one_float_type(view);
 }
 
 static uint32_t reduce_check(const struct operation_view *view)
@@ -226,15 +240,19 @@ static uint32_t reduce_check(const struct operation_view *view)
         smaller |= out->dimensions[i] != in->dimensions[i];
     }
     /* Where there is nothing to reduce, the library does not know how. */
-    return smaller && all_are_f32(view) ? VGPGPU_OK : VGPGPU_ERR_UNSUPPORTED;
+    return smaller ? one_float_type(view) : VGPGPU_ERR_UNSUPPORTED;
 }
 
 static const struct rule rules[VGPGPU_OPERATION_ROOM] = {
-    [VGPGPU_GEMM] = {1, 3, 3, sizeof(struct vgpgpu_gemm), gemm_check},
-    [VGPGPU_CONV2D] = {1, 3, 4, sizeof(struct vgpgpu_conv2d), conv2d_check},
-    [VGPGPU_POOL2D] = {1, 2, 2, sizeof(struct vgpgpu_pool2d), pool2d_check},
-    [VGPGPU_SOFTMAX] = {1, 2, 2, sizeof(struct vgpgpu_softmax), softmax_check},
-    [VGPGPU_REDUCE] = {1, 2, 2, sizeof(struct vgpgpu_reduce), reduce_check},
+    [VGPGPU_GEMM] = {1, 3, 3, false, 0, sizeof(struct vgpgpu_gemm), gemm_check},
+    [VGPGPU_CONV2D] = {1, 3, 4, false, 1 << 3, sizeof(struct vgpgpu_conv2d), conv2d_check},
+    [VGPGPU_POOL2D] = {1, 2, 2, false, 0, sizeof(struct vgpgpu_pool2d), pool2d_check},
+    [VGPGPU_SOFTMAX] = {1, 2, 2, false, 0, sizeof(struct vgpgpu_softmax), softmax_check},
+    [VGPGPU_REDUCE] = {1, 2, 2, false, 0, sizeof(struct vgpgpu_reduce), reduce_check},
+    [VGPGPU_LAYER_NORM] = {1, 2, 4, false, 3 << 2, sizeof(struct vgpgpu_norm), layer_norm_check},
+    [VGPGPU_BATCH_NORM] = {1, 4, 6, false, 3 << 4, sizeof(struct vgpgpu_norm), batch_norm_check},
+    [VGPGPU_ELEMENTWISE] = {1, 2, VGPGPU_MAX_TENSORS, true, 0, 0, elementwise_check},
+    [VGPGPU_LSTM] = {3, 7, 9, false, 3 << 1 | 3 << 7, sizeof(struct vgpgpu_lstm), lstm_check},
 };
 
 unsigned operation_outputs(uint32_t operation)
@@ -248,15 +266,15 @@ uint32_t operation_check(const struct operation_view *view)
         return VGPGPU_ERR_UNSUPPORTED;
     const struct rule *rule = &rules[view->operation];
     if (view->tensor_count < rule->least_tensors || view->tensor_count > rule->most_tensors ||
-        view->parameter_bytes != rule->parameter_bytes)
+        (rule->parameter_bytes && view->parameter_bytes != rule->parameter_bytes))
         return VGPGPU_ERR_INVALID;
     for (unsigned i = 0; i < view->tensor_count; i++) {
-        if (i >= rule->least_tensors && !tensor_is_there(&view->tensors[i]))
+        if ((rule->optional >> i & 1) && !tensor_is_there(&view->tensors[i]))
             continue;
         uint32_t status = tensor_check(&view->tensors[i]);
         if (status)
             return status;
     }
     uint32_t status = rule->check(view);
-    return status ? status : outputs_check(view, rule->outputs);
+    return status ? status : outputs_check(view, rule);
 }

@@ -29,3 +29,12 @@ unsigned operation_outputs(uint32_t operation);
 
 /* ERR_UNSUPPORTED: unknown operation or type; ERR_INVALID: it makes no sense; ERR_LIMIT. */
 uint32_t operation_check(const struct operation_view *view);
+
+/* Whether the tensors of a mask, 1 << index, are all of one type that is F32 or BF16. */
+bool floats_are(const struct operation_view *view, uint32_t which, unsigned type);
+
+/* operation_rules.c: what these operations want beyond what holds for every tensor. */
+uint32_t layer_norm_check(const struct operation_view *view);
+uint32_t batch_norm_check(const struct operation_view *view);
+uint32_t elementwise_check(const struct operation_view *view);
+uint32_t lstm_check(const struct operation_view *view);

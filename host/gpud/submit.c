@@ -39,7 +39,7 @@ static uint64_t now_ns(void)
 /* Lengths and the commands' copy. */
 static uint32_t commands_read(struct submitter *submitter, const struct vgpgpu_submit *header)
 {
-    if (header->reserved || header->command_bytes % 8)
+    if ((header->flags & ~(uint32_t)VGPGPU_SUBMIT_UNORDERED) || header->command_bytes % 8)
         return VGPGPU_ERR_INVALID;
     if (header->command_bytes > MAX_SUBMIT_BYTES)
         return VGPGPU_ERR_LIMIT;

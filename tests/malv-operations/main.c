@@ -1,5 +1,5 @@
 /*
- * main.c: malv_operations_test, a program that multiplies matrices on the device and checks every
+ * main.c: malv_operations_test, a program that runs built-in operations on the device and checks every
  * number against its own processor. Prints "ok NAME" or "FAIL NAME: why"; ends with 1 when one
  * failed. The numbers are small and whole: results are exact.
  */
@@ -92,6 +92,49 @@ static void gemm_case(const char *name, bool transposed, float alpha, float beta
     report(name, why);
 }
 
+/* The larger of a and 0, plus b. */
+static void elementwise_case(void)
+{
+    static const struct vgpgpu_step steps[2] = {{.op = VGPGPU_STEP_RELU},
+                                                {.op = VGPGPU_STEP_ADD, .operand = 2}};
+    struct vgpgpu_tensor c = malv_matrix(&buffers[0], VGPGPU_F32, 0, M, N, LEADING),
+                         a = malv_matrix(&buffers[1], VGPGPU_F32, 0, M, N, LEADING),
+                         b = malv_matrix(&buffers[2], VGPGPU_F32, 0, M, N, LEADING);
+    const float *got = buffers[0].memory, *in = buffers[1].memory, *more = buffers[2].memory;
+    const char *why = NULL;
+    struct malv_batch batch;
+    malv_batch_init(&batch);
+    malv_batch_elementwise(&batch, &c, &a, &b, 1, steps, 2);
+    check(submit_and_wait(&batch, 0), "elementwise");
+    for (unsigned row = 0; row < M; row++)
+        for (unsigned at = row * LEADING; at < row * LEADING + N && !why; at++)
+            if (got[at] != (in[at] > 0 ? in[at] : 0) + more[at])
+                why = "a wrong number";
+    report("elementwise chain", why);
+}
+
+/* Rows of -3 and 5 in turn have mean 1 and variance 16. */
+static void layer_norm_case(void)
+{
+    struct vgpgpu_tensor c = malv_matrix(&buffers[0], VGPGPU_F32, 0, M, 64, LEADING),
+                         a = malv_matrix(&buffers[1], VGPGPU_F32, 0, M, 64, LEADING);
+    float *in = buffers[1].memory, *got = buffers[0].memory;
+    const char *why = NULL;
+    struct malv_batch batch;
+    for (unsigned i = 0; i < LEADING * LEADING; i++)
+        in[i] = i % 2 ? 5 : -3;
+    malv_batch_init(&batch);
+    malv_batch_layer_norm(&batch, &c, &a, NULL, NULL, 0);
+    check(submit_and_wait(&batch, 0), "layer norm");
+    for (unsigned row = 0; row < M; row++)
+        for (unsigned at = row * LEADING; at < row * LEADING + 64 && !why; at++) {
+            float off = got[at] - (at % 2 ? 1 : -1);
+            if (off > 1e-5f || off < -1e-5f)
+                why = "a wrong number";
+        }
+    report("layer norm", why);
+}
+
 /* The device says what is wrong with a product that cannot be. */
 static void refused_case(void)
 {
@@ -119,6 +162,8 @@ int main(void)
     gemm_case("gemm added to a former result", false, 1, 1);
     gemm_case("gemm scaled", false, 0.5f, -2);
     gemm_case("gemm of a transposed matrix", true, 1, 0);
+    elementwise_case();
+    layer_norm_case();
     refused_case();
     malv_device_close(device);
     return failed;

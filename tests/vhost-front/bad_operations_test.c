@@ -210,13 +210,19 @@ static void test_all_or_nothing(void **state)
 struct shapes {
     uint16_t operation, count;
     uint32_t bytes;
-    uint64_t dimensions[4][4];
-    uint16_t rank[4], type;
+    uint64_t dimensions[9][4];
+    uint16_t rank[9], type;
     union {
         struct vgpgpu_conv2d conv;
         struct vgpgpu_pool2d pool;
         struct vgpgpu_softmax softmax;
         struct vgpgpu_reduce reduce;
+        struct vgpgpu_norm norm;
+        struct {
+            struct vgpgpu_elementwise head;
+            struct vgpgpu_step steps[2];
+        } chain;
+        struct vgpgpu_lstm lstm;
     } with;
 };
 
@@ -253,6 +259,38 @@ static const struct shapes good_reduce = {.operation = VGPGPU_REDUCE,
                                           .type = VGPGPU_F32,
                                           .with.reduce = {.kind = VGPGPU_REDUCE_SUM}};
 
+static const struct shapes good_layer = {.operation = VGPGPU_LAYER_NORM,
+                                         .count = 4,
+                                         .bytes = sizeof(struct vgpgpu_norm),
+                                         .dimensions = {{3, 7}, {3, 7}, {7}, {7}},
+                                         .rank = {2, 2, 1, 1},
+                                         .type = VGPGPU_F32,
+                                         .with.norm = {.epsilon = 1e-5f}};
+static const struct shapes good_batch = {.operation = VGPGPU_BATCH_NORM,
+                                         .count = 6,
+                                         .bytes = sizeof(struct vgpgpu_norm),
+                                         .dimensions = {{3, 7}, {3, 7}, {7}, {7}, {7}, {7}},
+                                         .rank = {2, 2, 1, 1, 1, 1},
+                                         .type = VGPGPU_F32,
+                                         .with.norm = {.epsilon = 1e-5f}};
+static const struct shapes good_chain = {
+    .operation = VGPGPU_ELEMENTWISE,
+    .count = 3,
+    .bytes = sizeof(struct vgpgpu_elementwise) + 2 * sizeof(struct vgpgpu_step),
+    .dimensions = {{3, 7}, {3, 7}, {1, 7}},
+    .rank = {2, 2, 2},
+    .type = VGPGPU_F32,
+    .with.chain = {.head = {.count = 2},
+                   .steps = {{.op = VGPGPU_STEP_CLIP, .a = -1, .b = 1},
+                             {.op = VGPGPU_STEP_ADD, .operand = 2}}}};
+static const struct shapes good_lstm = {
+    .operation = VGPGPU_LSTM,
+    .count = 9,
+    .bytes = sizeof(struct vgpgpu_lstm),
+    .dimensions = {{2, 3, 5}, {3, 5}, {3, 5}, {2, 3, 4}, {20, 4}, {20, 5}, {20}, {3, 5}, {3, 5}},
+    .rank = {3, 2, 2, 3, 2, 2, 1, 2, 2},
+    .type = VGPGPU_F32};
+
 /* clang-format off */
 static void n_nothing(struct shapes *s) { (void)s; }
 static void n_type(struct shapes *s) { s->type = VGPGPU_S8; }
@@ -285,6 +323,45 @@ static void s_reserved(struct shapes *s) { s->with.softmax.reserved = 1; }
 static void r_kind_none(struct shapes *s) { s->with.reduce.kind = 0; }
 static void r_kind_unknown(struct shapes *s) { s->with.reduce.kind = 5; }
 static void r_reserved(struct shapes *s) { s->with.reduce.reserved = 1; }
+static void v_epsilon(struct shapes *s) { s->with.norm.epsilon = -1; }
+static void v_epsilon_none(struct shapes *s) { s->with.norm.epsilon = __builtin_nanf(""); }
+static void v_reserved(struct shapes *s) { s->with.norm.reserved = 1; }
+static void v_vector(struct shapes *s) { s->dimensions[s->count - 1][0] = 6; }
+static void v_vector_rank(struct shapes *s) { s->rank[s->count - 1] = 2; s->dimensions[s->count - 1][1] = 1; }
+static void v_left_out(struct shapes *s) { s->rank[s->count - 1] = 0; }
+static void v_mean(struct shapes *s) { s->rank[2] = 0; }
+static void v_source(struct shapes *s) { s->dimensions[1][0] = 2; }
+static void e_count_none(struct shapes *s) { s->with.chain.head.count = 0; }
+static void e_count_long(struct shapes *s) { s->with.chain.head.count = 3; }
+static void e_count_huge(struct shapes *s) { s->with.chain.head.count = UINT32_MAX; }
+static void e_short(struct shapes *s) { s->bytes = 0; }
+static void e_reserved(struct shapes *s) { s->with.chain.head.reserved = 1; }
+static void e_step_none(struct shapes *s) { s->with.chain.steps[0].op = 0; }
+static void e_step_between(struct shapes *s) { s->with.chain.steps[0].op = 17; }
+static void e_step_huge(struct shapes *s) { s->with.chain.steps[0].op = UINT16_MAX; }
+static void e_step_reserved(struct shapes *s) { s->with.chain.steps[0].reserved = 1; }
+static void e_step_number(struct shapes *s) { s->with.chain.steps[1].b = 1; }
+static void e_clip(struct shapes *s) { s->with.chain.steps[0].a = 2; }
+static void e_operand_none(struct shapes *s) { s->with.chain.steps[1].operand = 0; }
+static void e_operand_source(struct shapes *s) { s->with.chain.steps[1].operand = 1; }
+static void e_operand_past(struct shapes *s) { s->with.chain.steps[1].operand = 3; }
+static void e_operand_unused(struct shapes *s) { s->with.chain.steps[0].operand = 2; }
+static void e_operand_shape(struct shapes *s) { s->dimensions[2][0] = 2; }
+static void e_operand_rank(struct shapes *s) { s->rank[2] = 3; s->dimensions[2][2] = 1; }
+static void l_reverse(struct shapes *s) { s->with.lstm.reverse = 2; }
+static void l_reserved(struct shapes *s) { s->with.lstm.reserved = 1; }
+static void l_steps(struct shapes *s) { s->dimensions[3][0] = 1; }
+static void l_batch(struct shapes *s) { s->dimensions[3][1] = 2; }
+static void l_inputs(struct shapes *s) { s->dimensions[3][2] = 5; }
+static void l_weights(struct shapes *s) { s->dimensions[4][0] = 19; }
+static void l_hidden(struct shapes *s) { s->dimensions[5][1] = 4; }
+static void l_bias(struct shapes *s) { s->dimensions[6][0] = 5; }
+static void l_bias_none(struct shapes *s) { s->rank[6] = 0; }
+static void l_one_state(struct shapes *s) { s->rank[8] = 0; }
+static void l_one_last(struct shapes *s) { s->rank[1] = 0; }
+static void l_no_states(struct shapes *s) { s->count = 7; s->rank[1] = s->rank[2] = 0; }
+static void l_state(struct shapes *s) { s->dimensions[7][0] = 2; }
+static void l_many(struct shapes *s) { s->count = 10; }
 static void r_nothing(struct shapes *s) { s->dimensions[0][1] = 7; }
 /* clang-format on */
 
@@ -341,12 +418,65 @@ static const struct {
     {"reduce of an unknown kind", &good_reduce, VGPGPU_ERR_INVALID, r_kind_unknown},
     {"reduce, reserved field", &good_reduce, VGPGPU_ERR_INVALID, r_reserved},
     {"reduce of nothing", &good_reduce, VGPGPU_ERR_UNSUPPORTED, r_nothing},
+    {"layer norm", &good_layer, VGPGPU_OK, n_nothing},
+    {"layer norm without shift", &good_layer, VGPGPU_OK, v_left_out},
+    {"layer norm of whole numbers", &good_layer, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"layer norm, another result", &good_layer, VGPGPU_ERR_INVALID, n_result},
+    {"layer norm, another source", &good_layer, VGPGPU_ERR_INVALID, v_source},
+    {"layer norm, epsilon below 0", &good_layer, VGPGPU_ERR_INVALID, v_epsilon},
+    {"layer norm, epsilon no number", &good_layer, VGPGPU_ERR_INVALID, v_epsilon_none},
+    {"layer norm, reserved field", &good_layer, VGPGPU_ERR_INVALID, v_reserved},
+    {"layer norm, short shift", &good_layer, VGPGPU_ERR_INVALID, v_vector},
+    {"layer norm, shift of rank 2", &good_layer, VGPGPU_ERR_INVALID, v_vector_rank},
+    {"layer norm of five tensors", &good_layer, VGPGPU_ERR_INVALID, n_many},
+    {"batch norm", &good_batch, VGPGPU_OK, n_nothing},
+    {"batch norm without shift", &good_batch, VGPGPU_OK, v_left_out},
+    {"batch norm without mean", &good_batch, VGPGPU_ERR_UNSUPPORTED, v_mean},
+    {"batch norm, short shift", &good_batch, VGPGPU_ERR_INVALID, v_vector},
+    {"batch norm, another batch", &good_batch, VGPGPU_ERR_INVALID, n_batch},
+    {"batch norm, epsilon below 0", &good_batch, VGPGPU_ERR_INVALID, v_epsilon},
+    {"elementwise", &good_chain, VGPGPU_OK, n_nothing},
+    {"elementwise of whole numbers", &good_chain, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"elementwise, another result", &good_chain, VGPGPU_ERR_INVALID, n_result},
+    {"elementwise, no steps", &good_chain, VGPGPU_ERR_INVALID, e_count_none},
+    {"elementwise, more steps than bytes", &good_chain, VGPGPU_ERR_INVALID, e_count_long},
+    {"elementwise, very many steps", &good_chain, VGPGPU_ERR_INVALID, e_count_huge},
+    {"elementwise, no parameters", &good_chain, VGPGPU_ERR_INVALID, e_short},
+    {"elementwise, reserved field", &good_chain, VGPGPU_ERR_INVALID, e_reserved},
+    {"elementwise, step 0", &good_chain, VGPGPU_ERR_UNSUPPORTED, e_step_none},
+    {"elementwise, a step between", &good_chain, VGPGPU_ERR_UNSUPPORTED, e_step_between},
+    {"elementwise, a huge step", &good_chain, VGPGPU_ERR_UNSUPPORTED, e_step_huge},
+    {"elementwise, step's reserved field", &good_chain, VGPGPU_ERR_INVALID, e_step_reserved},
+    {"elementwise, a number too many", &good_chain, VGPGPU_ERR_INVALID, e_step_number},
+    {"elementwise, nothing to clip to", &good_chain, VGPGPU_ERR_INVALID, e_clip},
+    {"elementwise, operand missing", &good_chain, VGPGPU_ERR_INVALID, e_operand_none},
+    {"elementwise, operand is source", &good_chain, VGPGPU_ERR_INVALID, e_operand_source},
+    {"elementwise, operand beyond", &good_chain, VGPGPU_ERR_INVALID, e_operand_past},
+    {"elementwise, operand too many", &good_chain, VGPGPU_ERR_INVALID, e_operand_unused},
+    {"elementwise, operand of another shape", &good_chain, VGPGPU_ERR_INVALID, e_operand_shape},
+    {"elementwise, operand of another rank", &good_chain, VGPGPU_ERR_INVALID, e_operand_rank},
+    {"lstm", &good_lstm, VGPGPU_OK, n_nothing},
+    {"lstm without states", &good_lstm, VGPGPU_OK, l_no_states},
+    {"lstm of whole numbers", &good_lstm, VGPGPU_ERR_UNSUPPORTED, n_type},
+    {"lstm both ways", &good_lstm, VGPGPU_ERR_INVALID, l_reverse},
+    {"lstm, reserved field", &good_lstm, VGPGPU_ERR_INVALID, l_reserved},
+    {"lstm, other steps", &good_lstm, VGPGPU_ERR_INVALID, l_steps},
+    {"lstm, another batch", &good_lstm, VGPGPU_ERR_INVALID, l_batch},
+    {"lstm, other inputs", &good_lstm, VGPGPU_ERR_INVALID, l_inputs},
+    {"lstm, odd weights", &good_lstm, VGPGPU_ERR_INVALID, l_weights},
+    {"lstm, narrow weights", &good_lstm, VGPGPU_ERR_INVALID, l_hidden},
+    {"lstm, short bias", &good_lstm, VGPGPU_ERR_INVALID, l_bias},
+    {"lstm without bias", &good_lstm, VGPGPU_ERR_UNSUPPORTED, l_bias_none},
+    {"lstm, one first state", &good_lstm, VGPGPU_ERR_INVALID, l_one_state},
+    {"lstm, one last state", &good_lstm, VGPGPU_ERR_INVALID, l_one_last},
+    {"lstm, short state", &good_lstm, VGPGPU_ERR_INVALID, l_state},
+    {"lstm of ten tensors", &good_lstm, VGPGPU_ERR_INVALID, l_many},
 };
 
 static void shapes_add(const struct shapes *shapes)
 {
-    struct vgpgpu_tensor tensors[5] = {0};
-    for (unsigned i = 0; i < 4; i++)
+    struct vgpgpu_tensor tensors[10] = {0};
+    for (unsigned i = 0; i < 9; i++)
         if (shapes->rank[i])
             tensors[i] = tensor_dense(i + 1, (enum vgpgpu_type)shapes->type, 0, shapes->rank[i],
                                       shapes->dimensions[i]);
@@ -356,19 +486,30 @@ static void shapes_add(const struct shapes *shapes)
                     shapes->bytes);
 }
 
+static void shapes_machine_open(void)
+{
+    rig_open(&rig);
+    for (uint32_t i = 1; i <= 9; i++)
+        rig_guest_buffer(&rig, i, 1);
+}
+
+/* A queue tells its first failure for ever: each case has one of its own. */
 static void test_shapes(void **state)
 {
     (void)state;
-    rig_open(&rig);
-    for (uint32_t i = 1; i <= 4; i++)
-        rig_guest_buffer(&rig, i, 1);
+    shapes_machine_open();
     for (size_t i = 0; i < sizeof(shape_cases) / sizeof(shape_cases[0]); i++) {
+        uint32_t queue = (uint32_t)i % VGPGPU_QUEUES_PER_CONTEXT;
         struct shapes shapes = *shape_cases[i].good;
+        if (i && !queue) {
+            rig_close(&rig);
+            shapes_machine_open();
+        }
         if (!rig.front->config.operations[shapes.operation])
             continue;
         shape_cases[i].spoil(&shapes);
         shapes_add(&shapes);
-        uint32_t status = rig_run(&rig, (uint32_t)i);
+        uint32_t status = rig_run(&rig, queue);
         if (status != shape_cases[i].status)
             fail_msg("%s: status %u, not %u", shape_cases[i].what, status, shape_cases[i].status);
     }

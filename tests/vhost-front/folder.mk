@@ -42,11 +42,19 @@ build/tests/gpud_bad_requests: | $(BUILD)/host/gpud
 
 DIR := tests/vhost-front
 NAME := gpud_operations
-SRCS := operations_test.c rig.c
+SRCS := operations_test.c tensor_rig.c rig.c
 NEEDS := tests/vhost-front lib/gpucmd
 LIBS := -lm
 include tools/build/unit-test.mk
 build/tests/gpud_operations: | $(BUILD)/host/gpud
+
+DIR := tests/vhost-front
+NAME := gpud_networks
+SRCS := networks_test.c tensor_rig.c rig.c
+NEEDS := tests/vhost-front lib/gpucmd
+LIBS := -lm
+include tools/build/unit-test.mk
+build/tests/gpud_networks: | $(BUILD)/host/gpud
 
 DIR := tests/vhost-front
 NAME := gpud_bad_operations

@@ -285,33 +285,68 @@ static void tensor_make(struct vgpgpu_tensor *tensor, uint32_t rank, const uint6
     }
 }
 
+/* What a good command of each operation looks like. */
+static const struct {
+    uint8_t bytes, tensors, rank;
+} operations[] = {[VGPGPU_GEMM] = {sizeof(struct vgpgpu_gemm), 3, 2},
+                  [VGPGPU_CONV2D] = {sizeof(struct vgpgpu_conv2d), 3, 4},
+                  [VGPGPU_POOL2D] = {sizeof(struct vgpgpu_pool2d), 2, 4},
+                  [VGPGPU_SOFTMAX] = {sizeof(struct vgpgpu_softmax), 2, 2},
+                  [VGPGPU_REDUCE] = {sizeof(struct vgpgpu_reduce), 2, 2},
+                  [VGPGPU_LAYER_NORM] = {sizeof(struct vgpgpu_norm), 2, 3},
+                  [VGPGPU_BATCH_NORM] = {sizeof(struct vgpgpu_norm), 4, 3},
+                  [VGPGPU_ELEMENTWISE] = {sizeof(struct vgpgpu_elementwise), 4, 3},
+                  [VGPGPU_LSTM] = {sizeof(struct vgpgpu_lstm), 9, 2}};
+
+/* Steps for the elementwise chain behind its head. */
+static uint32_t steps_make(struct vgpgpu_elementwise *chain, uint32_t count)
+{
+    struct vgpgpu_step *steps = (void *)(chain + 1);
+    *chain = (struct vgpgpu_elementwise){.count = one_in(20) ? (uint32_t)random_edge() : count};
+    for (uint32_t i = 0; i < count; i++)
+        steps[i] = (struct vgpgpu_step){
+            .op = (uint16_t)(one_in(2) ? 32 + random_below(7) : random_below(18)),
+            .operand = (uint16_t)(one_in(2) ? 0 : 2 + random_below(2)),
+            .a = one_in(2) ? 0 : (float)random_below(5),
+            .b = one_in(2) ? 0 : 4};
+    return (uint32_t)(sizeof(*chain) + count * sizeof(*steps));
+}
+
+/* An LSTM's shapes are too many to meet by chance. */
+static void lstm_shape(struct vgpgpu_tensor *tensors)
+{
+    uint64_t batch = 1 + random_below(3), hidden = 1 + random_below(4);
+    const uint64_t sizes[9][VGPGPU_MAX_RANK] = {{2, batch, hidden}, {batch, hidden}, {batch, hidden},
+                                  {2, batch, 3},      {4 * hidden, 3}, {4 * hidden, hidden},
+                                  {4 * hidden},       {batch, hidden}, {batch, hidden}};
+    static const uint32_t ranks[9] = {3, 2, 2, 3, 2, 2, 1, 2, 2};
+    for (unsigned i = 0; i < 9; i++)
+        if (!one_in(20))
+            tensor_make(&tensors[i], ranks[i], sizes[i]);
+}
+
 static void operation_make(struct front_batch *batch)
 {
     struct vgpgpu_tensor tensors[VGPGPU_MAX_TENSORS] = {0};
     uint64_t sizes[VGPGPU_MAX_RANK], square = 1 + random_below(12);
-    uint32_t parameters[32];
-    static const uint8_t sizes_of[] = {[VGPGPU_GEMM] = sizeof(struct vgpgpu_gemm),
-                                       [VGPGPU_CONV2D] = sizeof(struct vgpgpu_conv2d),
-                                       [VGPGPU_POOL2D] = sizeof(struct vgpgpu_pool2d),
-                                       [VGPGPU_SOFTMAX] = sizeof(struct vgpgpu_softmax),
-                                       [VGPGPU_REDUCE] = sizeof(struct vgpgpu_reduce)};
-    uint16_t operation = (uint16_t)(1 + random_below(sizeof(sizes_of) - 1));
-    uint32_t count = one_in(10) ? random_below(VGPGPU_MAX_TENSORS + 1)
-                                 : (operation <= VGPGPU_CONV2D ? 3 : 2);
-    uint32_t rank = one_in(4)                     ? 1 + random_below(VGPGPU_MAX_RANK)
-                    : operation == VGPGPU_CONV2D ||
-                            operation == VGPGPU_POOL2D ? 4
-                                                       : 2 + random_below(2);
-    for (unsigned i = 0; i < 32; i++)
+    _Alignas(8) uint32_t parameters[128];
+    uint16_t operation = (uint16_t)(1 + random_below(sizeof(operations) / sizeof(operations[0]) - 1));
+    uint32_t count = one_in(10) ? random_below(VGPGPU_MAX_TENSORS + 1) : operations[operation].tensors;
+    uint32_t rank = one_in(4) ? 1 + random_below(VGPGPU_MAX_RANK) : operations[operation].rank;
+    uint32_t bytes = operations[operation].bytes;
+    for (unsigned i = 0; i < 128; i++)
         parameters[i] = one_in(20) ? (uint32_t)random_edge() : i == 9 ? 0 : random_below(3);
     for (unsigned i = 0; i < VGPGPU_MAX_RANK; i++)
         sizes[i] = one_in(3) ? 1 + random_below(12) : square;
     for (uint32_t i = 0; i < count; i++)
-        tensor_make(&tensors[i], rank, sizes);
+        tensor_make(&tensors[i], i > 1 && operation == VGPGPU_BATCH_NORM ? 1 : rank, sizes);
+    if (operation == VGPGPU_ELEMENTWISE)
+        bytes = steps_make((void *)parameters, random_below(VGPGPU_MAX_STEPS + 1));
+    if (operation == VGPGPU_LSTM)
+        lstm_shape(tensors);
     uint32_t start = batch->bytes;
     batch_operation(batch, (uint16_t)(one_in(10) ? random_edge() : operation), tensors,
-                    (uint16_t)count, parameters,
-                    one_in(20) ? random_below(9) * 8 : sizes_of[operation]);
+                    (uint16_t)count, parameters, one_in(20) ? random_below(9) * 8 : bytes);
     bytes_spoil(batch->commands + start + sizeof(struct vgpgpu_command),
                 batch->bytes - start - sizeof(struct vgpgpu_command));
 }

@@ -217,6 +217,54 @@ int malv_batch_operation(struct malv_batch *batch, uint32_t operation,
 int malv_batch_gemm(struct malv_batch *batch, float alpha, const struct vgpgpu_tensor *a,
                     const struct vgpgpu_tensor *b, float beta, const struct vgpgpu_tensor *c);
 
+/*
+ * The operations of networks, by short names for malv_batch_operation; the parameters are those of
+ * uapi/virtio_gpgpu.h. `bias`, `scale` and `shift` may be NULL: there is none.
+ */
+int malv_batch_conv2d(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                      const struct vgpgpu_tensor *source, const struct vgpgpu_tensor *weights,
+                      const struct vgpgpu_tensor *bias, const struct vgpgpu_conv2d *parameters);
+int malv_batch_pool2d(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                      const struct vgpgpu_tensor *source, const struct vgpgpu_pool2d *parameters);
+
+/* e^x over the sum of e^x along dimension `axis`. */
+int malv_batch_softmax(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                       const struct vgpgpu_tensor *source, uint32_t axis);
+
+/* Over the dimensions that are 1 in the result; `kind` of enum vgpgpu_reduce_kind. */
+int malv_batch_reduce(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                      const struct vgpgpu_tensor *source, uint32_t kind);
+
+/* Each row, along the last dimension, to mean 0 and variance 1; then times scale, plus shift. */
+int malv_batch_layer_norm(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                          const struct vgpgpu_tensor *source, const struct vgpgpu_tensor *scale,
+                          const struct vgpgpu_tensor *shift, float epsilon);
+
+/* The same with mean and variance of each channel, dimension 1, as they are given. */
+int malv_batch_batch_norm(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                          const struct vgpgpu_tensor *source, const struct vgpgpu_tensor *mean,
+                          const struct vgpgpu_tensor *variance, const struct vgpgpu_tensor *scale,
+                          const struct vgpgpu_tensor *shift, float epsilon);
+
+/*
+ * `count` steps (1..VGPGPU_MAX_STEPS) on each element. A step's operand is an index into `operands`
+ * plus 2. The result may be the source. -EINVAL: too many steps or operands.
+ */
+int malv_batch_elementwise(struct malv_batch *batch, const struct vgpgpu_tensor *result,
+                           const struct vgpgpu_tensor *source,
+                           const struct vgpgpu_tensor *operands, uint32_t operand_count,
+                           const struct vgpgpu_step *steps, uint32_t count);
+
+/* The tensors of an LSTM; a pair of states may be NULL, both of it. */
+struct malv_lstm {
+    const struct vgpgpu_tensor *result, *last_hidden, *last_cell;
+    const struct vgpgpu_tensor *source, *input_weights, *hidden_weights, *bias;
+    const struct vgpgpu_tensor *first_hidden, *first_cell;
+    uint32_t reverse; /* 1: from the last step to the first */
+};
+
+int malv_batch_lstm(struct malv_batch *batch, const struct malv_lstm *lstm);
+
 /* ---- Queues ---------------------------------------------------------------------------------- */
 
 /*

@@ -8,8 +8,15 @@
 const char *malv_operation_name(uint32_t operation)
 {
     static const char *const names[] = {
-        [VGPGPU_GEMM] = "gemm",       [VGPGPU_CONV2D] = "conv2d", [VGPGPU_POOL2D] = "pool2d",
-        [VGPGPU_SOFTMAX] = "softmax", [VGPGPU_REDUCE] = "reduce",
+        [VGPGPU_GEMM] = "gemm",
+        [VGPGPU_CONV2D] = "conv2d",
+        [VGPGPU_POOL2D] = "pool2d",
+        [VGPGPU_SOFTMAX] = "softmax",
+        [VGPGPU_REDUCE] = "reduce",
+        [VGPGPU_LAYER_NORM] = "layer-norm",
+        [VGPGPU_BATCH_NORM] = "batch-norm",
+        [VGPGPU_ELEMENTWISE] = "elementwise",
+        [VGPGPU_LSTM] = "lstm",
     };
     return operation < COUNT(names) ? names[operation] : NULL;
 }
