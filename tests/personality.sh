@@ -27,4 +27,5 @@ programs=(
     t_threads
     t_vdso
     t_vectors
+    t_xattrs
 )

@@ -329,24 +329,51 @@ static void written_again(struct memobj *obj, uint64_t index)
     mutex_unlock(&obj->lock);
 }
 
+/* Neighbours among the written pages. */
+struct run {
+    uint64_t first;
+    unsigned count;
+    paddr_t frames[PAGER_RUN_MAX]; /* references */
+};
+
+static int run_write(struct memobj *obj, struct run *run)
+{
+    const void *pages[PAGER_RUN_MAX];
+    int r = OK;
+
+    for (unsigned i = 0; i < run->count; i++)
+        pages[i] = phys_to_virt(run->frames[i]);
+    if (run->count)
+        r = obj->ops->write(obj->pager, run->first, pages, run->count);
+    for (unsigned i = 0; i < run->count; i++) {
+        frame_unref(run->frames[i]);
+        if (r != OK)
+            written_again(obj, run->first + i);
+    }
+    run->count = 0;
+    return r;
+}
+
 int memobj_write_back(struct memobj *obj, uint64_t first, uint64_t count)
 {
     uint64_t end = first + count < first ? UINT64_MAX : first + count;
-    int result = OK;
+    struct run run = {0};
+    int result = OK, r = OK;
     paddr_t pa;
 
     if (!memobj_tracks(obj))
         return OK;
     for (uint64_t index = first; written_take(obj, &index, end, &pa); index++) {
-        int r = obj->ops->write(obj->pager, index, phys_to_virt(pa));
-
-        frame_unref(pa);
-        if (r != OK) {
-            written_again(obj, index);
+        if (run.count == PAGER_RUN_MAX || index != run.first + run.count)
+            r = run_write(obj, &run);
+        if (r != OK)
             result = r;
-        }
+        if (!run.count)
+            run.first = index;
+        run.frames[run.count++] = pa;
     }
-    return result;
+    r = run_write(obj, &run);
+    return r == OK ? result : r;
 }
 
 static int memobj_copy(struct memobj *obj, uint64_t offset, void *data, size_t size, bool write)

@@ -15,6 +15,7 @@
 #define P9_NO_FID      0xffffffffu
 #define P9_NO_TAG      0xffffu
 #define P9_HEADER_SIZE 7u
+#define P9_FLUSH_SIZE  9u  /* of a request to forget one */
 #define P9_IO_OVERHEAD 24u /* of a read or write message, without the bytes */
 #define P9_NAME_MAX    255u
 
@@ -28,6 +29,8 @@ enum p9_type {
     P9_TREADLINK = 22,
     P9_TGETATTR = 24,
     P9_TSETATTR = 26,
+    P9_TXATTRWALK = 30,
+    P9_TXATTRCREATE = 32,
     P9_TREADDIR = 40,
     P9_TFSYNC = 50,
     P9_TLINK = 70,

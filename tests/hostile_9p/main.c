@@ -1,16 +1,25 @@
 /*
- * main.c: the channel, and the damage to replies. The option hostile=N seeds it.
+ * main.c: the channel, and the damage to replies. The option hostile=N seeds it; with
+ * hostile.holds reads of what is made up are never answered, and nothing is damaged.
  */
 #include <microlake/boot.h>
+#include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/spinlock.h>
+#include <microlake/thread.h>
+#include <microlake/time.h>
 
 #include "hostile.h"
 #include "modules/drivers/virtio_9p/include/virtio_9p.h"
 #include "uapi/kmod.h"
 
-#define HEADER 7u
+#define HEADER   7u
+#define HELD_MAX 16u
+
+enum { FLUSH = 108, READ = 116 };
 
 static uint64_t state = 1;
+static bool holding; /* no damage, but no answers to reads of what is made up */
 
 uint64_t hostile_random(void)
 {
@@ -93,15 +102,93 @@ int virtio_9p_find(const char *tag, struct virtio_9p **out)
     return strcmp(tag, "hostile") == 0 ? OK : ERR_NOT_FOUND;
 }
 
-int virtio_9p_call(struct virtio_9p *channel, const struct virtio_9p_request *request, uint32_t *received)
+/* Requests that are never answered, but forgotten when the client asks for it. */
+static struct virtio_9p_request *held[HELD_MAX]; /* guarded by held_lock */
+static struct spinlock held_lock = SPINLOCK_INIT;
+
+static uint16_t tag_of(const struct virtio_9p_request *request)
+{
+    const uint8_t *bytes = request->out;
+
+    return (uint16_t)(bytes[5] | bytes[6] << 8);
+}
+
+static void answered(struct virtio_9p_request *request, uint32_t size)
+{
+    request->received = size;
+    __atomic_store_n(&request->done, true, __ATOMIC_RELEASE);
+}
+
+static void hold(struct virtio_9p_request *request)
+{
+    spin_lock(&held_lock);
+    for (unsigned i = 0; i < HELD_MAX; i++) {
+        if (!held[i]) {
+            held[i] = request;
+            break;
+        }
+    }
+    spin_unlock(&held_lock);
+}
+
+/* The request with this tag, which is held no more if it is to be forgotten. */
+static struct virtio_9p_request *find_held(uint16_t tag, bool forget)
+{
+    struct virtio_9p_request *found = NULL;
+
+    spin_lock(&held_lock);
+    for (unsigned i = 0; i < HELD_MAX && !found; i++) {
+        if (held[i] && tag_of(held[i]) == tag) {
+            found = held[i];
+            held[i] = forget ? NULL : found;
+        }
+    }
+    spin_unlock(&held_lock);
+    return found;
+}
+
+static void forget(struct request *asked)
+{
+    uint16_t tag = (uint16_t)request_get(asked, 2);
+    struct virtio_9p_request *request = find_held(tag, true);
+
+    if (request)
+        answered(request, 0);
+    else
+        log_error("hostile: tag %u is to be forgotten, and is nobody's", tag);
+}
+
+int virtio_9p_send(struct virtio_9p *channel, struct virtio_9p_request *request)
 {
     struct request asked = {request->out, request->out_size, 4, 0, 0};
     struct reply reply = {request->in, 0, request->in_size};
+    bool made_up;
 
     (void)channel;
+    request->done = false;
     asked.type = (uint8_t)request_get(&asked, 1);
     asked.tag = (uint16_t)request_get(&asked, 2);
-    *received = reply_make(&asked, &reply) ? reply_damage(&reply) : reply.size;
+    if (find_held(asked.tag, false))
+        log_error("hostile: tag %u is still in use", asked.tag);
+    if (asked.type == FLUSH)
+        forget(&(struct request){request->out, request->out_size, HEADER, 0, 0});
+    made_up = reply_make(&asked, &reply);
+    if (holding && made_up && asked.type == READ)
+        hold(request);
+    else
+        answered(request, made_up && !holding ? reply_damage(&reply) : reply.size);
+    return OK;
+}
+
+int virtio_9p_wait(struct virtio_9p *channel, struct virtio_9p_request *request,
+                   bool (*give_up)(void))
+{
+    (void)channel;
+    while (!virtio_9p_done(request)) {
+        if (give_up && give_up())
+            return ERR_INTERRUPTED;
+        thread_sleep(time_now() + 10 * NS_PER_MS, 0);
+    }
     return OK;
 }
 
@@ -109,6 +196,7 @@ static int hostile_init(void)
 {
     const char *seed = boot_option("hostile", 0);
 
+    holding = boot_option("hostile.holds", 0) != NULL;
     for (; seed && *seed >= '0' && *seed <= '9'; seed++)
         state = state * 10 + (uint64_t)(*seed - '0');
     return OK;

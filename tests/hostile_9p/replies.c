@@ -14,7 +14,7 @@
 
 /* Requests; each reply's type is one more. */
 enum { STATFS = 8, LOPEN = 12, LCREATE = 14, SYMLINK = 16, MKNOD = 18, READLINK = 22, GETATTR = 24,
-       READDIR = 40, MKDIR = 72, VERSION = 100, ATTACH = 104, WALK = 110, READ = 116, WRITE = 118 };
+       XATTRWALK = 30, READDIR = 40, MKDIR = 72, VERSION = 100, ATTACH = 104, WALK = 110, READ = 116, WRITE = 118 };
 
 static uint8_t things[FIDS]; /* what each fid stands for */
 
@@ -161,6 +161,10 @@ static void body_make(enum thing t, struct request *q, struct reply *r)
         break;
     case READLINK:
         put_text(r, hostile_random() % 2 ? "gate/../gate" : "/");
+        break;
+    case XATTRWALK:
+        *thing_of(request_get(q, 4)) = THING_FILE;
+        put(r, hostile_random() % 300, 8);
         break;
     case WRITE:
         request_get(q, 8);

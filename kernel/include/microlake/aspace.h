@@ -13,6 +13,8 @@ struct memobj;
 
 /* ---- Memory objects: reference counted sources of pages -------------------------------------- */
 
+#define PAGER_RUN_MAX 15u
+
 /* Supplies the pages of a pager-backed object (a page cache, say). */
 struct pager_ops {
     /* Fills a zeroed frame with page `index`. OK, ERR_IO, ERR_RANGE (past the end). */
@@ -20,9 +22,10 @@ struct pager_ops {
     /* In place of fill, when not NULL: the frame of page `index` as it is. The frame is the pager's own
      * and lives until closed(). OK, ERR_RANGE. */
     int (*frame)(void *pager, uint64_t index, paddr_t *out);
-    /* Takes a page that programs wrote to through a shared mapping; NULL: nobody wants to know. Locks of
-     * address spaces may be held: it must not touch user memory. OK, ERR_IO. */
-    int (*write)(void *pager, uint64_t index, const void *page);
+    /* Takes pages `first` and following, at most PAGER_RUN_MAX, that programs wrote to through shared
+     * mappings; NULL: nobody wants to know. Locks of address spaces may be held: it must not touch user
+     * memory. OK, ERR_IO. */
+    int (*write)(void *pager, uint64_t first, const void *const *pages, unsigned count);
     /* The last reference to the object is gone. */
     void (*closed)(void *pager);
 };

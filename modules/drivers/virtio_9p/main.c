@@ -14,7 +14,7 @@
 #define DEVICE_ID        9u
 #define FEATURE_TAG      (1ull << 0)
 #define QUEUE_SIZE_LIMIT 128u
-#define PERIOD_NS        (2 * NS_PER_SEC) /* how often a long wait looks whether the device lives */
+#define PERIOD_NS        (100 * NS_PER_MS) /* how often a long wait looks about */
 #define LIMIT_NS         (60 * NS_PER_SEC) /* a host's folder may be a slow one */
 
 struct virtio_9p {
@@ -26,16 +26,10 @@ struct virtio_9p {
     struct list link; /* guarded by channels_lock */
 };
 
-/* Lies on the stack of the thread that waits, until `done`. */
-struct call {
-    uint32_t received;
-    bool done; /* written last, with release order */
-};
-
 static struct mutex channels_lock = MUTEX_INIT(channels_lock);
 static struct list channels = LIST_INIT(channels); /* guarded by channels_lock */
 
-static void call_done(struct call *call, uint32_t received)
+static void call_done(struct virtio_9p_request *call, uint32_t received)
 {
     call->received = received;
     __atomic_store_n(&call->done, true, __ATOMIC_RELEASE);
@@ -44,7 +38,7 @@ static void call_done(struct call *call, uint32_t received)
 /* Takes back what a device that was reset still held. */
 static void calls_reclaim(struct virtio_9p *c)
 {
-    struct call *call;
+    struct virtio_9p_request *call;
 
     while ((call = virtio_queue_reclaim(c->queue)))
         call_done(call, 0);
@@ -80,7 +74,7 @@ static void queue_used(struct virtio_queue *q)
 
 /* Queues the call, waiting for room. ERR_LOST. */
 static int call_queue(struct virtio_9p *c, const struct vring_buffer *buffers, unsigned count,
-                      struct call *call)
+                      struct virtio_9p_request *call)
 {
     int r;
 
@@ -90,44 +84,44 @@ static int call_queue(struct virtio_9p *c, const struct vring_buffer *buffers, u
     return r;
 }
 
-static bool is_done(const struct call *call)
-{
-    return __atomic_load_n(&call->done, __ATOMIC_ACQUIRE);
-}
-
-static void call_wait(struct virtio_9p *c, struct call *call)
-{
-    uint64_t due = time_now() + LIMIT_NS;
-
-    while (WAIT_UNTIL(&c->sleepers, is_done(call), time_now() + PERIOD_NS, 0) == ERR_TIMED_OUT) {
-        if (!virtio_device_failed(c->device) && time_now() < due)
-            continue;
-        log_error("virtio_9p: %s: the device does not answer", c->tag);
-        channel_lost(c);
-    }
-}
-
-int virtio_9p_call(struct virtio_9p *channel, const struct virtio_9p_request *request,
-                   uint32_t *received)
+int virtio_9p_send(struct virtio_9p *channel, struct virtio_9p_request *request)
 {
     struct vring_buffer buffers[3];
-    struct call call = {0};
     unsigned count = 0;
     int r;
 
+    request->received = 0;
+    request->done = false;
     buffers[count++] = (struct vring_buffer){virt_to_phys(request->out), request->out_size, false};
     if (request->payload_size > 0)
         buffers[count++] =
             (struct vring_buffer){virt_to_phys(request->payload), request->payload_size, false};
     buffers[count++] = (struct vring_buffer){virt_to_phys(request->in), request->in_size, true};
-    r = call_queue(channel, buffers, count, &call);
-    if (r != OK)
+    r = call_queue(channel, buffers, count, request);
+    if (r != OK) {
+        call_done(request, 0);
         return r;
+    }
     virtio_queue_kick(channel->queue);
     if (channel->lost) /* meanwhile, and maybe too late for who took everything back */
         calls_reclaim(channel);
-    call_wait(channel, &call);
-    *received = call.received;
+    return OK;
+}
+
+int virtio_9p_wait(struct virtio_9p *channel, struct virtio_9p_request *request,
+                   bool (*give_up)(void))
+{
+    uint64_t due = time_now() + LIMIT_NS;
+
+    while (WAIT_UNTIL(&channel->sleepers, virtio_9p_done(request), time_now() + PERIOD_NS, 0) ==
+           ERR_TIMED_OUT) {
+        if (give_up && give_up())
+            return ERR_INTERRUPTED;
+        if (!virtio_device_failed(channel->device) && time_now() < due)
+            continue;
+        log_error("virtio_9p: %s: the device does not answer", channel->tag);
+        channel_lost(channel);
+    }
     return channel->lost ? ERR_LOST : OK;
 }
 

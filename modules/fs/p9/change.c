@@ -28,27 +28,9 @@ enum setattr_valid {
 long change_write(void *fs, void *object, uint64_t offset, const void *from, size_t size)
 {
     struct object *o = object;
-    struct client_call call;
-    uint32_t count = 0;
-    long r;
+    int r = object_open(fs, o, LINUX_FS_WRITE);
 
-    size = MIN(size, CLIENT_PAYLOAD);
-    r = object_open(fs, o, LINUX_FS_WRITE);
-    if (r == OK)
-        r = call_begin(&call, fs, P9_TWRITE);
-    if (r != OK)
-        return r;
-    p9_put32(&call.out, o->write_fid);
-    p9_put64(&call.out, offset);
-    p9_put32(&call.out, (uint32_t)size);
-    p9_put_bytes(&call.out, from, size);
-    r = call_run(&call);
-    if (r == OK) {
-        count = p9_get32(&call.in);
-        r = count > size ? ERR_IO : call_finish(&call);
-    }
-    call_end(&call);
-    return r == OK ? (long)count : r;
+    return r == OK ? client_write(fs, o->write_fid, offset, from, size) : r;
 }
 
 /* Sends a request whose reply has no body that matters: it may have a qid. */

@@ -25,6 +25,12 @@ uint32_t object_fid(const struct object *o);
 int object_space(void *fs, void *object, struct linux_fs_space *out);
 int object_open(void *fs, void *object, unsigned access);
 
+long xattr_read(void *fs, void *object, const char *name, void *out, size_t room);
+long xattr_names(void *fs, void *object, void *out, size_t room);
+int xattr_write(void *fs, void *object, const char *name, const void *value, size_t size,
+                unsigned flags);
+int xattr_drop(void *fs, void *object, const char *name);
+
 long change_write(void *fs, void *object, uint64_t offset, const void *from, size_t size);
 int change_sync(void *fs, void *object);
 int change_make(void *fs, void *folder, const char *name, uint32_t mode, const char *text,

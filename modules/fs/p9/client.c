@@ -6,11 +6,23 @@
 #include <microlake/log.h>
 #include <microlake/memory.h>
 
-#include "modules/drivers/virtio_9p/include/virtio_9p.h"
-#include "modules/linux/include/linux_errno.h"
+#include "modules/linux/include/linux_fs.h"
 
 #define VERSION     "9P2000.L"
 #define MESSAGE_MIN (CLIENT_PAYLOAD + P9_IO_OVERHEAD)
+#define PERIOD_NS   (100 * NS_PER_MS)
+
+/* The tag of a request to forget one. */
+#define FLUSH_TAG(tag) ((uint16_t)((tag) + CLIENT_SLOTS))
+
+/* Nobody's, or given up and forgotten by the server. */
+static bool slot_usable(const struct client_slot *slot)
+{
+    if (!__atomic_load_n(&slot->busy, __ATOMIC_ACQUIRE))
+        return true;
+    return __atomic_load_n(&slot->given_up, __ATOMIC_ACQUIRE) && virtio_9p_done(&slot->request) &&
+           virtio_9p_done(&slot->flush);
+}
 
 static struct client_slot *slot_take(struct client *client)
 {
@@ -18,10 +30,12 @@ static struct client_slot *slot_take(struct client *client)
     uint64_t flags = spin_lock_irqsave(&client->lock);
 
     for (unsigned i = 0; i < CLIENT_SLOTS && !slot; i++)
-        if (!client->slots[i].busy)
+        if (slot_usable(&client->slots[i]))
             slot = &client->slots[i];
-    if (slot)
+    if (slot) {
         slot->busy = true;
+        slot->given_up = false;
+    }
     spin_unlock_irqrestore(&client->lock, flags);
     return slot;
 }
@@ -35,7 +49,7 @@ static void slot_free(struct client *client, struct client_slot *slot)
 static bool slot_waits(struct client *client)
 {
     for (unsigned i = 0; i < CLIENT_SLOTS; i++)
-        if (!__atomic_load_n(&client->slots[i].busy, __ATOMIC_ACQUIRE))
+        if (slot_usable(&client->slots[i]))
             return true;
     return false;
 }
@@ -44,8 +58,9 @@ static struct client_slot *slot_get(struct client *client)
 {
     struct client_slot *slot;
 
+    /* Nobody says when a slot that was given up is free. */
     while (!(slot = slot_take(client)))
-        WAIT_UNTIL(&client->waiters, slot_waits(client), TIME_NEVER, 0);
+        WAIT_UNTIL(&client->waiters, slot_waits(client), time_now() + PERIOD_NS, 0);
     return slot;
 }
 
@@ -81,20 +96,43 @@ static int status_of_error(uint32_t error)
     }
 }
 
+/* The server is to forget the request; nobody waits for it to say so. */
+static void give_up(struct client_call *call)
+{
+    struct client_slot *slot = call->slot;
+    struct p9_writer w;
+
+    p9_begin(&w, slot->flush_out, sizeof(slot->flush_out), P9_TFLUSH, FLUSH_TAG(call->tag));
+    p9_put16(&w, call->tag);
+    slot->flush = (struct virtio_9p_request){.out = slot->flush_out,
+                                             .out_size = (uint32_t)p9_end(&w),
+                                             .in = slot->flush_in,
+                                             .in_size = sizeof(slot->flush_in)};
+    virtio_9p_send(call->client->channel, &slot->flush);
+    call->given_up = true;
+}
+
 int call_run(struct client_call *call)
 {
-    struct virtio_9p_request request = {
-        .out = call->slot->out, .in = call->slot->in, .in_size = CLIENT_MESSAGE};
-    uint32_t received, error = 0;
+    struct virtio_9p_request *request = &call->slot->request;
+    uint32_t error = 0;
     int r;
 
-    request.out_size = (uint32_t)p9_end(&call->out);
-    if (request.out_size == 0)
+    *request = (struct virtio_9p_request){
+        .out = call->slot->out, .in = call->slot->in, .in_size = CLIENT_MESSAGE};
+    request->out_size = (uint32_t)p9_end(&call->out);
+    if (request->out_size == 0)
         return LINUX_ERRNO(ENAMETOOLONG);
-    r = virtio_9p_call(call->client->channel, &request, &received);
+    r = virtio_9p_send(call->client->channel, request);
+    if (r == OK)
+        r = virtio_9p_wait(call->client->channel, request, linux_fs_caller_ends);
+    if (r == ERR_INTERRUPTED) {
+        give_up(call);
+        return r;
+    }
     if (r != OK)
         return ERR_IO;
-    switch (p9_open_reply(&call->in, request.in, received, call->type, call->tag, &error)) {
+    switch (p9_open_reply(&call->in, request->in, request->received, call->type, call->tag, &error)) {
     case P9_OK:
         return OK;
     case P9_REFUSED:
@@ -115,7 +153,10 @@ int call_finish(struct client_call *call)
 
 void call_end(struct client_call *call)
 {
-    slot_free(call->client, call->slot);
+    if (call->given_up)
+        __atomic_store_n(&call->slot->given_up, true, __ATOMIC_RELEASE);
+    else
+        slot_free(call->client, call->slot);
 }
 
 int client_start(struct client *client, struct virtio_9p *channel)
@@ -179,16 +220,73 @@ int client_walk(struct client *client, uint32_t fid, const char *name, uint32_t 
     return r;
 }
 
+int client_close(struct client *client, uint32_t fid)
+{
+    struct client_call call;
+    int r = call_begin(&call, client, P9_TCLUNK);
+
+    if (r != OK)
+        return r;
+    p9_put32(&call.out, fid);
+    r = call_run(&call);
+    if (r == OK)
+        r = call_finish(&call);
+    call_end(&call);
+    return r;
+}
+
 /* Nothing can be done where it fails: the fid's number is not used again. */
 void client_clunk(struct client *client, uint32_t fid)
 {
-    struct client_call call;
+    client_close(client, fid);
+}
 
-    if (call_begin(&call, client, P9_TCLUNK) != OK)
-        return;
+long client_read(struct client *client, uint32_t fid, uint64_t offset, void *to, size_t size)
+{
+    struct client_call call;
+    const void *bytes;
+    uint32_t count = 0;
+    int r = call_begin(&call, client, P9_TREAD);
+
+    if (r != OK)
+        return r;
+    size = MIN(size, CLIENT_PAYLOAD);
     p9_put32(&call.out, fid);
-    call_run(&call);
+    p9_put64(&call.out, offset);
+    p9_put32(&call.out, (uint32_t)size);
+    r = call_run(&call);
+    if (r == OK) {
+        count = p9_get32(&call.in);
+        bytes = p9_get_bytes(&call.in, count);
+        r = count > size ? ERR_IO : call_finish(&call);
+        if (r == OK)
+            memcpy(to, bytes, count);
+    }
     call_end(&call);
+    return r == OK ? (long)count : r;
+}
+
+long client_write(struct client *client, uint32_t fid, uint64_t offset, const void *from,
+                  size_t size)
+{
+    struct client_call call;
+    uint32_t count = 0;
+    int r = call_begin(&call, client, P9_TWRITE);
+
+    if (r != OK)
+        return r;
+    size = MIN(size, CLIENT_PAYLOAD);
+    p9_put32(&call.out, fid);
+    p9_put64(&call.out, offset);
+    p9_put32(&call.out, (uint32_t)size);
+    p9_put_bytes(&call.out, from, size);
+    r = call_run(&call);
+    if (r == OK) {
+        count = p9_get32(&call.in);
+        r = count > size ? ERR_IO : call_finish(&call);
+    }
+    call_end(&call);
+    return r == OK ? (long)count : r;
 }
 
 void client_free(struct client *client)

@@ -7,17 +7,23 @@
 #include <microlake/wait.h>
 
 #include "lib/p9/p9.h"
+#include "modules/drivers/virtio_9p/include/virtio_9p.h"
 
 #define CLIENT_SLOTS   8u /* requests outstanding at once; others wait */
 #define CLIENT_MESSAGE (64u * 1024)
 #define CLIENT_PAYLOAD (60u * 1024) /* bytes of one read or write: whole pages */
 
-struct virtio_9p;
-
-/* Memory of one request; the slot's number is the request's tag. */
+/*
+ * Memory of one request; the slot's number is the request's tag. Who is to end does not wait for an
+ * answer: it asks the server to forget the request (Tflush) and goes. Until the server has said that it
+ * did, and has given the request's memory back, neither slot nor tag serve another.
+ */
 struct client_slot {
     bool busy;      /* guarded by the client's lock */
+    bool given_up;  /* busy, and nobody waits; guarded by the client's lock */
     void *out, *in; /* CLIENT_MESSAGE bytes each; made when the slot is first used */
+    struct virtio_9p_request request, flush;
+    uint8_t flush_out[P9_FLUSH_SIZE], flush_in[P9_FLUSH_SIZE];
 };
 
 struct client {
@@ -34,6 +40,7 @@ struct client_call {
     struct client_slot *slot;
     enum p9_type type;
     uint16_t tag;
+    bool given_up;
     struct p9_writer out;
     struct p9_reader in;
 };
@@ -42,7 +49,7 @@ struct client_call {
 int call_begin(struct client_call *call, struct client *client, enum p9_type type);
 
 /* Sends what was written. OK: call->in is at the start of the reply's body. A status, or the
- * server's error number as LINUX_ERRNO(). */
+ * server's error number as LINUX_ERRNO(). ERR_INTERRUPTED: the caller's program is to end. */
 int call_run(struct client_call *call);
 void call_end(struct client_call *call);
 
@@ -59,3 +66,9 @@ uint32_t client_new_fid(struct client *client);
 /* New fid for what `name` below fid is; name NULL: for fid itself. */
 int client_walk(struct client *client, uint32_t fid, const char *name, uint32_t *out);
 void client_clunk(struct client *client, uint32_t fid);
+int client_close(struct client *client, uint32_t fid); /* the same, where it can fail */
+
+/* Bytes of an open fid, at most CLIENT_PAYLOAD: how many were moved. */
+long client_read(struct client *client, uint32_t fid, uint64_t offset, void *to, size_t size);
+long client_write(struct client *client, uint32_t fid, uint64_t offset, const void *from,
+                  size_t size);

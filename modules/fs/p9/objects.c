@@ -171,32 +171,9 @@ int object_open(void *fs, void *object, unsigned access)
 static long object_read(void *fs, void *object, uint64_t offset, void *to, size_t size)
 {
     struct object *o = object;
-    struct client_call call;
-    const void *bytes;
-    uint32_t count;
-    long r;
+    int r = object_open(fs, o, LINUX_FS_READ);
 
-    size = MIN(size, CLIENT_PAYLOAD);
-    r = object_open(fs, o, LINUX_FS_READ);
-    if (r == OK)
-        r = call_begin(&call, fs, P9_TREAD);
-    if (r != OK)
-        return r;
-    p9_put32(&call.out, o->read_fid);
-    p9_put64(&call.out, offset);
-    p9_put32(&call.out, (uint32_t)size);
-    r = call_run(&call);
-    if (r == OK) {
-        count = p9_get32(&call.in);
-        bytes = p9_get_bytes(&call.in, count);
-        r = count > size ? ERR_IO : call_finish(&call);
-        if (r == OK)
-            memcpy(to, bytes, count);
-        if (r == OK)
-            r = (long)count;
-    }
-    call_end(&call);
-    return r;
+    return r == OK ? client_read(fs, o->read_fid, offset, to, size) : r;
 }
 
 static long object_text(void *fs, void *object, char *out, size_t size)
@@ -294,6 +271,10 @@ const struct linux_fs_ops p9_fs_ops = {
     .set_owner = change_set_owner,
     .set_times = change_set_times,
     .space = object_space,
+    .get_xattr = xattr_read,
+    .list_xattr = xattr_names,
+    .set_xattr = xattr_write,
+    .remove_xattr = xattr_drop,
     .release = object_release,
 };
 

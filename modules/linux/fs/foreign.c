@@ -9,6 +9,7 @@
 
 #include "modules/linux/fs/missing.h"
 #include "modules/linux/fs/mount.h"
+#include "modules/linux/process/process.h"
 
 #include <microlake/boot.h>
 #include <microlake/memory.h>
@@ -344,7 +345,7 @@ static int foreign_rename(struct node *from, const char *from_name, struct node 
 #define COMMON_OPS                                                                                 \
     .size = foreign_size, .valid = foreign_valid, .set_mode = foreign_set_mode,                    \
     .set_owner = foreign_set_owner, .set_times = foreign_set_times, .space = foreign_space,        \
-    .release = foreign_release
+    .xattrs = &foreign_xattrs, .release = foreign_release
 
 static const struct node_ops folder_ops = {
     COMMON_OPS,
@@ -585,7 +586,8 @@ static int mount_create(const struct linux_fs_ops *ops, void *fs, struct foreign
     mount->file_system = (struct file_system){.name = ops->name,
                                               .magic = ops->magic,
                                               .id = file_system_new_id(),
-                                              .read_only = !ops->write};
+                                              .read_only = !ops->write,
+                                              .xattrs = ops->get_xattr};
     *out = mount;
     return OK;
 }
@@ -684,4 +686,11 @@ void linux_fs_root_refused(const char *why)
 const char *root_missing(void)
 {
     return root_mount || !boot_option("root", 0) ? NULL : root_trouble;
+}
+
+bool linux_fs_caller_ends(void)
+{
+    struct task *t = task_current();
+
+    return t && !t->leaving && signal_ends(t);
 }

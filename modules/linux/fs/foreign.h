@@ -60,3 +60,8 @@ void foreign_replaced_locked(struct foreign *d, uint64_t size);
 
 /* Pages that were read ahead for it are of no use any more. */
 void foreign_forget_ahead(struct foreign *d);
+
+/* ---- foreign_xattr.c
+ * ---------------- */
+
+extern const struct xattr_ops foreign_xattrs;

@@ -17,7 +17,8 @@
 /* What was read around a page that was wanted, for the pages that come next. */
 struct ahead {
     struct mutex lock;
-    const struct foreign *owner; /* all guarded by lock */
+    const struct foreign *filling; /* whose server is asked just now; written under lock */
+    const struct foreign *owner;   /* this and the following: guarded by lock */
     uint64_t start;
     size_t size;
     uint8_t *bytes; /* AHEAD_SIZE; NULL: not made yet */
@@ -35,11 +36,27 @@ static struct ahead *ahead_of(const struct foreign *d)
     return &aheads[((uintptr_t)d >> 6) % AHEAD_COUNT];
 }
 
+/* A server may take long to answer: files that have the same place must not wait for each other.
+ * False: it is being filled for another file, and so holds nothing of this one. */
+static bool ahead_lock(struct ahead *a, const struct foreign *d)
+{
+    const struct foreign *filling;
+
+    if (mutex_trylock(&a->lock))
+        return true;
+    filling = __atomic_load_n(&a->filling, __ATOMIC_ACQUIRE);
+    if (filling && filling != d)
+        return false;
+    mutex_lock(&a->lock);
+    return true;
+}
+
 void foreign_forget_ahead(struct foreign *d)
 {
     struct ahead *a = ahead_of(d);
 
-    mutex_lock(&a->lock);
+    if (!ahead_lock(a, d))
+        return;
     if (a->owner == d)
         a->owner = NULL;
     mutex_unlock(&a->lock);
@@ -73,7 +90,9 @@ static int ahead_fill_locked(struct ahead *a, const struct foreign *d, uint64_t 
         a->bytes = kmalloc(AHEAD_SIZE);
     if (!a->bytes)
         return ERR_NO_MEMORY;
+    __atomic_store_n(&a->filling, d, __ATOMIC_RELEASE);
     n = read_all(d, offset, a->bytes, wanted);
+    __atomic_store_n(&a->filling, NULL, __ATOMIC_RELEASE);
     if (n < 0)
         return (int)n;
     a->owner = d;
@@ -90,7 +109,8 @@ static int foreign_fill(void *pager, uint64_t index, void *page)
     uint64_t offset = index * PAGE_SIZE;
     int r = OK;
 
-    mutex_lock(&a->lock);
+    if (!ahead_lock(a, d))
+        return read_all(d, offset, page, PAGE_SIZE) < 0 ? ERR_IO : OK;
     if (a->owner != d || offset < a->start || offset >= a->start + a->size)
         r = ahead_fill_locked(a, d, offset);
     if (r == OK && offset - a->start < a->size)
@@ -104,28 +124,49 @@ static void foreign_closed(void *pager)
     foreign_put(pager);
 }
 
-/* Programs wrote to this page through a mapping. What lies behind the file's end is nobody's. */
-static int foreign_write_page(void *pager, uint64_t index, const void *page)
+/* What lies behind the file's end is nobody's. */
+static int write_mapped(const struct foreign *d, uint64_t offset, const uint8_t *bytes, size_t size)
 {
-    struct foreign *d = pager;
-    uint64_t offset = index * PAGE_SIZE, size = __atomic_load_n(&d->size, __ATOMIC_RELAXED);
-    size_t done = 0, wanted = offset < size ? MIN(PAGE_SIZE, size - offset) : 0;
+    uint64_t file_size = __atomic_load_n(&d->size, __ATOMIC_RELAXED);
+    size_t done = 0, wanted = offset < file_size ? MIN(size, file_size - offset) : 0;
 
     while (done < wanted) {
-        long n = d->mount->ops->write(d->mount->fs, d->object, offset + done,
-                                      (const uint8_t *)page + done, wanted - done);
+        long n = d->mount->ops->write(d->mount->fs, d->object, offset + done, bytes + done,
+                                      wanted - done);
 
         if (n <= 0)
             return ERR_IO;
         done += (size_t)n;
     }
+    return OK;
+}
+
+/* Programs wrote to these pages through a mapping: the server gets them at once, or, where memory is
+ * scarce, one by one. */
+static int foreign_write_pages(void *pager, uint64_t first, const void *const *pages, unsigned count)
+{
+    struct foreign *d = pager;
+    uint8_t *together = count > 1 ? kmalloc(count * PAGE_SIZE) : NULL;
+    int r = OK;
+
+    for (unsigned i = 0; i < count && r == OK; i++) {
+        if (together)
+            memcpy(together + i * PAGE_SIZE, pages[i], PAGE_SIZE);
+        else
+            r = write_mapped(d, (first + i) * PAGE_SIZE, pages[i], PAGE_SIZE);
+    }
+    if (together)
+        r = write_mapped(d, first * PAGE_SIZE, together, count * PAGE_SIZE);
+    kfree(together);
+    if (r != OK)
+        return r;
     __atomic_store_n(&d->own_change, true, __ATOMIC_RELEASE);
     foreign_forget_ahead(d);
     return OK;
 }
 
 static const struct pager_ops foreign_pager = {
-    .fill = foreign_fill, .write = foreign_write_page, .closed = foreign_closed};
+    .fill = foreign_fill, .write = foreign_write_pages, .closed = foreign_closed};
 
 static int pages_locked(struct foreign *d, struct memobj **out)
 {

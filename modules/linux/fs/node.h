@@ -105,6 +105,7 @@ struct node_ops {
     int (*set_times)(struct node *node, const struct node_times *times);
     int (*space)(struct node *node, struct file_system_space *out); /* NULL: the machine's memory */
     int (*sync)(struct node *node);
+    const struct xattr_ops *xattrs; /* NULL: the node has them in memory, if its file system has any */
 
     void (*release)(struct node *node); /* the last reference is gone: free data */
 };

@@ -1,5 +1,5 @@
 /*
- * xattr.c: see xattr.h. There are few: they stand in a list.
+ * xattr.c: see xattr.h. There are few: they stand in a list. Nodes of a server have theirs there.
  */
 #include "modules/linux/fs/xattr.h"
 
@@ -55,7 +55,8 @@ static int check_locked(const struct node *n, const struct xattr *old, const str
     return all_locked(n) + fresh->size > ALL_MAX ? LINUX_ERRNO(ENOSPC) : OK;
 }
 
-int xattr_set(struct node *n, const char *name, const void *value, size_t size, unsigned flags)
+static int set_in_memory(struct node *n, const char *name, const void *value, size_t size,
+                         unsigned flags)
 {
     struct xattr *fresh = kmalloc(sizeof(*fresh) + size + strlen(name) + 1), *old;
     int r;
@@ -75,10 +76,18 @@ int xattr_set(struct node *n, const char *name, const void *value, size_t size, 
         list_push_back(&n->xattrs, &fresh->link);
     }
     mutex_unlock(&n->lock);
+    if (r != OK)
+        kfree(fresh);
+    return r;
+}
+
+int xattr_set(struct node *n, const char *name, const void *value, size_t size, unsigned flags)
+{
+    int r = n->ops->xattrs ? n->ops->xattrs->set(n, name, value, size, flags)
+                           : set_in_memory(n, name, value, size, flags);
+
     if (r == OK)
         node_touch_status(n);
-    else
-        kfree(fresh);
     return r;
 }
 
@@ -87,6 +96,8 @@ long xattr_get(struct node *n, const char *name, void *out, size_t room)
     const struct xattr *x;
     long r = LINUX_ERRNO(ENODATA);
 
+    if (n->ops->xattrs)
+        return n->ops->xattrs->get(n, name, out, room);
     mutex_lock(&n->lock);
     x = find_locked(n, name);
     if (x)
@@ -97,7 +108,7 @@ long xattr_get(struct node *n, const char *name, void *out, size_t room)
     return r;
 }
 
-long xattr_list(struct node *n, bool trusted, char *out, size_t room)
+static long list_in_memory(struct node *n, char *out, size_t room)
 {
     size_t used = 0;
 
@@ -106,8 +117,6 @@ long xattr_list(struct node *n, bool trusted, char *out, size_t room)
         const struct xattr *x = list_entry(it, struct xattr, link);
         size_t size = strlen(x->name) + 1;
 
-        if (!trusted && strncmp(x->name, "trusted.", 8) == 0)
-            continue;
         if (room >= used + size)
             memcpy(out + used, x->name, size);
         used += size;
@@ -116,7 +125,51 @@ long xattr_list(struct node *n, bool trusted, char *out, size_t room)
     return room > 0 && used > room ? ERR_RANGE : (long)used;
 }
 
-int xattr_remove(struct node *n, const char *name)
+/* Takes the names out that only some may see; a server's list may end anywhere. */
+static size_t without_trusted(char *names, size_t size)
+{
+    size_t kept = 0;
+
+    for (size_t at = 0, next; at < size; at = next) {
+        next = at + strnlen(names + at, size - at) + 1;
+        if (next > size)
+            break;
+        if (strncmp(names + at, "trusted.", 8) == 0)
+            continue;
+        memmove(names + kept, names + at, next - at);
+        kept += next - at;
+    }
+    return kept;
+}
+
+static long list_all(struct node *n, char *out, size_t room)
+{
+    return n->ops->xattrs ? n->ops->xattrs->list(n, out, room) : list_in_memory(n, out, room);
+}
+
+/* How much room the others need is not known before all are seen. */
+long xattr_list(struct node *n, bool trusted, char *out, size_t room)
+{
+    char *all;
+    long r;
+
+    if (trusted)
+        return list_all(n, out, room);
+    all = kmalloc(XATTR_SIZE_MAX);
+    if (!all)
+        return ERR_NO_MEMORY;
+    r = list_all(n, all, XATTR_SIZE_MAX);
+    if (r > 0)
+        r = (long)without_trusted(all, (size_t)r);
+    if (r > 0 && room > 0 && (size_t)r > room)
+        r = ERR_RANGE;
+    if (r > 0 && room > 0)
+        memcpy(out, all, (size_t)r);
+    kfree(all);
+    return r;
+}
+
+static int remove_in_memory(struct node *n, const char *name)
 {
     struct xattr *x;
 
@@ -125,9 +178,16 @@ int xattr_remove(struct node *n, const char *name)
     if (x)
         drop(x);
     mutex_unlock(&n->lock);
-    if (x)
-        node_touch_status(n);
     return x ? OK : LINUX_ERRNO(ENODATA);
+}
+
+int xattr_remove(struct node *n, const char *name)
+{
+    int r = n->ops->xattrs ? n->ops->xattrs->remove(n, name) : remove_in_memory(n, name);
+
+    if (r == OK)
+        node_touch_status(n);
+    return r;
 }
 
 void xattrs_free(struct node *n)

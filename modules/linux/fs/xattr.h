@@ -1,5 +1,5 @@
 /*
- * xattr.h: extended attributes of nodes in memory: names with values. Thread context.
+ * xattr.h: extended attributes of nodes: names with values. Thread context.
  */
 #pragma once
 
@@ -11,6 +11,14 @@ struct node;
 #define XATTR_SIZE_MAX 65536u
 
 enum xattr_flags { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
+
+/* Of nodes that keep them elsewhere than in memory; as the functions below, all names. */
+struct xattr_ops {
+    int (*set)(struct node *n, const char *name, const void *value, size_t size, unsigned flags);
+    long (*get)(struct node *n, const char *name, void *out, size_t room);
+    long (*list)(struct node *n, char *out, size_t room);
+    int (*remove)(struct node *n, const char *name);
+};
 
 /* Sets an attribute; flags: it must be new, or must be there. ERR_EXISTS, ENODATA, ENOSPC. */
 int xattr_set(struct node *n, const char *name, const void *value, size_t size, unsigned flags);

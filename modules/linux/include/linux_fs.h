@@ -76,6 +76,15 @@ struct linux_fs_ops {
     /* ns since 1970; NULL: it stays. */
     int (*set_times)(void *fs, void *object, const uint64_t *accessed, const uint64_t *changed);
     int (*space)(void *fs, void *object, struct linux_fs_space *out);
+
+    /* Extended attributes; get_xattr NULL: there are none. A value, or all names with a NUL behind each:
+     * its size; with room of 0 nothing is copied. ENODATA; ERR_RANGE: there is more than room. */
+    long (*get_xattr)(void *fs, void *object, const char *name, void *out, size_t room);
+    long (*list_xattr)(void *fs, void *object, void *out, size_t room);
+    /* flags: 1: it must be new, 2: it must be there. */
+    int (*set_xattr)(void *fs, void *object, const char *name, const void *value, size_t size,
+                     unsigned flags);
+    int (*remove_xattr)(void *fs, void *object, const char *name);
     void (*release)(void *fs, void *object);
 };
 
@@ -107,3 +116,7 @@ void linux_fs_root_refused(const char *why);
  */
 int linux_fs_mount(const struct linux_fs_ops *ops, void *fs, void *root, const char *path,
                    const char *source, bool read_only);
+
+/* Is the calling program in the middle of a call, and to end? Then nobody wants to know the call's
+ * result. Thread context, any thread; takes spinlocks. */
+bool linux_fs_caller_ends(void);

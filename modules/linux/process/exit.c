@@ -249,6 +249,7 @@ void task_exit(struct task *t, int status)
     uint64_t flags;
     bool last;
 
+    t->leaving = true;
     task_settle_memory(t);
     flags = spin_lock_irqsave(&p->lock);
     if (!p->exiting)

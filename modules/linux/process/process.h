@@ -113,6 +113,7 @@ struct task {
     vaddr_t set_tid;   /* a new task writes its number here before it starts; 0: nowhere */
     vaddr_t robust_list;
     struct rseq rseq;
+    bool leaving;       /* it is in task_exit(): what it still does is to be done */
     bool announced;     /* the host is told when it starts: the machine's first program */
     uint64_t sleep_due; /* when the sleep that is restarted ends; 0: none */
     int nice;

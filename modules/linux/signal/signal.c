@@ -177,6 +177,22 @@ void signal_force_segv(struct task *t)
     signal_force(t, &info);
 }
 
+bool signal_ends(struct task *t)
+{
+    struct process *p = t->process;
+    uint64_t flags = spin_lock_irqsave(&p->lock);
+    uint64_t set = (t->pending.set | p->pending.set) & ~t->blocked;
+    bool ends = task_must_exit(t);
+
+    for (int signal = 1; signal <= LINUX_SIGNALS && !ends; signal++) {
+        if (set & signal_bit(signal))
+            ends = p->actions[signal - 1].handler == LINUX_SIG_DFL &&
+                   default_action(signal) == ACTION_END;
+    }
+    spin_unlock_irqrestore(&p->lock, flags);
+    return ends;
+}
+
 bool signal_waits(const struct task *t)
 {
     const struct process *p = t->process;

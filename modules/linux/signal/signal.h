@@ -60,6 +60,9 @@ void signal_force_segv(struct task *t); /* by the kernel, without an address */
 /* Something waits for the task: a signal, a stop, its end. No lock needed; may be early. */
 bool signal_waits(const struct task *t);
 
+/* Something that waits for the task will end it. Takes the process's lock. */
+bool signal_ends(struct task *t);
+
 /*
  * Attends to everything that waits for the calling task before it goes on in user mode: may change
  * *regs to enter a handler, may stop, may not return. result: what the system call that ends here

@@ -1,5 +1,5 @@
 /*
- * main.c: fuzz_walk [SECONDS]: uses a tree whose server lies, in all the ways there are. Whatever the
+ * main.c: fuzz_walk [SECONDS | held]: uses a tree whose server lies, in all the ways there are. Whatever the
  * answers, each call must come back, and a look at a mapped page must give bytes or SIGBUS.
  */
 #include <dirent.h>
@@ -14,6 +14,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,6 +104,10 @@ static void names_use(const char *path, const char *other)
     count(unlink(path));
     count(rmdir(other));
     count(chmod(path, 0600));
+    count(setxattr(path, "user.one", text, (size_t)(rand() % 5000), 0));
+    count(getxattr(path, "user.one", text, (size_t)(rand() % 5000)));
+    count(listxattr(path, text, (size_t)(rand() % 5000)));
+    count(removexattr(path, "user.one"));
     count(truncate(other, rand()));
     count(chdir(path));
     count(getcwd(text, sizeof(text)) ? 0 : -1);
@@ -121,11 +126,42 @@ static void program_run(const char *path)
     waitpid(child, NULL, 0);
 }
 
+/* Programs that wait for an answer that never comes must end all the same, often enough for each of the
+ * client's slots to come back several times. */
+static int ends_held(void)
+{
+    static const int signals[] = {SIGKILL, SIGTERM, SIGINT};
+
+    for (int i = 0; i < 30; i++) {
+        int status, number = signals[i % 3];
+        char byte, path[20];
+        pid_t child = fork();
+
+        snprintf(path, sizeof(path), "/file%d", i);
+        if (child == 0) {
+            int fd = open(path, O_RDONLY | O_NONBLOCK);
+
+            _exit(fd < 0 ? 1 : read(fd, &byte, 1) == 1 ? 2 : 3);
+        }
+        usleep(50000);
+        kill(child, number);
+        if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
+            WTERMSIG(status) != number) {
+            printf("FAIL programs that wait for ever end: number %d ended with %x\n", i, status);
+            return 1;
+        }
+    }
+    printf("ok programs that wait for ever end\n");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 10);
     struct sigaction action = {.sa_handler = faulted};
 
+    if (argc > 1 && strcmp(argv[1], "held") == 0)
+        return ends_held();
     sigaction(SIGBUS, &action, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (fork() == 0)

@@ -118,6 +118,24 @@ static void test_exit_writes(void)
     CHECK(pread(fd, text, 4, 0) == 4 && strcmp(text, "exit") == 0 && close(fd) == 0);
 }
 
+/* Runs of written pages, longer and shorter, with holes between them, and an end in a page. */
+static void test_runs(void)
+{
+    int fd = make_file("runs", 0);
+    char *at;
+
+    CHECK(ftruncate(fd, 60 * PAGE + 100) == 0);
+    at = map_file(fd, 61, PROT_READ | PROT_WRITE);
+    CHECK(at != MAP_FAILED);
+    for (int i = 0; i < 61; i++) {
+        if (i != 7 && (i < 21 || i > 23) && i != 59)
+            memset(at + (size_t)i * PAGE, 'A' + i % 26, PAGE);
+    }
+    CHECK(msync(at, 30 * PAGE, MS_SYNC) == 0);
+    at[7 * PAGE] = 'x';
+    CHECK(fsync(fd) == 0 && munmap(at, 61 * PAGE) == 0 && close(fd) == 0);
+}
+
 static void test_parts(void)
 {
     int fd = make_file("parts", 4);
@@ -390,6 +408,7 @@ int main(int argc, char **argv)
         {"shared_file", test_shared_file},
         {"shared_between_processes", test_shared_between_processes},
         {"exit_writes", test_exit_writes},
+        {"runs", test_runs},
         {"parts", test_parts},
         {"read_only", test_read_only},
         {"past_the_end", test_past_the_end},
