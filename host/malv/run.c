@@ -248,11 +248,9 @@ static void signal_handle(struct run *run)
         run_finish(run, MALV_SIGNALLED + (int)info.ssi_signo);
         return;
     }
-    if (run->gpu.gpud.pid && child_ended(&run->gpu.gpud) && !run->answered) {
-        terminal_leave(&run->terminal);
-        message("gpud ended while the machine was using it; the run is over");
-        run_finish(run, MALV_FAILED);
-    }
+    /* Its keeper goes on serving the machine, and says so itself when it can't any more. */
+    if (run->gpu.gpud.pid && child_ended(&run->gpu.gpud) && run->options->verbose)
+        message("gpud has ended; the machine keeps its GPU");
 }
 
 /* Once QEMU is gone its lines end, and everything they still held was read. */

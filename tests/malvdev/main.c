@@ -107,6 +107,7 @@ static const struct {
     {"threads", case_threads, false},
     {"contexts", case_contexts, false},
     {"death_in_the_middle", case_death_in_the_middle, false},
+    {"replaced", case_replaced, true},
     {"loss", case_loss, true},
 };
 

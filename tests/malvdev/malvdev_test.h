@@ -59,4 +59,6 @@ void case_threads(void);
 /* processes.c */
 void case_contexts(void);
 void case_death_in_the_middle(void);
-void case_loss(void); /* needs somebody outside who ends gpud's worker when "working" is said */
+/* These need somebody outside who acts when "working" is said: ends the device process, the front. */
+void case_replaced(void);
+void case_loss(void);

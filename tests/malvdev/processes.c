@@ -75,6 +75,53 @@ void case_death_in_the_middle(void)
     CHECK(memory_free() + SLACK_BYTES > before);
 }
 
+/* The file's context is lost: nothing can be made in it or asked of it. */
+static void context_is_lost(int fd, uint32_t buffer)
+{
+    struct malv_buffer_create create = {.size = 4096, .flags = VGPGPU_BUFFER_GUEST};
+    uint64_t fence = fill_submit(fd, 7, buffer, 1);
+
+    CHECK(fence != 0);
+    CHECK_ERRNO(fence_wait(fd, 7, fence, UINT64_MAX), ENODEV);
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_BUFFER_CREATE, &create), ENODEV);
+}
+
+/* A new file of the same device works. */
+static void device_works(void)
+{
+    int fd = device_open();
+    uint64_t offset;
+    uint32_t id = buffer_create(fd, 4096, VGPGPU_BUFFER_GUEST, &offset);
+    uint32_t *words = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+
+    CHECK(words != MAP_FAILED);
+    CHECK(fence_wait(fd, 0, fill_submit(fd, 0, id, 4711), UINT64_MAX) == 0);
+    CHECK(words[15] == 4711);
+    munmap(words, 4096);
+    close(fd);
+}
+
+void case_replaced(void)
+{
+    uint64_t before = memory_free();
+    int fd = device_open(), other = device_open(), r = 0;
+    uint32_t id = buffer_create(fd, 4096, VGPGPU_BUFFER_GUEST, NULL);
+    uint32_t others = buffer_create(other, 4096, VGPGPU_BUFFER_GUEST, NULL);
+
+    puts("working");
+    for (uint32_t i = 0; r == 0; i++)
+        r = fence_wait(fd, 0, fill_submit(fd, 0, id, i), UINT64_MAX);
+    CHECK(errno == ENODEV);
+    context_is_lost(fd, id);
+    context_is_lost(other, others);
+    device_works();
+    context_is_lost(fd, id);
+    close(fd);
+    close(other);
+    device_works();
+    CHECK(memory_free() + SLACK_BYTES > before);
+}
+
 void case_loss(void)
 {
     struct malv_buffer_create create = {.size = 4096, .flags = VGPGPU_BUFFER_GUEST};

@@ -14,7 +14,8 @@
 /* The host tells nobody when the device's process dies: the device just does not answer any more.
  */
 #define LIMIT_NS       (10 * NS_PER_SEC)
-#define LIMIT_BUILD_NS (60 * NS_PER_SEC) /* for builds, and requests that may stand behind one */
+/* For builds, and requests that may stand behind one; gpud ends a build after 60 s. */
+#define LIMIT_BUILD_NS (90 * NS_PER_SEC)
 
 /* Lies on the stack of the thread that waits, until `done`. */
 struct control_call {
