@@ -109,9 +109,11 @@ static const struct vhost_owner owner_calls = {
 
 void machine_quiet(struct machine *machine)
 {
-    if (atomic_load(&machine->running) || control_is_asking(machine))
-        remote_kill(machine, NULL, false);
-    call_wait(machine);
+    for (unsigned waited = 0; atomic_load(&machine->running) || control_is_asking(machine); waited++) {
+        if (waited == END_LIMIT_MS)
+            remote_kill(machine, NULL, false);
+        poll(NULL, 0, 1);
+    }
     count_wait(machine, &machine->deferred_count);
     vhost_session_end(&machine->session);
     count_wait(machine, &machine->running);

@@ -30,6 +30,7 @@
 #define MAX_PROGRAM_BYTES (4u << 20)
 #define MAX_RUNNING       4096u /* submissions on the device at a time */
 #define STOP_LIMIT_MS     5000u /* a machine that stops waits this long for its work */
+#define END_LIMIT_MS      100u  /* and one that has gone this long */
 
 struct machine;
 struct context;
