@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Python's own tests in a machine.
 
-    tests/debian/python_modules.py TREE [MODULE...]     without modules: all that are in the list
+    tests/debian/python_modules.py [--linux] TREE [MODULE...]   without modules: all that are in the list
 
-Each module runs in a machine of its own. What fails must be in python-known, a line for each:
+With --linux they run on this machine's Linux, the tree being the root, to have the figures. Each module runs in a machine of its own. What fails must be in python-known, a line for each:
 
     MODULE  REGULAR EXPRESSION  CAUSE
 
@@ -20,7 +20,9 @@ import machine  # pylint: disable=wrong-import-position
 MODULES = """test_os test_threading test_subprocess test_signal test_mmap test_select test_socket test_io
 test_json test_re test_posix test_fcntl test_selectors test_epoll test_tempfile test_shutil test_time
 test_pty""".split()
-LIMIT = 900
+LIMIT = 1200
+# Tests that are left out: a connection to a host over vsock, where there is no host, never comes.
+LEFT_OUT = {"test_socket": ["-i", "*VSOCK*"]}
 
 
 def known_failures(module):
@@ -93,20 +95,29 @@ class Result:
         return f"| {self.module} | {self.run} | {passed} | {self.skipped} | {failed} | {causes} |"
 
 
-def run_module(tree, module):
-    status, output = machine.run_in_machine(tree, ["python3", "-m", "test", "-v", module], LIMIT, memory="1G")
+def run_module(tree, module, on_linux=False):
+    command = ["python3", "-m", "test", "-v", module, *LEFT_OUT.get(module, [])]
+    if on_linux:
+        status, output = machine.run_on_linux(tree, command, LIMIT)
+    else:
+        status, output = machine.run_in_machine(tree, command, LIMIT, memory="1G")
     return Result(module, status, output)
 
 
 def main():
-    if len(sys.argv) < 2 or not os.path.isdir(sys.argv[1]):
-        sys.exit("usage: tests/debian/python_modules.py TREE [MODULE...]")
+    arguments = sys.argv[1:]
+    on_linux = arguments[:1] == ["--linux"]
+    arguments = arguments[on_linux:]
+    if not arguments or not os.path.isdir(arguments[0]):
+        sys.exit("usage: tests/debian/python_modules.py [--linux] TREE [MODULE...]")
     failed = 0
-    for module in sys.argv[2:] or MODULES:
-        result = run_module(sys.argv[1], module)
+    for module in arguments[1:] or MODULES:
+        result = run_module(arguments[0], module, on_linux)
+        print(result.row(), flush=True)
+        if on_linux:
+            continue
         problem = result.problem()
         failed += problem is not None
-        print(result.row())
         print(f"FAIL {module}: {problem}" if problem else f"ok {module}", flush=True)
     return 1 if failed else 0
 
