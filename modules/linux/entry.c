@@ -8,6 +8,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/entry.h"
+#include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/syscall.h"
@@ -132,6 +133,15 @@ static void attend(struct user_regs *regs)
     }
 }
 
+/* Its program can't tell a call's use of its memory from its own: nor may lack of memory differ. */
+static bool starved(void)
+{
+    struct task *t = task_current();
+
+    oom_relieve(t);
+    return !task_must_exit(t);
+}
+
 static void task_gone(void *personality)
 {
     task_unref(personality);
@@ -141,5 +151,6 @@ const struct user_ops linux_user_ops = {
     .syscall = syscall_enter,
     .fault = trap_enter,
     .before_return = attend,
+    .starved = starved,
     .exited = task_gone,
 };

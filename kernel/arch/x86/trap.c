@@ -93,6 +93,8 @@ static void kernel_trap(struct user_regs *regs)
             TRACE(page_fault, address, fault_access(regs->error), regs->rip);
             interrupts_on();
             r = aspace_fault(t->aspace, address, fault_access(regs->error));
+            if (r == ERR_NO_MEMORY && t->user && t->user->starved && t->user->starved())
+                r = OK;
             interrupts_off();
             if (r == OK)
                 return;

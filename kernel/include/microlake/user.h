@@ -42,6 +42,9 @@ struct user_ops {
     void (*syscall)(struct user_regs *regs);
     void (*fault)(struct user_regs *regs, const struct user_fault *fault);
     void (*before_return)(struct user_regs *regs); /* user_work was set (signals, exit) */
+    /* A copy between kernel and user memory needs a page and there is none. It may sleep; true: try
+     * again; false: the copy is a fault. NULL: it always is. */
+    bool (*starved)(void);
     void (*exited)(void *personality); /* thread_exit(): last call, drop what it holds */
 };
 

@@ -48,7 +48,8 @@ bool mm_range_is_mapped(struct aspace *as, vaddr_t at, vaddr_t end);
 uint64_t mm_random_pages(unsigned bits);
 
 /* mm/oom.c: the task needs a page and there is none: somebody ends, maybe the task's own process.
- * Returns when it is worth trying again, or the task is to end. Thread context, no lock is held. */
+ * Returns when it is worth trying again, or the task is to end. Thread context; mutexes may be held:
+ * who waits for them can't end, and another is chosen. */
 struct task;
 void oom_relieve(struct task *t);
 

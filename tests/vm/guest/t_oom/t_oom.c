@@ -25,13 +25,23 @@ static unsigned long memory_kib(void)
     return kib;
 }
 
+static void adjust(const char *text)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+
+    if (write(fd, text, strlen(text)) < 0)
+        _exit(3);
+    close(fd);
+}
+
 /* Takes memory until there is no more; with `most` bytes, waits. */
-static pid_t start_taker(unsigned long most)
+static pid_t start_adjusted(unsigned long most, const char *adjustment)
 {
     pid_t child = fork();
 
     if (child != 0)
         return child;
+    adjust(adjustment);
     for (unsigned long taken = 0; taken < most; taken += CHUNK) {
         char *at = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -42,6 +52,11 @@ static pid_t start_taker(unsigned long most)
     }
     pause();
     _exit(2);
+}
+
+static pid_t start_taker(unsigned long most)
+{
+    return start_adjusted(most, "0");
 }
 
 static bool was_killed(pid_t child)
@@ -92,36 +107,24 @@ static void test_several(void)
         CHECK(gave_way(takers[i]));
 }
 
-static void adjust(const char *text)
-{
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY);
-
-    if (write(fd, text, strlen(text)) < 0)
-        _exit(3);
-    close(fd);
-}
-
-/* Who is said to be spared outlives who has less. */
+/* Who is said to be spared outlives who has less; who is said to go first does. */
 static void test_adjusted(void)
 {
-    pid_t spared, taker;
+    pid_t spared, first;
     int status;
 
-    adjust("-1000");
-    spared = start_taker(16 * CHUNK);
-    adjust("0");
+    adjust("-1000"); /* this process is not what is tested */
+    spared = start_adjusted(4 * CHUNK, "-1000");
     for (int round = 0; round < 3; round++) {
-        taker = start_taker(-1ul);
-        CHECK(gave_way(taker));
+        CHECK(gave_way(start_taker(-1ul)));
         CHECK(waitpid(spared, &status, WNOHANG) == 0);
     }
-    adjust("1000");
-    taker = start_taker(2 * CHUNK);
-    adjust("0");
-    for (int round = 0; round < 20 && waitpid(taker, &status, WNOHANG) == 0; round++)
+    first = start_adjusted(2 * CHUNK, "1000");
+    for (int round = 0; round < 20 && waitpid(first, &status, WNOHANG) == 0; round++)
         CHECK(gave_way(start_taker(-1ul)));
-    CHECK(waitpid(taker, &status, WNOHANG) == -1 && WIFSIGNALED(status)); /* it went first */
+    CHECK(waitpid(first, NULL, WNOHANG) == -1 && WIFSIGNALED(status));
     CHECK(kill(spared, SIGKILL) == 0 && was_killed(spared));
+    adjust("0");
 }
 
 int main(int argc, char **argv)
