@@ -389,7 +389,7 @@ static void test_submission_headers(void **state)
         {{.context = 1, .queue = 5, .command_bytes = 8, .fence = 1}, VGPGPU_ERR_INVALID},
         {{.context = 1, .queue = 6, .command_bytes = 7, .fence = 1}, VGPGPU_ERR_INVALID},
         {{.context = 1, .queue = 7, .command_bytes = 0xfffffff8, .fence = 1}, VGPGPU_ERR_LIMIT},
-        {{.context = 1, .queue = 8, .reserved = 1, .fence = 1}, VGPGPU_ERR_INVALID},
+        {{.context = 1, .queue = 8, .flags = 2, .fence = 1}, VGPGPU_ERR_INVALID},
     };
     for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++) {
         struct vgpgpu_fence_slot *slot = &rig.slots[reported[i].header.queue];
