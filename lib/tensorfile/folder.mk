@@ -1,4 +1,4 @@
 DIR := lib/tensorfile
 SRCS := tensorfile.c
-NEEDS :=
+NEEDS := lib/crc32
 include tools/build/library.mk

@@ -9,31 +9,9 @@
 
 #include <stdbool.h>
 
+#include "lib/crc32/crc32.h"
+
 #define MAX_TENSORS 4096u
-
-static uint32_t crc32_step(uint32_t crc, uint8_t byte)
-{
-    /* CRC-32 (IEEE 802.3, reflected), four bits at a time. */
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    crc ^= byte;
-    crc = table[crc & 15] ^ (crc >> 4);
-    return table[crc & 15] ^ (crc >> 4);
-}
-
-static uint32_t file_checksum(const uint8_t *bytes, size_t size)
-{
-    const size_t field = offsetof(struct tensorfile_header, crc32);
-    uint32_t crc = 0xffffffffu;
-    for (size_t i = 0; i < size; i++) {
-        bool in_field = i >= field && i < field + sizeof(uint32_t);
-        crc = crc32_step(crc, in_field ? 0 : bytes[i]);
-    }
-    return ~crc;
-}
 
 static bool all_zero(const uint8_t *bytes, size_t size)
 {
@@ -142,7 +120,8 @@ static int header_check(const struct tensorfile_header *header, size_t size)
     if (header->file_bytes != size) {
         return TENSORFILE_TRUNCATED;
     }
-    if (header->crc32 != file_checksum((const uint8_t *)header, size)) {
+    if (header->crc32 !=
+        crc32_without_field(header, size, offsetof(struct tensorfile_header, crc32))) {
         return TENSORFILE_CHECKSUM;
     }
     size_t room = (size - sizeof(*header)) / sizeof(struct tensorfile_entry);

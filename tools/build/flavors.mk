@@ -19,6 +19,7 @@ CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-pi
   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
   -mstringop-strategy=libcall -Ikernel/include -Ikernel/arch/x86/include
+CFLAGS_kv := $(filter-out -Os -mgeneral-regs-only,$(CFLAGS_k)) -O2
 CFLAGS_h := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -fstack-protector-strong
 CFLAGS_p := $(CFLAGS_h) -fPIC -fvisibility=hidden
 CFLAGS_s := $(COMMON) -D_GNU_SOURCE -DCL_TARGET_OPENCL_VERSION=120 -O1 -fno-omit-frame-pointer \
