@@ -34,28 +34,40 @@ static bool check_guest(const char *guest)
 {
     if (guest[strspn(guest, "/.")])
         return true;
-    message("--bind takes a folder below the machine's root, not \"%s\"; --root gives it another "
+    message("--bind takes a place below the machine's root, not \"%s\"; --root gives it another "
             "root",
             guest);
     return false;
 }
 
-static const char *find_host(const char *host)
+/* QEMU serves folders: of a file it gets the one that it lies in, and the machine shows the file alone. */
+static void split_file(char *path, struct bind *out)
+{
+    char *slash = strrchr(path, '/');
+    out->file = strdup(slash + 1);
+    if (slash == path)
+        slash++;
+    *slash = '\0';
+}
+
+static bool find_host(const char *host, struct bind *out)
 {
     struct stat status;
     char *path = realpath(host, NULL);
     if (!path || stat(path, &status)) {
         message("--bind %s: %s", host, strerror(errno));
         free(path);
-        return NULL;
+        return false;
     }
-    if (!S_ISDIR(status.st_mode)) {
-        message("--bind takes a folder of the host; %s is none: bind the one that it lies in",
-                host);
+    if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
+        message("--bind takes a folder or a file of the host; %s is neither", host);
         free(path);
-        return NULL;
+        return false;
     }
-    return path;
+    if (S_ISREG(status.st_mode))
+        split_file(path, out);
+    out->host = path;
+    return true;
 }
 
 bool bind_parse(const char *text, struct bind *out)
@@ -76,8 +88,8 @@ bool bind_parse(const char *text, struct bind *out)
     }
     *colon = '\0';
     out->guest = colon + 1;
-    out->host = check_guest(out->guest) ? find_host(copy) : NULL;
-    if (!out->host)
-        free(copy);
-    return out->host;
+    if (check_guest(out->guest) && find_host(copy, out))
+        return true;
+    free(copy);
+    return false;
 }

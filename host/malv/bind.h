@@ -1,5 +1,5 @@
 /*
- * bind.h: folders of the host that a machine has beside its root: --bind HOST:GUEST[:ro].
+ * bind.h: folders and files of the host that a machine has beside its root: --bind HOST:GUEST[:ro].
  */
 #pragma once
 
@@ -8,7 +8,8 @@
 #define BIND_MAX 16u
 
 struct bind {
-    const char *host;  /* absolute, without links */
+    const char *host;  /* the folder: absolute, without links */
+    const char *file;  /* the name in it that is meant; NULL: the folder itself */
     const char *guest; /* absolute; not the root */
     bool read_only;
 };

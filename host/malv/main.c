@@ -30,7 +30,7 @@ static const char usage[] =
     "  --initrd FILE       another boot archive (build/boot.cpio)\n"
     "  --root DIR|IMAGE    a folder or an EROFS image with a Linux system becomes the machine's "
     "root\n"
-    "  --bind HOST:GUEST[:ro]  a folder of the host is one of the machine; may be repeated\n"
+    "  --bind HOST:GUEST[:ro]  a folder or file of the host is one of the machine; may be repeated\n"
     "  --read-only         programs may change nothing of the root\n"
     "  --env NAME=VALUE    a variable of the command's environment; may be repeated\n"
     "  --workdir DIR       the folder in the machine in which the command starts\n"

@@ -299,8 +299,9 @@ static bool devices_write(char *out, size_t size, const struct machine *machine)
 static bool bind_write(char *out, size_t size, const struct bind *bind, unsigned number)
 {
     char value[PATH_MAX + 32];
-    int length = snprintf(value, sizeof(value), "9p:bind%u:%s:%s", number,
-                          bind->read_only ? "ro" : "rw", bind->guest);
+    int length = snprintf(value, sizeof(value), "9p:bind%u:%s%s:%s%s", number,
+                          bind->read_only ? "ro" : "rw", bind->file ? "-file" : "",
+                          bind->file ? bind->file : "", bind->guest);
     return (size_t)length < sizeof(value) && bootline_add_option(out, size, "bind", value);
 }
 

@@ -220,14 +220,14 @@ struct new_attr {
     uint64_t size, accessed, changed; /* times: ns since 1970 */
 };
 
-static int set_attr(struct client *client, struct object *o, const struct new_attr *a)
+static int set_attr(struct client *client, uint32_t fid, const struct new_attr *a)
 {
     struct client_call call;
     int r = call_begin(&call, client, P9_TSETATTR);
 
     if (r != OK)
         return r;
-    p9_put32(&call.out, object_fid(o));
+    p9_put32(&call.out, fid);
     p9_put32(&call.out, a->valid);
     p9_put32(&call.out, a->mode);
     p9_put32(&call.out, a->uid);
@@ -242,12 +242,17 @@ static int set_attr(struct client *client, struct object *o, const struct new_at
 
 int change_resize(void *fs, void *object, uint64_t size)
 {
-    return set_attr(fs, object, &(struct new_attr){.valid = SETATTR_SIZE, .size = size});
+    struct object *o = object;
+    /* A server that has it open for reading can't change its size there. */
+    bool writes = object_open(fs, o, LINUX_FS_WRITE) == OK;
+
+    return set_attr(fs, writes ? o->write_fid : o->fid,
+                    &(struct new_attr){.valid = SETATTR_SIZE, .size = size});
 }
 
 int change_set_mode(void *fs, void *object, uint32_t mode)
 {
-    return set_attr(fs, object, &(struct new_attr){.valid = SETATTR_MODE, .mode = mode & 07777});
+    return set_attr(fs, object_fid(object), &(struct new_attr){.valid = SETATTR_MODE, .mode = mode & 07777});
 }
 
 int change_set_owner(void *fs, void *object, uint32_t uid, uint32_t gid)
@@ -256,7 +261,7 @@ int change_set_owner(void *fs, void *object, uint32_t uid, uint32_t gid)
 
     a.valid = (uid != LINUX_FS_KEEP_ID ? SETATTR_UID : 0u) |
               (gid != LINUX_FS_KEEP_ID ? SETATTR_GID : 0u);
-    return a.valid ? set_attr(fs, object, &a) : OK;
+    return a.valid ? set_attr(fs, object_fid(object), &a) : OK;
 }
 
 int change_set_times(void *fs, void *object, const uint64_t *accessed, const uint64_t *changed)
@@ -265,5 +270,5 @@ int change_set_times(void *fs, void *object, const uint64_t *accessed, const uin
 
     a.valid = (accessed ? SETATTR_ATIME | SETATTR_ATIME_SET : 0u) |
               (changed ? SETATTR_MTIME | SETATTR_MTIME_SET : 0u);
-    return a.valid ? set_attr(fs, object, &a) : OK;
+    return a.valid ? set_attr(fs, object_fid(object), &a) : OK;
 }

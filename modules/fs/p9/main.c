@@ -1,14 +1,15 @@
 /*
  * main.c: what the kernel's options say of 9P servers. root=9p:TAG: the tree of the one with this
  * mount tag becomes the root. bind=9p:TAG:rw:PATH, or ro, as often as wanted: a tree becomes a folder
- * of the machine; in PATH, %XX is the character of that number.
+ * of the machine. bind=9p:TAG:rw-file:NAME/PATH, or ro-file: the tree's file NAME becomes one. In PATH and
+ * NAME, %XX is the character of that number.
  */
 #include <microlake/boot.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
 
 #include "modules/drivers/virtio_9p/include/virtio_9p.h"
-#include "objects.h"
+#include "change.h"
 #include "uapi/kmod.h"
 
 #define PREFIX "9p:"
@@ -63,23 +64,58 @@ static void decode(char *text)
     *to = '\0';
 }
 
-/* TAG:rw:PATH; the text is taken apart. */
-static int mount_bound(char *text)
-{
-    char *mode = strchr(text, ':'), *path = mode ? strchr(mode + 1, ':') : NULL;
-    struct client *client;
-    void *root;
-    int r;
+/* What bind= asks for. */
+struct bound {
+    const char *tag, *path;
+    char name[P9_NAME_MAX + 1]; /* "": the tree's root */
+    bool read_only;
+};
 
-    if (!path || path[1] != '/')
+/* The text is taken apart. */
+static int bound_decode(char *text, struct bound *out)
+{
+    char *mode = strchr(text, ':'), *path = mode ? strchr(mode + 1, ':') : NULL, *slash;
+    bool file;
+
+    if (!path)
         return ERR_INVALID;
     *mode++ = '\0';
     *path++ = '\0';
     decode(path);
-    r = connect(text, &client, &root);
+    slash = strchr(path, '/');
+    file = strlen(mode) > 2 && strcmp(mode + 2, "-file") == 0;
+    if (!slash || (slash != path) != file || (size_t)(slash - path) > P9_NAME_MAX)
+        return ERR_INVALID;
+    *out = (struct bound){.tag = text, .path = slash, .read_only = strncmp(mode, "ro", 2) == 0};
+    memcpy(out->name, path, (size_t)(slash - path));
+    return OK;
+}
+
+/* The file of that name in place of its folder, which is given back. */
+static int descend(struct client *client, const char *name, void **object)
+{
+    struct linux_fs_attr attr;
+    void *folder = *object;
+    int r = object_walk(client, folder, name, object, &attr);
+
+    p9_fs_ops.release(client, folder);
+    return r;
+}
+
+static int mount_bound(char *text)
+{
+    struct client *client;
+    struct bound bound;
+    void *root;
+    int r = bound_decode(text, &bound);
+
+    if (r == OK)
+        r = connect(bound.tag, &client, &root);
+    if (r == OK && bound.name[0])
+        r = descend(client, bound.name, &root);
     if (r != OK)
         return r;
-    return linux_fs_mount(&p9_fs_ops, client, root, path, text, strcmp(mode, "ro") == 0);
+    return linux_fs_mount(&p9_fs_ops, client, root, bound.path, bound.tag, bound.read_only);
 }
 
 static void mount_all_bound(void)

@@ -93,6 +93,26 @@ static struct node *oldest(bool always)
     return node;
 }
 
+/* Once round the list, which is left in its order. */
+int foreign_sync_all(const struct file_system *fs)
+{
+    uint32_t count = __atomic_load_n(&seen_count, __ATOMIC_RELAXED);
+    int result = OK;
+
+    while (count-- > 0 && !(task_current() && task_must_exit(task_current()))) {
+        struct node *node = oldest(true);
+        int r = OK;
+
+        if (!node)
+            continue;
+        if (node_is_file(node) && (!fs || node->fs == fs))
+            r = foreign_sync(node);
+        result = r != OK ? r : result;
+        node_unref(node);
+    }
+    return result;
+}
+
 static void forget_some(void)
 {
     bool low = foreign_memory_low();
@@ -646,8 +666,11 @@ int linux_fs_mount(const struct linux_fs_ops *ops, void *fs, void *root, const c
     struct node *covered = NULL, *folder = NULL, *node;
     struct foreign_mount *mount = NULL;
     char name[LINUX_NAME_MAX + 1];
-    int r = mount_place(path, &covered);
+    struct linux_fs_attr attr;
+    int r = ops->attr(fs, root, &attr);
 
+    if (r == OK)
+        r = mount_place(path, (attr.mode & LINUX_S_IFMT) == LINUX_S_IFDIR, &covered);
     if (r == OK)
         r = mount_create(ops, fs, &mount);
     if (r != OK) {

@@ -44,6 +44,10 @@ void foreign_put(struct foreign *d);
  * now. No lock is held. */
 void foreign_changed(struct node *node);
 
+/* Hands all files of a file system (NULL: of all) to their server, as foreign_sync() does for one. The
+ * last error. No lock is held. */
+int foreign_sync_all(const struct file_system *fs);
+
 /* Memory is scarce: remember less. */
 bool foreign_memory_low(void);
 

@@ -512,7 +512,7 @@ void mounts_show_info(struct text *t)
 static const struct file_system places = {.name = "mounts", .id = 8, .read_only = true};
 static const struct node_ops place_ops = {0};
 
-int mount_place(const char *path, struct node **out)
+static int place_folder(const char *path, struct node **out)
 {
     char *start;
     size_t length = strlen(path);
@@ -539,4 +539,34 @@ int mount_place(const char *path, struct node **out)
     }
     kfree(start);
     return r;
+}
+
+/* A name in a folder that is there, or is made. */
+static int place_file(const char *path, struct node **out)
+{
+    const char *name = strrchr(path, '/');
+    struct node *folder;
+    char *above;
+    int r = path_lookup(node_root, path, 0, out);
+
+    if (r != ERR_NOT_FOUND)
+        return r;
+    above = name && name[1] ? kstrdup(path) : NULL;
+    if (!above)
+        return ERR_INVALID;
+    above[name - path + 1] = '\0';
+    r = place_folder(above, &folder);
+    kfree(above);
+    if (r != OK)
+        return r;
+    r = node_create(folder, name + 1, LINUX_S_IFREG | 0444, &places, &place_ops, NULL, out);
+    if (r == OK)
+        r = node_attach(*out);
+    node_unref(folder);
+    return r;
+}
+
+int mount_place(const char *path, bool is_folder, struct node **out)
+{
+    return is_folder ? place_folder(path, out) : place_file(path, out);
 }

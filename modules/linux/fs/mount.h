@@ -32,9 +32,9 @@ int mount_remove(struct node *entry, bool lazy);
 /* What stood at the entry's place before anything was mounted there, a reference; gives the entry's up. */
 struct node *mount_look_below(struct node *entry);
 
-/* A folder for a mount at an absolute path, made in this machine alone where it is not there; *out
- * is a reference. */
-int mount_place(const char *path, struct node **out);
+/* A folder, or a file, for a mount at an absolute path, made in this machine alone where it is not there;
+ * *out is a reference. */
+int mount_place(const char *path, bool is_folder, struct node **out);
 
 /* The mount whose root this is becomes read-only, or writable again. ERR_INVALID: it is none, or
  * one that is always there. */

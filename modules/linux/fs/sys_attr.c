@@ -5,6 +5,7 @@
 #include <microlake/memory.h>
 #include <microlake/user.h>
 
+#include "modules/linux/fs/foreign.h"
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/path_arg.h"
@@ -254,6 +255,7 @@ long sys_memfd_create(struct call *c)
 long sys_sync(struct call *c)
 {
     (void)c;
+    foreign_sync_all(NULL);
     return 0;
 }
 
@@ -261,10 +263,16 @@ long sys_syncfs(struct call *c)
 {
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
 
+    int r = OK;
+
     if (!f)
         return LINUX_ERRNO(EBADF);
+    if (f->flags & LINUX_O_PATH)
+        r = LINUX_ERRNO(EBADF);
+    else if (f->node)
+        r = foreign_sync_all(f->node->fs);
     file_unref(f);
-    return 0;
+    return r;
 }
 
 enum fallocate_mode { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16 };

@@ -110,7 +110,7 @@ uint64_t linux_wall_time(void);
 void linux_fs_root_refused(const char *why);
 
 /*
- * Puts a file system, or part of one, at an absolute path of the machine; folders that are not there
+ * Puts a file system, or a folder or file of one, at an absolute path of the machine; folders that are not there
  * are made, in this machine alone. read_only: programs may change nothing below. source: as in
  * /proc/mounts. Otherwise as linux_fs_mount_root().
  */

@@ -162,7 +162,7 @@ long sys_msync(struct call *c)
         return ERR_NO_MEMORY;
     if (length == 0)
         return 0;
-    if (!(flags & LINUX_MS_SYNC))
+    if (!(flags & (LINUX_MS_SYNC | LINUX_MS_ASYNC))) /* nobody would write it later */
         return mm_range_is_mapped(as, c->arg[0], c->arg[0] + length) ? OK : ERR_NO_MEMORY;
     return aspace_sync(as, c->arg[0], length);
 }
