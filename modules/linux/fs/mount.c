@@ -111,11 +111,12 @@ static bool place_stays(struct node *covered)
     return stays;
 }
 
-/* What a seat shows can't be removed or moved while the seat is covered. */
+/* What a seat shows can't be removed or moved while the seat, or one below it, is covered: no path would lead
+ * there any more. */
 static void count_cover(struct node *covered, int by)
 {
-    if (covered->bound)
-        __atomic_add_fetch(&covered->same->covers, (uint32_t)by, __ATOMIC_RELAXED);
+    for (struct node *n = covered; n->bound; n = n->parent) /* a seat's parent never changes */
+        __atomic_add_fetch(&n->same->covers, (uint32_t)by, __ATOMIC_RELAXED);
 }
 
 int mount_cover(struct node *covered, struct node *root, const char *source, unsigned flags)

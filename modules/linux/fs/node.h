@@ -134,7 +134,7 @@ struct node {
     bool mounted;      /* it is the entry of a mount; changed by mount.c */
     struct node *bound; /* of a seat (seat.h): the entry of the bind mount it lies below; else NULL */
     bool bound_deep;    /* of a bind mount's entry: what is mounted in there is seen too; constant */
-    uint32_t covers;    /* mounts over seats that show this node; atomic */
+    uint32_t covers;    /* mounts over seats that show this node, or over seats below those; atomic */
 
     struct node *parent; /* a reference; the root's is itself. Guarded by node_place_lock */
     char *name;          /* guarded by node_place_lock */

@@ -20,51 +20,36 @@ static void seat_release(struct node *seat)
 static const struct node_ops seat_ops = {.release = seat_release};
 
 /* A reference to the seat that is there, or NULL. */
-static struct node *find_locked(const struct node *bound, const struct node *shown)
+static struct node *find_locked(const struct node *above, const struct node *shown)
 {
     list_for_each (it, &seats) {
         struct node *seat = list_entry(it, struct node, sibling);
 
-        if (seat->bound == bound && seat->same == shown && node_ref_live(seat))
+        if (seat->parent == above && seat->same == shown && node_ref_live(seat))
             return seat;
     }
     return NULL;
 }
 
-/* What it shows may have moved to another folder since. */
-static void seat_follow(struct node *seat, struct node *above)
-{
-    struct node *old;
-
-    node_ref(above);
-    spin_lock(&node_place_lock);
-    old = seat->parent;
-    seat->parent = above;
-    spin_unlock(&node_place_lock);
-    node_unref(old);
-}
-
 int seat_of(struct node *above, struct node *shown, struct node **out)
 {
-    struct node *bound = above->bound ? above->bound : above, *fresh;
+    struct node *fresh;
     int r = node_create(above, "", shown->mode, shown->fs, &seat_ops, NULL, &fresh);
 
     if (r != OK)
         return r;
     node_ref(shown);
     fresh->same = shown;
-    fresh->bound = bound;
+    fresh->bound = above->bound ? above->bound : above;
     mutex_lock(&seats_lock);
-    *out = find_locked(bound, shown);
-    if (!*out)
-        list_push_back(&seats, &fresh->sibling);
-    mutex_unlock(&seats_lock);
+    *out = find_locked(above, shown);
     if (!*out) {
+        list_push_back(&seats, &fresh->sibling);
         *out = fresh;
-        return OK;
+        fresh = NULL;
     }
+    mutex_unlock(&seats_lock);
     node_unref(fresh);
-    seat_follow(*out, above);
     return OK;
 }
 
