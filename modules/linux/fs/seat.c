@@ -66,6 +66,14 @@ static struct node *mounted_here(struct node *above, const char *name)
     return entry;
 }
 
+/* One of the seats on the way to `above`, or the bind mount, shows this too: a tree that shows itself ends here. */
+static bool is_shown_above(const struct node *above, const struct node *body)
+{
+    for (const struct node *n = above;; n = n->parent)
+        if (n->same == body || !n->bound)
+            return n->same == body;
+}
+
 int seat_lookup(struct node *above, const char *name, struct node **out)
 {
     struct node *bound = above->bound ? above->bound : above, *shown;
@@ -78,7 +86,7 @@ int seat_lookup(struct node *above, const char *name, struct node **out)
     if (r != OK)
         return r;
     /* Mounts at the other place belong to that, unless they were to come along. */
-    if (shown->mounted && (!bound->bound_deep || shown == bound))
+    if (shown->mounted && (!bound->bound_deep || is_shown_above(above, node_body(shown))))
         shown = mount_look_below(shown);
     shown = node_take_body(shown);
     if (!node_is_folder(shown)) {

@@ -202,6 +202,22 @@ static void test_bound_deep(void)
     CHECK(rmdir(BASE "/b") == 0);
 }
 
+/* A folder that shows the one it lies in does so once. */
+static void test_bound_in_itself(void)
+{
+    char here[128];
+
+    CHECK(mkdir(BASE "/a", 0755) == 0 && mkdir(BASE "/b", 0755) == 0 && make(BASE "/f") == 0);
+    CHECK(mount(BASE, BASE "/a", NULL, MS_BIND | MS_REC, NULL) == 0);
+    CHECK(access(BASE "/a/f", F_OK) == 0 && access(BASE "/a/a/f", F_OK) == -1);
+    CHECK(mount(BASE, BASE "/b", NULL, MS_BIND | MS_REC, NULL) == 0);
+    CHECK(access(BASE "/b/f", F_OK) == 0 && access(BASE "/b/b/f", F_OK) == -1);
+    CHECK(chdir(BASE "/b/b") == 0 && getcwd(here, sizeof(here)) && strcmp(here, BASE "/b/b") == 0);
+    CHECK(access("../f", F_OK) == 0 && access("../../../t_mounts.d/f", F_OK) == 0 && chdir("/") == 0);
+    CHECK(umount2(BASE "/b", MNT_DETACH) == 0 && umount2(BASE "/a", MNT_DETACH) == 0);
+    CHECK(unlink(BASE "/f") == 0 && rmdir(BASE "/a") == 0 && rmdir(BASE "/b") == 0);
+}
+
 /* Who takes a mount away while it is used takes along what is mounted in it. */
 static void test_inner(void)
 {
@@ -260,7 +276,7 @@ int main(int argc, char **argv)
         {"bind", test_bind},   {"covered_file", test_covered_file},
         {"process_folder", test_process_folder}, {"root", test_root}, {"table", test_table},
         {"over_bound", test_over_bound}, {"stacked", test_stacked}, {"bound_deep", test_bound_deep},
-        {"inner", test_inner},
+        {"bound_in_itself", test_bound_in_itself}, {"inner", test_inner},
     };
     int status;
 
