@@ -15,6 +15,7 @@ struct mount {
     struct list link;
     struct node *entry;   /* what stands in the folder's list; a reference */
     struct node *covered; /* what it hides; a reference */
+    struct node *before;  /* what stood in the folder's list; a reference; NULL: nothing did */
     char *source;
     unsigned flags;
     uint32_t id;
@@ -47,6 +48,7 @@ static struct mount *find_locked(const struct node *entry)
 static void mount_free(struct mount *m)
 {
     node_unref(m->covered);
+    node_unref(m->before);
     kfree(m->source);
     kfree(m);
 }
@@ -67,8 +69,9 @@ static struct mount *mount_create(struct node *covered, const char *source, unsi
     return NULL;
 }
 
-/* Puts `fresh` where `old` is, which need not be in the list. */
-static int replace(struct node *old, struct node *fresh)
+/* Puts `fresh` where `old` is, which need not be in the list: another name of it may be, or nothing. *before is
+ * what was, a reference, or NULL. */
+static int replace(struct node *old, struct node *fresh, struct node **before)
 {
     struct node *folder = fresh->parent, *there;
     int r = OK;
@@ -79,8 +82,12 @@ static int replace(struct node *old, struct node *fresh)
         r = ERR_NOT_FOUND;
     else if (there && there != old && (there->mounted || node_body(there) != old))
         r = ERR_BUSY; /* somebody else was faster */
-    if (r == OK && there)
+    if (r == OK && there) {
+        node_ref(there);
+        *before = there;
+        there->hidden = true;
         node_detach_locked(there);
+    }
     if (r == OK)
         node_attach_locked(fresh);
     mutex_unlock(&folder->lock);
@@ -136,7 +143,7 @@ int mount_cover(struct node *covered, struct node *root, const char *source, uns
     mutex_lock(&mounts_lock);
     sweep_adrift_locked();
     root->mounted = true;
-    r = replace(covered, root);
+    r = replace(covered, root, &m->before);
     if (r == OK) {
         m->entry = root;
         m->id = last_id++;
@@ -250,19 +257,21 @@ static void drop_tree(struct mount *m)
     mount_free(m);
 }
 
-/* Brings back what was covered. mounts_lock is held. */
+/* Brings back what stood there; what only remembers is looked up again. mounts_lock is held. */
 static void uncover(struct mount *m)
 {
-    struct node *folder = m->entry->parent, *covered = m->covered;
+    struct node *folder = m->entry->parent, *before = m->before;
 
     mutex_lock(&folder->lock);
     node_detach_locked(m->entry);
     m->entry->mounted = false;
-    if (!covered->linked && covered->parent == folder && !covered->bound &&
-        (covered->mounted || !covered->ops->valid))
-        node_attach_locked(covered); /* others are looked up again */
+    if (before) {
+        before->hidden = false;
+        if (before->mounted || !before->ops->valid)
+            node_attach_locked(before);
+    }
     mutex_unlock(&folder->lock);
-    count_cover(covered, -1);
+    count_cover(m->covered, -1);
     list_remove(&m->link);
 }
 

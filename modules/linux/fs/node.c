@@ -191,16 +191,16 @@ void node_forget(struct node *n)
     node_unref(folder);
 }
 
-/* The node of a second name. One that has lost its first name takes over the second's place, so that
- * it has a path again. Takes over the reference of `name`, gives one of the node. */
-static struct node *resolve(struct node *name)
+struct node *node_settle(struct node *entry)
 {
-    struct node *n = name->same;
+    struct node *n = entry->same;
 
+    if (!n || entry->mounted || entry->bound)
+        return entry;
     node_ref(n);
-    if (!__atomic_load_n(&n->linked, __ATOMIC_RELAXED))
-        node_take_place(name);
-    node_unref(name);
+    if (!__atomic_load_n(&n->linked, __ATOMIC_RELAXED) && !__atomic_load_n(&n->hidden, __ATOMIC_RELAXED))
+        node_take_place(entry);
+    node_unref(entry);
     return n;
 }
 
@@ -219,7 +219,7 @@ static int lookup_filled(struct node *folder, const char *name, struct node **ou
         node_unref(child);
         child = NULL;
     }
-    *out = child && child->same && !child->mounted ? resolve(child) : child;
+    *out = child;
     if (child)
         return OK;
     return folder->ops->lookup ? folder->ops->lookup(folder, name, out) : ERR_NOT_FOUND;
@@ -230,7 +230,7 @@ int node_lookup(struct node *folder, const char *name, struct node **out)
     int r = node_lookup_place(folder, name, out);
 
     if (r == OK)
-        *out = node_take_body(*out);
+        *out = node_take_body(node_settle(*out));
     return r;
 }
 

@@ -132,6 +132,7 @@ struct node {
     bool linkable;     /* it may get a name although it has none; changed by who opens it */
     struct list xattrs; /* extended attributes; guarded by lock */
     bool mounted;      /* it is the entry of a mount; changed by mount.c */
+    bool hidden;       /* a mount stands where it stood in its folder's list; guarded by that folder's lock */
     struct node *bound; /* of a seat (seat.h): the entry of the bind mount it lies below; else NULL */
     bool bound_deep;    /* of a bind mount's entry: what is mounted in there is seen too; constant */
     uint32_t covers;    /* mounts over seats that show this node, or over seats below those; atomic */
@@ -220,9 +221,13 @@ void node_take_place(struct node *name);
 struct node *node_child_locked(struct node *folder, const char *name);
 
 /* A child by name; *out is a reference. ERR_NOT_FOUND, ENOTDIR. The second form gives what stands for it
- * at this place: the entry of a bind mount, or below one a folder's seat. */
+ * at this place: a further name, the entry of a bind mount, or below one a folder's seat. */
 int node_lookup(struct node *folder, const char *name, struct node **out);
 int node_lookup_place(struct node *folder, const char *name, struct node **out);
+
+/* The node of a further name; all others stay as they are. A node that has lost its first name takes over this
+ * one's place, so that it has a path again. Takes over the reference, gives one of the node. */
+struct node *node_settle(struct node *entry);
 
 /* The folder at a path below `from`, made with `fs` and `ops` where it is not there. */
 int node_make_folders(struct node *from, const char *path, size_t length,

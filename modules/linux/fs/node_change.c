@@ -117,7 +117,7 @@ void node_take_place(struct node *name)
     mutex_lock(&node_rename_lock);
     folder = name->parent;
     mutex_lock(&folder->lock);
-    if (name->linked && !n->linked) {
+    if (name->linked && !n->linked && !n->hidden) {
         node_ref(folder);
         node_ref(n);
         spin_lock(&node_place_lock);

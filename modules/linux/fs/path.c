@@ -202,6 +202,8 @@ static int walk_step(struct walk *w, unsigned flags)
     if (r != OK)
         return r;
     last = *w->rest == '\0';
+    if (!last || !(flags & PATH_SEAT) || node_is_link(next))
+        next = node_settle(next);
     if (node_is_link(next) && !(last && !trailing && (flags & PATH_NOFOLLOW))) {
         r = follow_link(w, &next, trailing);
         if (r != OK || !next)

@@ -88,7 +88,7 @@ int seat_lookup(struct node *above, const char *name, struct node **out)
     /* Mounts at the other place belong to that, unless they were to come along. */
     if (shown->mounted && (!bound->bound_deep || is_shown_above(above, node_body(shown))))
         shown = mount_look_below(shown);
-    shown = node_take_body(shown);
+    shown = node_take_body(node_settle(shown));
     if (!node_is_folder(shown)) {
         *out = shown;
         return OK;

@@ -51,7 +51,7 @@ static int find(const struct opening *o, struct node *start, const char *path, s
     int r = path_lookup(start, path, o->walk | nofollow | PATH_SEAT, out);
 
     if (r == OK && !node_is_folder(*out))
-        *out = node_take_body(*out);
+        *out = node_take_body(node_settle(*out));
     return r;
 }
 

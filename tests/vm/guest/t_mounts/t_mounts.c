@@ -123,6 +123,10 @@ static void test_process_folder(void)
     CHECK(made || errno == ENOENT);
     CHECK(stat(path, &there) == 0 && S_ISCHR(there.st_mode) == made);
     CHECK(!made || umount(path) == 0);
+    /* Over the folder itself: it is kept for as long as the mount, and no longer. */
+    snprintf(path, sizeof(path), "/proc/%d", child);
+    made = mount("none", path, "tmpfs", 0, NULL) == 0;
+    CHECK((made || errno == ENOENT) && (!made || umount(path) == 0));
     CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
     CHECK_ERRNO(access(path, F_OK), ENOENT);
 }
@@ -182,6 +186,10 @@ static void test_stacked(void)
     CHECK(!same_file(BASE "/x", BASE "/z"));
     CHECK(umount(BASE "/y") == 0 && same_file(BASE "/x", BASE "/y"));
     CHECK(umount(BASE "/y") == 0 && !same_file(BASE "/x", BASE "/y"));
+    CHECK(link(BASE "/y", BASE "/name") == 0 && mount(BASE "/z", BASE "/name", NULL, MS_BIND, NULL) == 0);
+    CHECK(umount(BASE "/name") == 0 && same_file(BASE "/y", BASE "/name"));
+    CHECK(mount(BASE "/z", BASE "/y", NULL, MS_BIND, NULL) == 0 && !same_file(BASE "/y", BASE "/name"));
+    CHECK(umount(BASE "/y") == 0 && same_file(BASE "/y", BASE "/name") && unlink(BASE "/name") == 0);
     CHECK(unlink(BASE "/x") == 0 && unlink(BASE "/y") == 0 && unlink(BASE "/z") == 0);
     CHECK(mkdir(BASE "/m", 0755) == 0 && mount("one", BASE "/m", "tmpfs", 0, NULL) == 0);
     CHECK(make(BASE "/m/one") == 0 && mount("two", BASE "/m", "tmpfs", 0, NULL) == 0);
