@@ -342,6 +342,8 @@ static void front_filter_fill(struct filter *filter)
         rule_add(filter, SCMP_ACT_ALLOW, front_allowed[i]);
     rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3));
     rule_add(filter, SCMP_ACT_ERRNO(EPERM), CALL(rt_sigaction));
+    /* The heap of a thread that shrinks: malloc asks /proc about overcommitment, and does without. */
+    rule_add(filter, SCMP_ACT_ERRNO(EACCES), CALL(openat));
     rule_add_if(filter, SCMP_ACT_ALLOW, CALL(clone),
                 SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
     rule_add_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), SCMP_A0(SCMP_CMP_EQ, self));

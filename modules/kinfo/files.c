@@ -1,6 +1,7 @@
 /*
- * files.c: the log, the counters and the threads as text.
+ * files.c: the log, the counters, the threads and what is alive on the GPU as text.
  */
+#include <microlake/gpu.h>
 #include <microlake/log.h>
 #include <microlake/thread.h>
 #include <microlake/time.h>
@@ -51,5 +52,20 @@ long threads_show(void *context, char *out, size_t size)
     (void)context;
     text_add(&t, "   id cpu state             ms    switches name\n");
     thread_for_each(thread_add, &t);
+    return text_length(&t);
+}
+
+long gpu_show(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    struct gpu_stats stats;
+
+    (void)context;
+    gpu_stats(&stats);
+    text_add(&t, "devices %lu\ncontexts %lu\n", stats.devices, stats.contexts);
+    text_add(&t, "buffers %lu\nprograms %lu\nkernels %lu\n", stats.objects[GPU_BUFFER],
+             stats.objects[GPU_PROGRAM], stats.objects[GPU_KERNEL]);
+    text_add(&t, "memory %lu\nbatches %lu\n", stats.memory, stats.batches);
+    text_add(&t, "submissions %lu\nsleeps %lu\n", stats.submissions, stats.sleeps);
     return text_length(&t);
 }

@@ -14,6 +14,7 @@ static const struct {
     {ROOT "log", {.show = log_show}},
     {ROOT "counters", {.show = counters_show}},
     {ROOT "threads", {.show = threads_show}},
+    {ROOT "gpu", {.show = gpu_show}},
     {ROOT "trace", {.show = trace_show, .store = trace_store}},
 };
 

@@ -7,6 +7,7 @@
 #include <microlake/gpu.h>
 #include <microlake/module.h>
 #include <microlake/time.h>
+#include <microlake/trace.h>
 
 #include "lib/gpucmd/gpucmd.h"
 #include "lib/gpucmd/tensor.h"
@@ -385,6 +386,47 @@ static void driver_comes_and_goes(void)
     gpu_context_close(ctx);
 }
 
+/* ---- Exits
+ * ------------------------------------------------------------------------------------------ */
+
+static uint64_t counted(const char *name)
+{
+    struct counter_info info;
+
+    for (unsigned i = 0; counter_info(i, &info) == OK; i++)
+        if (!strcmp(info.name, name))
+            return info.value;
+    return 0;
+}
+
+/* A submission tells the device at most once, and a fence that is signalled is looked at in memory. */
+static void exits_are_few(void)
+{
+    uint64_t submissions, kicks, interrupts, fence = 0;
+    struct gpu_context *ctx;
+    uint32_t id;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_GUEST, &id) == OK);
+    submissions = counted("gpu_submissions");
+    kicks = counted("gpu_kicks");
+    for (uint32_t i = 0; i < 500; i++) {
+        EXPECT(fill_submit(ctx, 0, id, 16, i, &fence) == OK);
+        if (i % 5 == 0)
+            EXPECT(gpu_fence_wait(ctx, 0, fence, time_now() + WAIT_NS, 0, NULL) == OK);
+    }
+    EXPECT(gpu_fence_wait(ctx, 0, fence, time_now() + WAIT_NS, 0, NULL) == OK);
+    EXPECT(counted("gpu_submissions") == submissions + 500);
+    kicks = counted("gpu_kicks") - kicks;
+    EXPECT(kicks >= 1 && kicks <= 500);
+    kicks = counted("gpu_kicks");
+    interrupts = counted("gpu_interrupts");
+    for (uint64_t i = 1; i <= fence; i++)
+        EXPECT(gpu_fence_wait(ctx, 0, i, TIME_NEVER, 0, NULL) == OK && gpu_fence_poll(ctx, 0, i));
+    EXPECT(counted("gpu_kicks") == kicks && counted("gpu_interrupts") == interrupts);
+    gpu_context_close(ctx);
+}
+
 /* ---- Memory that runs out
  * --------------------------------------------------------------------------- */
 
@@ -444,6 +486,30 @@ static void allocations_fail(void)
     EXPECT(op_gpu() == OK);
 }
 
+/* The device's memory: an error, and what is given back can be had again. */
+static void device_memory_runs_out(void)
+{
+    struct gpu_stats before = stats_now();
+    struct vgpgpu_config config;
+    struct gpu_context *ctx;
+    uint32_t id = 0, count = 0;
+    uint64_t size;
+    int r;
+
+    EXPECT(gpu_device_info(0, &config) == OK);
+    size = MIN(config.global_memory / 20, config.max_buffer);
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    while ((r = gpu_buffer_create(ctx, size, VGPGPU_BUFFER_DEVICE, &id)) == OK && count < 1000)
+        count++;
+    EXPECT(r == ERR_NO_MEMORY && count > 0);
+    EXPECT(stats_now().objects[GPU_BUFFER] == before.objects[GPU_BUFFER] + count);
+    EXPECT(gpu_object_destroy(ctx, GPU_BUFFER, id) == OK);
+    EXPECT(gpu_buffer_create(ctx, size, VGPGPU_BUFFER_DEVICE, &id) == OK);
+    EXPECT(fill(ctx, 0, id, 1) == OK);
+    gpu_context_close(ctx);
+    expect_as_before(&before);
+}
+
 /* Unloading waits until the module has reported. */
 static void sum_module(void)
 {
@@ -462,7 +528,9 @@ static const struct ktest_case cases[] = {
     {"matrices_are_multiplied", matrices_are_multiplied},
     {"threads_share_a_context", threads_share_a_context},
     {"driver_comes_and_goes", driver_comes_and_goes},
+    {"exits_are_few", exits_are_few},
     {"allocations_fail", allocations_fail},
+    {"device_memory_runs_out", device_memory_runs_out},
     {"sum_module", sum_module},
     {NULL, NULL},
 };

@@ -107,6 +107,9 @@ static const struct {
     {"threads", case_threads, false},
     {"contexts", case_contexts, false},
     {"death_in_the_middle", case_death_in_the_middle, false},
+    {"killed_at_any_moment", case_killed_at_any_moment, false},
+    {"device_memory_runs_out", case_device_memory_runs_out, false},
+    {"machine_memory_runs_out", case_machine_memory_runs_out, false},
     {"replaced", case_replaced, true},
     {"loss", case_loss, true},
 };

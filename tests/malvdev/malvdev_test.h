@@ -56,6 +56,17 @@ void case_waiting(void);
 void case_many_outstanding(void);
 void case_threads(void);
 
+/* leaks.c: what is alive on the GPU, of all programs. */
+struct alive {
+    unsigned long long contexts, buffers, programs, kernels, memory, batches;
+};
+struct alive alive_now(void);
+/* The same is alive as was, once the kernel has cleared away what has died. */
+void alive_check(const struct alive *before);
+void case_killed_at_any_moment(void);
+void case_device_memory_runs_out(void);
+void case_machine_memory_runs_out(void);
+
 /* processes.c */
 void case_contexts(void);
 void case_death_in_the_middle(void);

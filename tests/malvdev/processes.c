@@ -60,7 +60,8 @@ static void child_run(void)
 
 void case_death_in_the_middle(void)
 {
-    uint64_t before = memory_free();
+    struct alive before = alive_now();
+    uint64_t free_before = memory_free();
     int status;
 
     for (unsigned i = 0; i < 10; i++) {
@@ -72,7 +73,8 @@ void case_death_in_the_middle(void)
         CHECK(waitpid(child, &status, 0) == child);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     }
-    CHECK(memory_free() + SLACK_BYTES > before);
+    alive_check(&before);
+    CHECK(memory_free() + SLACK_BYTES > free_before);
 }
 
 /* The file's context is lost: nothing can be made in it or asked of it. */
@@ -125,6 +127,7 @@ void case_replaced(void)
 void case_loss(void)
 {
     struct malv_buffer_create create = {.size = 4096, .flags = VGPGPU_BUFFER_GUEST};
+    struct alive before = alive_now();
     int fd = device_open(), r = 0;
     uint32_t id = buffer_create(fd, 4096, VGPGPU_BUFFER_GUEST, NULL);
 
@@ -135,4 +138,5 @@ void case_loss(void)
     CHECK_ERRNO(ioctl(fd, MALV_IOC_BUFFER_CREATE, &create), ENODEV);
     CHECK_ERRNO(open(MALV_DEVICE_PATH, O_RDWR), ENODEV);
     close(fd);
+    alive_check(&before);
 }
