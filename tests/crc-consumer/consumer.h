@@ -21,5 +21,6 @@ bool device_awaited(void);
 /* load.c */
 void case_many_at_once(void);
 void case_goes_on_when_lost(void);
+void case_device_comes_back(void);
 void case_work_is_left(void);
 void load_stop(void);

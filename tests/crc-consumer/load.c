@@ -96,3 +96,17 @@ void case_goes_on_when_lost(void)
     EXPECT(crew_end(&crew, 120));
     EXPECT(mistakes == 0);
 }
+
+/* Somebody outside ends what works for the device, and it is replaced: it is used again. */
+void case_device_comes_back(void)
+{
+    struct gpu_crc_figures before, after;
+    uint64_t state = 1;
+
+    case_goes_on_when_lost();
+    EXPECT(device_awaited());
+    gpu_crc_figures(&before);
+    part_check(&state);
+    gpu_crc_figures(&after);
+    EXPECT(after.on_device == before.on_device + 1 && mistakes == 0);
+}

@@ -173,6 +173,7 @@ static const struct ktest_case cases[] = {
     {"many_at_once", case_many_at_once},
     {"work_is_left", case_work_is_left},
     {"goes_on_when_lost", case_goes_on_when_lost},
+    {"device_comes_back", case_device_comes_back},
     {"costs", costs},
     {NULL, NULL},
 };

@@ -91,6 +91,11 @@ static void goes_on_when_lost(void)
     lent_run_clean("goes_on_when_lost");
 }
 
+static void device_comes_back(void)
+{
+    lent_run_clean("device_comes_back");
+}
+
 static void costs(void)
 {
     lent_run("costs");
@@ -110,6 +115,7 @@ const struct ktest_suite suite_gpu_crc = {.name = "gpu_crc", .cases = cases};
 
 static const struct ktest_case named_cases[] = {
     {"goes_on_when_lost", goes_on_when_lost},
+    {"device_comes_back", device_comes_back},
     {"costs", costs},
     {NULL, NULL},
 };
