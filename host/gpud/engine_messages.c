@@ -1,22 +1,14 @@
 /*
  * engine_messages.c: takes the front's messages, in order: starts batches, makes queues, destroys.
- * Nothing here waits for work to end. A sleep costs the front a system call to end, and the work the
- * time to wake up, so the thread looks a short while first.
+ * Nothing here waits for work to end. When there is no message the thread sleeps at once: on two
+ * processors a thread that looks for the next one takes time from the device's own threads, and
+ * launches took longer the longer it looked.
  */
-#include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 #include "engine.h"
-#include "log.h"
-
-/* How long the thread looks before it sleeps, in ns: longer when that pays, shorter when not. */
-#define SPIN_LEAST_NS 2000u
-#define SPIN_MOST_NS  50000u
 
 /* A batch on the device. */
 struct run {
@@ -24,13 +16,6 @@ struct run {
     uint64_t token;
     uint32_t status; /* of what could not be started */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void front_wake(struct engine *engine)
 {
@@ -161,18 +146,6 @@ static bool has_messages(struct link_shared *shared)
            atomic_load_explicit(&shared->consumed, memory_order_relaxed);
 }
 
-/* Looks until something comes or the time is over. Lets other threads run meanwhile. */
-static bool messages_watch(struct link_shared *shared, uint64_t spin_ns)
-{
-    uint64_t end = now_ns() + spin_ns;
-    do {
-        if (has_messages(shared))
-            return true;
-        sched_yield();
-    } while (now_ns() < end);
-    return false;
-}
-
 static void messages_sleep(struct link_shared *shared)
 {
     atomic_store(&shared->device_sleeps, 1);
@@ -185,18 +158,10 @@ void *engine_messages_run(void *argument)
 {
     static struct decoded decoded; /* one device process, one such thread */
     struct engine *engine = argument;
-    uint64_t spin_ns = SPIN_LEAST_NS;
     for (;;) {
         while (message_take(engine, &decoded))
             ;
-        bool paid = messages_watch(engine->shared, spin_ns);
-        spin_ns = paid ? spin_ns * 2 : spin_ns / 2;
-        if (spin_ns > SPIN_MOST_NS)
-            spin_ns = SPIN_MOST_NS;
-        if (spin_ns < SPIN_LEAST_NS)
-            spin_ns = SPIN_LEAST_NS;
-        if (!paid)
-            messages_sleep(engine->shared);
+        messages_sleep(engine->shared);
     }
     return NULL;
 }
