@@ -1,6 +1,6 @@
 /*
- * cache.h: the folders that workers keep built kernels in, one each, in $TMPDIR or /tmp. A folder
- * is locked as long as its gpud lives, so that the next gpud can tell what a killed one left.
+ * cache.h: the folders that machines' built kernels are kept in, one each, in $TMPDIR or /tmp. A folder
+ * is locked as long as its keeper lives, so that the next gpud can tell what a killed one left.
  */
 #pragma once
 

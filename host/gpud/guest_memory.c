@@ -50,7 +50,7 @@ static int region_map(struct guest_region *region, const struct guest_region_lay
     struct stat file;
     if (fstat(fd, &file) < 0)
         return -errno;
-    /* A file that ends early would kill the worker at the first touch. */
+    /* A file that ends early would kill the process at the first touch. */
     if (!range_inside(layout->offset, layout->size, (uint64_t)file.st_size))
         return -EINVAL;
     region->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -1,6 +1,6 @@
 /*
  * bad_requests_test.c: what a hostile or broken driver may send to gpud: each request is answered
- * with the right status, changes nothing, and leaves the worker at work.
+ * with the right status, changes nothing, and leaves the machine at work.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * gpud_fuzz.c: random requests, commands and descriptor chains against a gpud built with
- * sanitizers. Every request must be answered with a status of the specification and the worker must
- * stay alive and go on doing right work.
+ * sanitizers. Every request must be answered with a status of the specification; the front and the
+ * device process must stay alive and go on doing right work.
  *
  *     gpud_fuzz [ITERATIONS [SEED]]      GPUD: another gpud than build/tests/gpud-asan
  *
