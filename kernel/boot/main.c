@@ -17,7 +17,7 @@
 #include "kernel/trace/trace_internal.h"
 
 #define STATUS_NO_MAIN 125 /* the launcher's "the machine failed" */
-#define LATE_NS        (5 * NS_PER_MS) /* the command's first moments are its own */
+#define LATE_NS        (100 * NS_PER_MS) /* the command's start is its own */
 
 static int (*main_run)(void);
 static uint64_t boot_kib; /* memory in use at the end of start-up */

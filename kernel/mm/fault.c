@@ -15,6 +15,7 @@ COUNTER(pages_copied);  /* writes to shared private pages */
 COUNTER(pages_mapped);  /* of memory objects */
 
 #define ZAP_BATCH 64
+#define AROUND    (64ul << 10) /* what is mapped at once where it is there already; divides a table's span */
 #define STACK_LIMIT (8ul << 20)
 
 struct zap {
@@ -112,6 +113,22 @@ static int private_page(struct aspace *as, const struct mapping *m, vaddr_t va, 
     return OK;
 }
 
+/* A program that reads one page of an object reads its neighbours soon: those that are there already are
+ * mapped with it, and fault no more. `e` is the entry of va. */
+static void neighbours_map(struct aspace *as, const struct mapping *m, vaddr_t va, pte_t *e)
+{
+    vaddr_t base = ALIGN_DOWN(va, AROUND), end = MIN(base + AROUND, m->end), at = MAX(base, m->start);
+    uint64_t index = (m->offset + (at - m->start)) / PAGE_SIZE;
+
+    for (e -= (va - at) / PAGE_SIZE; at < end; at += PAGE_SIZE, index++, e++) {
+        bool counted;
+        paddr_t pa;
+
+        if (!entry_used(*e) && memobj_page_present(m->obj, index, &pa, &counted))
+            entry_set(as, m, e, pa, counted ? PTE_COUNTED : 0);
+    }
+}
+
 static int object_page(struct aspace *as, const struct mapping *m, vaddr_t va, pte_t *e, bool write)
 {
     uint64_t index = (m->offset + (va - m->start)) / PAGE_SIZE;
@@ -131,6 +148,8 @@ static int object_page(struct aspace *as, const struct mapping *m, vaddr_t va, p
     entry_set(as, m, e, pa, (counted ? PTE_COUNTED : 0) | (write ? PTE_DIRTY : 0));
     if (m->obj->kind == MEMOBJ_PHYS && !frame_is_ram(pa))
         *e |= PTE_PCD | PTE_PWT;
+    if (!write)
+        neighbours_map(as, m, va, e);
     return OK;
 }
 

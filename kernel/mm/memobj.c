@@ -253,6 +253,26 @@ bool memobj_has_page(struct memobj *obj, uint64_t index)
     return there;
 }
 
+bool memobj_page_present(struct memobj *obj, uint64_t index, paddr_t *out, bool *counted)
+{
+    uint64_t *slot;
+
+    *counted = false;
+    if (obj->kind == MEMOBJ_PHYS || index >= ALIGN_UP(obj->size, PAGE_SIZE) / PAGE_SIZE)
+        return false;
+    if (obj->ops && obj->ops->frame)
+        return obj->ops->frame(obj->pager, index, out) == OK;
+    mutex_lock(&obj->lock);
+    slot = slot_present(obj, index);
+    if (slot) {
+        *out = slot_frame(*slot);
+        frame_ref(*out);
+        *counted = true;
+    }
+    mutex_unlock(&obj->lock);
+    return slot;
+}
+
 void memobj_writer(struct memobj *obj, int by)
 {
     mutex_lock(&obj->lock);

@@ -26,6 +26,10 @@ struct memobj {
  * has got a reference on its frame. Status as memobj_page. */
 int memobj_page_get(struct memobj *obj, uint64_t index, bool writes, paddr_t *out, bool *counted);
 
+/* The same for a page that is there already and that nobody is going to write to; false: it is not, or the
+ * object's pages are not memory. Nothing is filled. */
+bool memobj_page_present(struct memobj *obj, uint64_t index, paddr_t *out, bool *counted);
+
 /* A mapping that can write to it comes (1) or goes (-1). */
 void memobj_writer(struct memobj *obj, int by);
 

@@ -74,6 +74,45 @@ static void shared_object(struct aspace *as)
     memobj_unref(obj);
 }
 
+/* A page that is read brings the neighbours with it that are there, within 64 KiB and the mapping, and
+ * none that is not; a page that is written stays alone. */
+static void neighbours(struct aspace *as)
+{
+    struct memobj *obj = NULL;
+    struct aspace_stats stats;
+    vaddr_t all, private;
+    uint64_t value;
+
+    EXPECT(memobj_create_anon(LENGTH, &obj) == OK);
+    for (uint64_t i = 0; i < 32; i += 2) /* every second page of the first 128 KiB */
+        EXPECT(memobj_write(obj, i * PAGE_SIZE, &i, 8) == OK);
+    EXPECT(aspace_map(as, 16 << 20, LENGTH, RW, MAP_FIXED, obj, 0, &all) == OK);
+    EXPECT(user_read(&value, all + 4 * PAGE_SIZE, 8) == OK && value == 4);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == 8 * PAGE_SIZE && stats.faults == 1);
+    for (uint64_t i = 0; i < 16; i += 2)
+        EXPECT(user_read(&value, all + i * PAGE_SIZE, 8) == OK && value == i);
+    aspace_stats(as, &stats);
+    EXPECT(stats.faults == 1);
+    value = 99;
+    EXPECT(user_write(all + 20 * PAGE_SIZE, &value, 8) == OK);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == 9 * PAGE_SIZE && stats.faults == 2);
+    EXPECT(aspace_map(as, (32 << 20) + PAGE_SIZE, 3 * PAGE_SIZE, RW, MAP_FIXED | MAP_PRIVATE, obj,
+                      20 * PAGE_SIZE, &private) == OK);
+    EXPECT(user_read(&value, private, 8) == OK && value == 99);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == 11 * PAGE_SIZE);
+    value = 7;
+    EXPECT(user_write(private + 2 * PAGE_SIZE, &value, 8) == OK); /* its own copy */
+    EXPECT(user_read(&value, all + 22 * PAGE_SIZE, 8) == OK && value == 22);
+    EXPECT(aspace_unmap(as, all, LENGTH) == OK);
+    EXPECT(aspace_unmap(as, private, 3 * PAGE_SIZE) == OK);
+    aspace_stats(as, &stats);
+    EXPECT(stats.resident == 0);
+    memobj_unref(obj);
+}
+
 static void pieces(struct aspace *as)
 {
     vaddr_t at, hole, moved;
@@ -183,6 +222,11 @@ static void case_shared_object(void)
     with_aspace(shared_object);
 }
 
+static void case_neighbours(void)
+{
+    with_aspace(neighbours);
+}
+
 static void case_large_pages(void)
 {
     with_aspace(large_pages);
@@ -197,6 +241,7 @@ static const struct ktest_case cases[] = {
     {"demand_zero", case_demand_zero},
     {"copy_on_write", case_copy_on_write},
     {"shared_object", case_shared_object},
+    {"neighbours", case_neighbours},
     {"pieces", case_pieces},
     {"large_pages", case_large_pages},
     {NULL, NULL},
