@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 
-from measure import MALV, CannotMeasure, go_first, make_row, need_files, progress, run_machine
+from measure import MALV, CannotMeasure, going_first, make_row, need_files, progress, run_machine
 
 ECHO_ROWS = ["start_echo"]
 BUSYBOX_ARCHIVE = "build/boot-busybox.cpio"
@@ -89,8 +89,8 @@ def first_line_ms(command, options):
     os.close(handle)
     words = [MALV, "run", "--gpu", "off", "--timeout", "60", f"--stats={path}", *options, "--", *command]
     try:
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, preexec_fn=go_first) as machine:
+        with going_first(), subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                             stderr=subprocess.DEVNULL) as machine:
             line = machine.stdout.readline()
             arrived = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         if machine.returncode or not line:

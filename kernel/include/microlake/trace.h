@@ -55,11 +55,14 @@ extern struct counter *const counters_start[], *const counters_end[];
      .counters_end = counters_end}
 
 #define TRACEPOINT(name_, format_)                                                                 \
+    _Static_assert(sizeof(#name_) <= TRACE_NAME_MAX && sizeof(format_) <= TRACE_FORMAT_MAX,        \
+                   "a tracepoint's name or format is too long");                                   \
     static struct tracepoint trace_point_##name_ = {.name = #name_, .format = (format_)};          \
     static struct tracepoint *const trace_pointer_##name_                                          \
         __attribute__((used, section(".tracepoints"))) = &trace_point_##name_
 
 #define COUNTER(name_)                                                                             \
+    _Static_assert(sizeof(#name_) <= TRACE_NAME_MAX, "a counter's name is too long");              \
     static struct counter counter_##name_ = {.name = #name_};                                      \
     static struct counter *const counter_pointer_##name_                                           \
         __attribute__((used, section(".counters"))) = &counter_##name_
