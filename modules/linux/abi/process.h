@@ -196,6 +196,7 @@ struct linux_robust_list_head {
 /* Keys of the auxiliary vector. */
 enum {
     LINUX_AT_NULL = 0,
+    LINUX_AT_IGNORE = 1,
     LINUX_AT_PHDR = 3,
     LINUX_AT_PHENT = 4,
     LINUX_AT_PHNUM = 5,

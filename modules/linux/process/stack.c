@@ -35,12 +35,6 @@ static void put_word(struct stack_block *b, uint64_t word)
     b->at += sizeof(word);
 }
 
-static void put_aux(struct stack_block *b, uint64_t key, uint64_t value)
-{
-    put_word(b, key);
-    put_word(b, value);
-}
-
 static uint32_t hardware_capabilities(void)
 {
     uint32_t r[4];
@@ -86,34 +80,39 @@ static size_t put_pointers(struct stack_block *b, unsigned count, size_t string)
     return string;
 }
 
+/* One array and no calls: this runs once in most machines, and each call would be translated. */
 static void put_auxiliary(struct stack_block *b, const struct stack_facts *f,
                           const struct stack_plan *plan, vaddr_t vdso)
 {
     const struct elf_image *image = f->image;
+    const uint64_t vector[][2] = {
+        {LINUX_AT_SYSINFO_EHDR, vdso},
+        {LINUX_AT_MINSIGSTKSZ, signal_frame_size()},
+        {LINUX_AT_HWCAP, hardware_capabilities()},
+        {LINUX_AT_PAGESZ, PAGE_SIZE},
+        {LINUX_AT_CLKTCK, LINUX_TICKS_PER_SECOND},
+        {image->table_address ? LINUX_AT_PHDR : LINUX_AT_IGNORE, f->bias + image->table_address},
+        {LINUX_AT_PHENT, ELF_SEGMENT_HEADER_SIZE},
+        {LINUX_AT_PHNUM, image->header.table_count},
+        {LINUX_AT_BASE, f->interpreter},
+        {LINUX_AT_FLAGS, 0},
+        {LINUX_AT_ENTRY, f->bias + image->header.entry},
+        {LINUX_AT_UID, f->credentials->user.real},
+        {LINUX_AT_EUID, f->credentials->user.effective},
+        {LINUX_AT_GID, f->credentials->group.real},
+        {LINUX_AT_EGID, f->credentials->group.effective},
+        {LINUX_AT_SECURE, f->secure},
+        {LINUX_AT_RANDOM, b->base + plan->random},
+        {LINUX_AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE},
+        {LINUX_AT_RSEQ_ALIGN, RSEQ_ALIGN},
+        {LINUX_AT_EXECFN, b->base + plan->path},
+        {LINUX_AT_PLATFORM, b->base + plan->platform},
+        {LINUX_AT_NULL, 0},
+    };
 
-    put_aux(b, LINUX_AT_SYSINFO_EHDR, vdso);
-    put_aux(b, LINUX_AT_MINSIGSTKSZ, signal_frame_size());
-    put_aux(b, LINUX_AT_HWCAP, hardware_capabilities());
-    put_aux(b, LINUX_AT_PAGESZ, PAGE_SIZE);
-    put_aux(b, LINUX_AT_CLKTCK, LINUX_TICKS_PER_SECOND);
-    if (image->table_address != 0)
-        put_aux(b, LINUX_AT_PHDR, f->bias + image->table_address);
-    put_aux(b, LINUX_AT_PHENT, ELF_SEGMENT_HEADER_SIZE);
-    put_aux(b, LINUX_AT_PHNUM, image->header.table_count);
-    put_aux(b, LINUX_AT_BASE, f->interpreter);
-    put_aux(b, LINUX_AT_FLAGS, 0);
-    put_aux(b, LINUX_AT_ENTRY, f->bias + image->header.entry);
-    put_aux(b, LINUX_AT_UID, f->credentials->user.real);
-    put_aux(b, LINUX_AT_EUID, f->credentials->user.effective);
-    put_aux(b, LINUX_AT_GID, f->credentials->group.real);
-    put_aux(b, LINUX_AT_EGID, f->credentials->group.effective);
-    put_aux(b, LINUX_AT_SECURE, f->secure);
-    put_aux(b, LINUX_AT_RANDOM, b->base + plan->random);
-    put_aux(b, LINUX_AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE);
-    put_aux(b, LINUX_AT_RSEQ_ALIGN, RSEQ_ALIGN);
-    put_aux(b, LINUX_AT_EXECFN, b->base + plan->path);
-    put_aux(b, LINUX_AT_PLATFORM, b->base + plan->platform);
-    put_aux(b, LINUX_AT_NULL, 0);
+    _Static_assert(ARRAY_SIZE(vector) <= AUX_MAX, "vectors_size() leaves too little room");
+    memcpy(b->bytes + b->at, vector, sizeof(vector));
+    b->at += sizeof(vector);
 }
 
 static void fill_block(struct stack_block *b, const struct stack_facts *f,
