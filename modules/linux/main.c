@@ -459,8 +459,6 @@ static int linux_init(void)
     if (r == OK)
         r = devfs_init();
     if (r == OK)
-        r = devfs_files_init();
-    if (r == OK)
         r = tmpfs_init();
     if (r == OK)
         boot_set_main(linux_main);

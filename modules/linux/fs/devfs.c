@@ -1,11 +1,13 @@
 /*
  * devfs.c: /dev: names that modules register, and how their callbacks become file operations.
  */
+#include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
+#include "modules/linux/tty/tty.h"
 
 #define DEVICE_MAJOR 10u /* Linux's "miscellaneous devices" */
 
@@ -133,7 +135,9 @@ static long alias_text(struct node *node, char *out, size_t size)
     return (long)n;
 }
 
-static const struct node_ops devfs_folder_ops = {0};
+static bool devfs_fill(struct node *folder);
+
+static const struct node_ops devfs_folder_ops = {.fill = devfs_fill};
 static const struct node_ops device_node_ops = {.open = device_open, .release = device_release};
 static const struct node_ops alias_node_ops = {.text = alias_text};
 
@@ -239,15 +243,55 @@ static int add_alias(const char *name, const char *text)
     return r;
 }
 
+/* What every Linux program expects. */
+static int add_standard(void)
+{
+    static const struct {
+        const char *name, *text;
+    } aliases[] = {
+        {"fd", "/proc/self/fd"},
+        {"stdin", "/proc/self/fd/0"},
+        {"stdout", "/proc/self/fd/1"},
+        {"stderr", "/proc/self/fd/2"},
+    };
+    int r = OK;
+
+    for (size_t i = 0; i < ARRAY_SIZE(aliases) && r == OK; i++)
+        r = add_alias(aliases[i].name, aliases[i].text);
+    if (r == OK)
+        r = devices_register();
+    if (r == OK)
+        r = pty_register();
+    return r == OK ? tmpfs_register_shared() : r;
+}
+
+static bool devfs_fill(struct node *folder)
+{
+    static struct mutex lock = MUTEX_INIT(lock);
+    static bool filled; /* set under lock */
+
+    (void)folder;
+    if (__atomic_load_n(&filled, __ATOMIC_ACQUIRE))
+        return false;
+    mutex_lock(&lock);
+    if (!filled) {
+        if (add_standard() != OK)
+            log_warn("linux: not all that belongs in /dev is there: memory, or names, are taken");
+        __atomic_store_n(&filled, true, __ATOMIC_RELEASE);
+    }
+    mutex_unlock(&lock);
+    return true;
+}
+
 int devfs_init(void)
 {
-    int r = add_alias("fd", "/proc/self/fd");
+    struct node *folder;
+    int r = dev_folder(&folder);
 
-    if (r == OK)
-        r = add_alias("stdin", "/proc/self/fd/0");
-    if (r == OK)
-        r = add_alias("stdout", "/proc/self/fd/1");
-    if (r == OK)
-        r = add_alias("stderr", "/proc/self/fd/2");
-    return r;
+    if (r != OK)
+        return r;
+    folder->fs = &devfs;
+    folder->ops = &devfs_folder_ops;
+    node_unref(folder);
+    return OK;
 }

@@ -163,8 +163,11 @@ int tmpfs_make_nameless(const char *name, struct node **out);
 int bootfs_init(void);
 int tmpfs_init(void);
 int devfs_init(void);
-int devfs_files_init(void);
 int pseudo_init(void);
+
+/* Make what /dev has in it, /dev/shm and /dev/pts included (tty/tty.h), when somebody looks for it. */
+int devices_register(void);
+int tmpfs_register_shared(void);
 void bootfs_exit(void);
 
 /* A node's open() for files that show text made by linux_pseudo_ops.show. */

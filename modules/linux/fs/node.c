@@ -204,8 +204,13 @@ struct node *node_settle(struct node *entry)
     return n;
 }
 
-/* In a folder that has what it always has, or is just getting it: what stands there. */
-static int lookup_filled(struct node *folder, const char *name, struct node **out)
+bool node_fill(struct node *folder)
+{
+    return folder->ops->fill && folder->ops->fill(folder);
+}
+
+/* What stands there now. */
+static int lookup_now(struct node *folder, const char *name, struct node **out)
 {
     struct node *child;
 
@@ -236,20 +241,21 @@ int node_lookup(struct node *folder, const char *name, struct node **out)
 
 int node_lookup_place(struct node *folder, const char *name, struct node **out)
 {
+    int r;
+
     if (!node_is_folder(folder))
         return LINUX_ERRNO(ENOTDIR);
     if (folder->same)
         return seat_lookup(folder, name, out);
-    if (folder->ops->fill)
-        folder->ops->fill(folder);
-    return lookup_filled(folder, name, out);
+    r = lookup_now(folder, name, out);
+    return r == ERR_NOT_FOUND && node_fill(folder) ? lookup_now(folder, name, out) : r;
 }
 
 /* One folder below another, made where it is not there. */
 static int make_folder(struct node *folder, const char *name, const struct file_system *fs,
                        const struct node_ops *ops, struct node **out)
 {
-    int r = node_is_folder(folder) ? lookup_filled(folder, name, out) : LINUX_ERRNO(ENOTDIR);
+    int r = node_is_folder(folder) ? lookup_now(folder, name, out) : LINUX_ERRNO(ENOTDIR);
 
     if (r == OK)
         *out = node_take_body(*out);
@@ -348,8 +354,7 @@ void node_list(struct node *place, uint64_t *at, struct node_sink *sink)
             return;
         *at = 2;
     }
-    if (folder->ops->fill)
-        folder->ops->fill(folder);
+    node_fill(folder);
     if (*at < LIST_DYNAMIC) {
         if (!list_children(folder, at, sink))
             return;

@@ -61,9 +61,9 @@ struct node_kind {
 };
 
 struct node_ops {
-    /* Called before anybody looks into the folder, any number of times: makes what it always has.
-     * NULL: nothing. */
-    void (*fill)(struct node *folder);
+    /* Called when a name is not in the list, and before the list is shown or changed, any number of times:
+     * makes what the folder always has. False: that was there. NULL: nothing. */
+    bool (*fill)(struct node *folder);
     /* A child that is not in the list; *out is a reference. NULL: there are none. */
     int (*lookup)(struct node *folder, const char *name, struct node **out);
     /* Entries that are not in the list, from position *at (0 first) on; advances it. */
@@ -219,6 +219,9 @@ void node_take_place(struct node *name);
 
 /* A child in the list, without a reference, or NULL. The folder's lock is held. */
 struct node *node_child_locked(struct node *folder, const char *name);
+
+/* Has made what a folder always has. False: it was there. No lock is held. */
+bool node_fill(struct node *folder);
 
 /* A child by name; *out is a reference. ERR_NOT_FOUND, ENOTDIR. The second form gives what stands for it
  * at this place: a further name, the entry of a bind mount, or below one a folder's seat. */

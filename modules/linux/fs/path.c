@@ -278,6 +278,7 @@ int path_parent_how(struct node *start, const char *path, unsigned flags, struct
     if (r == OK && !node_is_folder(w.at))
         r = LINUX_ERRNO(ENOTDIR);
     if (r == OK) {
+        node_fill(node_body(w.at)); /* its list may be changed now */
         *folder = walk_result(&w, flags);
         if (trailing_slash)
             *trailing_slash = trailing;

@@ -378,8 +378,12 @@ static int mount_at(const char *path, const struct file_system *fs)
 
 int tmpfs_init(void)
 {
-    static const struct file_system shared = {.name = "tmpfs", .id = 7, .magic = TMPFS_MAGIC, .xattrs = true};
-    int r = mount_at("tmp", &tmpfs);
+    return mount_at("tmp", &tmpfs);
+}
 
-    return r == OK ? mount_at("dev/shm", &shared) : r;
+int tmpfs_register_shared(void)
+{
+    static const struct file_system shared = {.name = "tmpfs", .id = 7, .magic = TMPFS_MAGIC, .xattrs = true};
+
+    return mount_at("dev/shm", &shared);
 }

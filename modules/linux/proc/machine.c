@@ -323,14 +323,14 @@ static int register_files(void)
     return r;
 }
 
-void proc_machine_fill(struct node *folder)
+bool proc_machine_fill(struct node *folder)
 {
     static struct mutex lock = MUTEX_INIT(lock);
     static bool filled; /* set under lock */
 
     (void)folder;
     if (__atomic_load_n(&filled, __ATOMIC_ACQUIRE))
-        return;
+        return false;
     mutex_lock(&lock);
     if (!filled) {
         if (register_files() != OK)
@@ -338,4 +338,5 @@ void proc_machine_fill(struct node *folder)
         __atomic_store_n(&filled, true, __ATOMIC_RELEASE);
     }
     mutex_unlock(&lock);
+    return true;
 }

@@ -89,7 +89,7 @@ struct process *proc_process_of(const struct node *folder);
 /* ---- machine.c, cpu.c ---- */
 
 /* Registers the files about the machine, the first time. A node's `fill`. */
-void proc_machine_fill(struct node *folder);
+bool proc_machine_fill(struct node *folder);
 
 /* What machine.c registers for the processors. */
 int proc_cpu_register(void);

@@ -182,7 +182,7 @@ static int pts_folder(struct node **out)
     return node_make_folders(node_root, "dev/pts", 7, &devpts, &folder_ops, out);
 }
 
-int pty_init(void)
+int pty_register(void)
 {
     struct node *folder;
     int r = pts_folder(&folder);

@@ -142,7 +142,7 @@ extern const struct node_ops ptmx_node_ops;
 extern const struct node_ops console_node_ops;
 
 /* pty.c: makes the folder /dev/pts. */
-int pty_init(void);
+int pty_register(void);
 
 /* console.c: the command runs on the host's terminal (option tty=). */
 bool console_is_tty(void);
