@@ -2,10 +2,6 @@
 DIR := bench/gemm-native
 NAME := gemm-native
 SRCS := gemm_native.c
-NEEDS := bench/native tests/vhost-front lib/gpucmd
+NEEDS := lib/gpucmd
 LIBS := -ldnnl
-PROGRAM_PLACE := bench
-PROGRAM_LDFLAGS_gemm-native :=
-include tools/build/program.mk
-build/bench/gemm-native: | $(BUILD)/host/gpud
-BENCHES += $(BUILD)/bench/gemm-native
+include bench/native/bench.mk

@@ -17,14 +17,6 @@
 #define MIB       (1ul << 20)
 #define MANY      4096
 
-static const char spin_source[] = "__kernel void spin(__global uint *p, uint rounds)\n"
-                                  "{\n"
-                                  "    uint x = p[0] + 1;\n"
-                                  "    for (uint i = 0; i < rounds; i++)\n"
-                                  "        x = x * 1664525u + 1013904223u + p[x & 7];\n"
-                                  "    p[8] = x;\n"
-                                  "}\n";
-
 static void sleep_us(long us)
 {
     struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};

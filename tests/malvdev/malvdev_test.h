@@ -50,6 +50,8 @@ void case_programs(void);
 void case_numbers_run_out(void);
 
 /* work.c */
+/* Keeps the device busy for a while; `rounds` decides for how long. */
+extern const char spin_source[];
 void case_work(void);
 void case_bad_work(void);
 void case_waiting(void);

@@ -9,8 +9,7 @@
 #define FOR_EVER UINT64_MAX
 #define THREADS  4
 
-/* Keeps the device busy for a while; `rounds` decides for how long. */
-static const char spin_source[] = "__kernel void spin(__global uint *p, uint rounds)\n"
+const char spin_source[] = "__kernel void spin(__global uint *p, uint rounds)\n"
                                   "{\n"
                                   "    uint x = p[0] + 1;\n"
                                   "    for (uint i = 0; i < rounds; i++)\n"

@@ -5,67 +5,22 @@ NEEDS :=
 include tools/build/library.mk
 SRCS_tests/vhost-front += host/gpud/vhost_message.c
 
+# $(call gpud_test,NAME,SOURCES,MORE_NEEDS,LIBS,GPUD): one of gpud's tests, and the gpud that it starts.
+define gpud_test
 DIR := tests/vhost-front
-NAME := gpud_test
-SRCS := gpud_test.c rig.c
-NEEDS := tests/vhost-front
+NAME := $(1)
+SRCS := $(2)
+NEEDS := tests/vhost-front $(3)
+LIBS := $(4)
 include tools/build/unit-test.mk
-build/tests/gpud_test: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_sandbox
-SRCS := sandbox_test.c rig.c
-NEEDS := tests/vhost-front
-include tools/build/unit-test.mk
-build/tests/gpud_sandbox: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_leftovers
-SRCS := leftovers_test.c
-NEEDS := tests/vhost-front
-include tools/build/unit-test.mk
-build/tests/gpud_leftovers: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_limits
-SRCS := limits_test.c rig.c
-NEEDS := tests/vhost-front
-include tools/build/unit-test.mk
-build/tests/gpud_limits: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_bad_requests
-SRCS := bad_requests_test.c rig.c
-NEEDS := tests/vhost-front
-include tools/build/unit-test.mk
-build/tests/gpud_bad_requests: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_operations
-SRCS := operations_test.c tensor_rig.c rig.c
-NEEDS := tests/vhost-front lib/gpucmd
-LIBS := -lm
-include tools/build/unit-test.mk
-build/tests/gpud_operations: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_networks
-SRCS := networks_test.c tensor_rig.c rig.c
-NEEDS := tests/vhost-front lib/gpucmd
-LIBS := -lm
-include tools/build/unit-test.mk
-build/tests/gpud_networks: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_bad_operations
-SRCS := bad_operations_test.c rig.c
-NEEDS := tests/vhost-front lib/gpucmd
-include tools/build/unit-test.mk
-build/tests/gpud_bad_operations: | $(BUILD)/host/gpud
-
-DIR := tests/vhost-front
-NAME := gpud_fuzz
-SRCS := gpud_fuzz.c rig.c
-NEEDS := tests/vhost-front
-include tools/build/unit-test.mk
-build/tests/gpud_fuzz: | $(BUILD)/tests/gpud-asan
+$(BUILD)/tests/$(1): | $(or $(5),$(BUILD)/host/gpud)
+endef
+$(eval $(call gpud_test,gpud_test,gpud_test.c rig.c))
+$(eval $(call gpud_test,gpud_sandbox,sandbox_test.c rig.c))
+$(eval $(call gpud_test,gpud_leftovers,leftovers_test.c))
+$(eval $(call gpud_test,gpud_limits,limits_test.c rig.c))
+$(eval $(call gpud_test,gpud_bad_requests,bad_requests_test.c rig.c))
+$(eval $(call gpud_test,gpud_operations,operations_test.c tensor_rig.c rig.c,lib/gpucmd,-lm))
+$(eval $(call gpud_test,gpud_networks,networks_test.c tensor_rig.c rig.c,lib/gpucmd,-lm))
+$(eval $(call gpud_test,gpud_bad_operations,bad_operations_test.c rig.c,lib/gpucmd))
+$(eval $(call gpud_test,gpud_fuzz,gpud_fuzz.c rig.c,,,$(BUILD)/tests/gpud-asan))

@@ -145,9 +145,7 @@ static void test_local_memory(void **state)
 {
     struct rig rig;
     (void)state;
-    rig_open(&rig);
-    int *sums = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "sum",
+    int *sums = rig_open_with(&rig, "sum",
                "kernel void sum(global int *out, local int *part) { size_t l = get_local_id(0);"
                "part[l] = (int)get_global_id(0); barrier(CLK_LOCAL_MEM_FENCE);"
                "if (l == 0) { int s = 0; for (int i = 0; i < 8; i++) s += part[i];"
@@ -168,9 +166,7 @@ static void test_order_of_many_submissions(void **state)
     enum { ROUNDS = 300 };
     struct rig rig;
     (void)state;
-    rig_open(&rig);
-    int *cell = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "advance",
+    int *cell = rig_open_with(&rig, "advance",
                "kernel void advance(global int *c, int at) { if (c[0] == at) c[0] = at + 1; }", 2);
     for (int i = 0; i < ROUNDS; i++) {
         struct front_batch *batch = rig_batch(&rig);
@@ -232,9 +228,7 @@ static void test_destroy_waits_for_running_work(void **state)
 {
     struct rig rig;
     (void)state;
-    rig_open(&rig);
-    int *data = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "late",
+    int *data = rig_open_with(&rig, "late",
                "kernel void late(global volatile int *c) {"
                "for (int i = 0; i < 30000000; i++) c[1] = i; c[0] = 42; }",
                1);

@@ -28,9 +28,7 @@ static void test_kernel_that_never_ends(void **state)
     struct rig rig, other;
     (void)state;
     rig_open(&other);
-    rig_open(&rig);
-    int *cells = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "forever",
+    int *cells = rig_open_with(&rig, "forever",
                "kernel void forever(global volatile int *c) { while (!c[0]) c[1]++; }", 1);
     batch_launch(rig_batch(&rig), 1, 1, 1);
     batch_arg_buffer(rig.batch, 1, 0);
@@ -89,9 +87,7 @@ static void test_much_work_goes_on(void **state)
     enum { ROUNDS = 200 };
     struct rig rig;
     (void)state;
-    rig_open(&rig);
-    volatile int *cells = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "some",
+    volatile int *cells = rig_open_with(&rig, "some",
                "kernel void some(global volatile int *c) {"
                "for (int i = 0; i < 100000000; i++) c[1] = i; c[0]++; }",
                1);

@@ -167,6 +167,14 @@ void rig_kernel(struct rig *rig, uint32_t id, const char *name, const char *sour
     assert_int_equal(count, args);
 }
 
+void *rig_open_with(struct rig *rig, const char *name, const char *source, uint64_t args)
+{
+    rig_open(rig);
+    void *page = rig_guest_buffer(rig, 1, 1);
+    rig_kernel(rig, 1, name, source, args);
+    return page;
+}
+
 struct front_batch *rig_batch(struct rig *rig)
 {
     rig->batch->bytes = 0;

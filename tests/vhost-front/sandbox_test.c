@@ -81,9 +81,7 @@ static void test_calls_that_are_refused(void **state)
     };
     struct rig rig;
     (void)state;
-    rig_open(&rig);
-    volatile long *cells = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "caller", caller, 2);
+    volatile long *cells = rig_open_with(&rig, "caller", caller, 2);
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         assert_int_equal(call_make(&rig, &calls[i], cells), 0);
         long expected = calls[i].result == OWN_USER ? (long)getuid() : calls[i].result;
@@ -98,9 +96,7 @@ static void test_limits(void **state)
     static const int limits[] = {RLIMIT_CORE, RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_NPROC};
     struct rig rig;
     (void)state;
-    rig_open(&rig);
-    volatile long *cells = rig_guest_buffer(&rig, 1, 1);
-    rig_kernel(&rig, 1, "caller", caller, 2);
+    volatile long *cells = rig_open_with(&rig, "caller", caller, 2);
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         const struct call get = {"limit", SYS_prlimit64, {0, limits[i], 0, TEXT_AT}, 8, NULL, 0};
         struct rlimit64 limit;

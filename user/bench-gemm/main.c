@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "user/libmalv/malv.h"
+#include "user/bench-common/bench.h"
 
 #define SMALLEST 4u
 #define LARGEST  1024u
@@ -18,22 +17,6 @@
 static struct malv_device *device;
 static struct malv_buffer buffers[3]; /* c, a, b */
 static float own[LARGEST * LARGEST];
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-/* Ends the program with a line about a call that failed. */
-static void check(int status, const char *what)
-{
-    if (!status)
-        return;
-    fprintf(stderr, "gemm_bench: %s: %s\n", what, malv_error_text(status));
-    exit(1);
-}
 
 /* Row by row, so that memory is read in its order and the compiler can use vectors. */
 static void multiply_here(unsigned n)
@@ -58,15 +41,9 @@ static void multiply_there(unsigned n)
     uint64_t fence;
     malv_batch_init(&batch);
     malv_batch_gemm(&batch, 1, &a, &b, 0, &c);
-    check(malv_submit(device, 0, &batch, &fence), "submit");
-    check(malv_wait(device, 0, fence, UINT64_MAX), "gemm");
+    bench_check(malv_submit(device, 0, &batch, &fence), "submit");
+    bench_check(malv_wait(device, 0, fence, UINT64_MAX), "gemm");
     malv_batch_free(&batch);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static double measure(void (*multiply)(unsigned n), unsigned n)
@@ -74,20 +51,19 @@ static double measure(void (*multiply)(unsigned n), unsigned n)
     double times[ROUNDS];
     unsigned count = 0;
     do {
-        double start = now_us();
+        double start = bench_now_us();
         multiply(n);
-        times[count++] = now_us() - start;
+        times[count++] = bench_now_us() - start;
     } while (count < ROUNDS && times[0] < SLOW_US);
-    qsort(times, count, sizeof(times[0]), compare);
-    return times[count / 2];
+    return bench_median(times, count);
 }
 
 int main(void)
 {
-    check(malv_device_open(NULL, &device), "open");
+    bench_check(malv_device_open(NULL, &device), "open");
     for (unsigned i = 0; i < 3; i++) {
-        check(malv_buffer_create(device, sizeof(own), VGPGPU_BUFFER_GUEST, &buffers[i]), "buffer");
-        check(malv_buffer_map(device, &buffers[i]), "map");
+        bench_check(malv_buffer_create(device, sizeof(own), VGPGPU_BUFFER_GUEST, &buffers[i]), "buffer");
+        bench_check(malv_buffer_map(device, &buffers[i]), "map");
         for (unsigned j = 0; j < LARGEST * LARGEST; j++)
             ((float *)buffers[i].memory)[j] = (float)(j % 13) - 6;
     }

@@ -3,5 +3,5 @@ DIR := user/bench-launch
 NAME := launch_bench
 INSTALL := none
 SRCS := main.c
-NEEDS := user/libmalv
+NEEDS := user/bench-common user/libmalv
 include tools/build/guest-program.mk

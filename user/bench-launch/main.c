@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "user/libmalv/malv.h"
+#include "user/bench-common/bench.h"
 
 #define ROUNDS     201
 #define FEW_ROUNDS 11
@@ -28,26 +27,10 @@ struct bench {
     uint64_t fence; /* of the newest submission */
 };
 
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-/* Ends the program with a line about a call that failed. */
-static void check(int status, const char *what)
-{
-    if (!status)
-        return;
-    fprintf(stderr, "launch_bench: %s: %s\n", what, malv_error_text(status));
-    exit(1);
-}
-
 static void submit_and_wait(struct bench *bench, const struct malv_batch *batch)
 {
-    check(malv_submit(bench->device, 0, batch, &bench->fence), "submit");
-    check(malv_wait(bench->device, 0, bench->fence, UINT64_MAX), "wait");
+    bench_check(malv_submit(bench->device, 0, batch, &bench->fence), "submit");
+    bench_check(malv_wait(bench->device, 0, bench->fence, UINT64_MAX), "wait");
 }
 
 static void launch_one(struct bench *bench)
@@ -62,19 +45,12 @@ static void launch_many(struct bench *bench)
 
 static void look_at_fence(struct bench *bench)
 {
-    check(malv_wait(bench->device, 0, bench->fence, 0), "look");
+    bench_check(malv_wait(bench->device, 0, bench->fence, 0), "look");
 }
 
 static void copy_all(struct bench *bench)
 {
     submit_and_wait(bench, &bench->copy);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Times a step and prints its median. rounds: at most ROUNDS. */
@@ -85,14 +61,14 @@ static void measure(struct bench *bench, const char *name, void (*step)(struct b
     for (unsigned i = 0; i < (rounds < WARM_UP ? 2 : WARM_UP); i++)
         step(bench);
     for (unsigned i = 0; i < rounds; i++) {
-        double start = now_us();
+        double start = bench_now_us();
         step(bench);
-        times[i] = now_us() - start;
+        times[i] = bench_now_us() - start;
     }
-    qsort(times, rounds, sizeof(times[0]), compare);
+    double median = bench_median(times, rounds);
     printf(
         "{\"name\": \"%s\", \"value\": %.2f, \"unit\": \"us\", \"minimum\": %.2f, \"runs\": %u}\n",
-        name, times[rounds / 2], times[0], rounds);
+        name, median, times[0], rounds);
 }
 
 /* What the driver has counted under this name since the machine's start. */
@@ -125,13 +101,13 @@ static void exits_measure(struct bench *bench, const char *name, void (*step)(st
 static void copies_measure(struct bench *bench)
 {
     struct malv_buffer here, there;
-    check(malv_buffer_create(bench->device, COPY_BYTES, VGPGPU_BUFFER_GUEST, &here), "buffer");
-    check(malv_buffer_create(bench->device, COPY_BYTES, VGPGPU_BUFFER_DEVICE, &there), "buffer");
+    bench_check(malv_buffer_create(bench->device, COPY_BYTES, VGPGPU_BUFFER_GUEST, &here), "buffer");
+    bench_check(malv_buffer_create(bench->device, COPY_BYTES, VGPGPU_BUFFER_DEVICE, &there), "buffer");
     malv_batch_init(&bench->copy);
-    check(malv_batch_copy(&bench->copy, &here, 0, &there, 0, COPY_BYTES), "record");
+    bench_check(malv_batch_copy(&bench->copy, &here, 0, &there, 0, COPY_BYTES), "record");
     measure(bench, "write_64m", copy_all, FEW_ROUNDS);
     malv_batch_reset(&bench->copy);
-    check(malv_batch_copy(&bench->copy, &there, 0, &here, 0, COPY_BYTES), "record");
+    bench_check(malv_batch_copy(&bench->copy, &there, 0, &here, 0, COPY_BYTES), "record");
     measure(bench, "read_64m", copy_all, FEW_ROUNDS);
     malv_batch_free(&bench->copy);
 }
@@ -145,8 +121,8 @@ static uint32_t empty_kernel(struct malv_device *device)
                                     log, sizeof(log), &program);
     if (status == -ENOEXEC)
         fprintf(stderr, "%s", log);
-    check(status, "build");
-    check(malv_kernel_create(device, program, "empty", &kernel, NULL), "kernel");
+    bench_check(status, "build");
+    bench_check(malv_kernel_create(device, program, "empty", &kernel, NULL), "kernel");
     return kernel;
 }
 
@@ -154,13 +130,13 @@ int main(void)
 {
     static const uint64_t one_item[] = {1};
     struct bench bench = {0};
-    check(malv_device_open(NULL, &bench.device), "open");
+    bench_check(malv_device_open(NULL, &bench.device), "open");
     uint32_t kernel = empty_kernel(bench.device);
     malv_batch_init(&bench.one);
     malv_batch_init(&bench.many);
-    check(malv_batch_launch(&bench.one, kernel, 1, one_item, NULL, NULL, 0), "record");
+    bench_check(malv_batch_launch(&bench.one, kernel, 1, one_item, NULL, NULL, 0), "record");
     for (unsigned i = 0; i < BATCH; i++)
-        check(malv_batch_launch(&bench.many, kernel, 1, one_item, NULL, NULL, 0), "record");
+        bench_check(malv_batch_launch(&bench.many, kernel, 1, one_item, NULL, NULL, 0), "record");
     measure(&bench, "launch_empty", launch_one, ROUNDS);
     measure(&bench, "launch_batch64", launch_many, ROUNDS);
     measure(&bench, "fence_signalled", look_at_fence, ROUNDS);
