@@ -12,6 +12,9 @@
 #include "modules/linux/syscall.h"
 #include "modules/linux/time/usage.h"
 
+/* All threads of a process have the same children, so WNOTHREAD changes nothing. */
+#define KIND_OPTIONS (LINUX_WALL | LINUX_WCLONE | LINUX_WNOTHREAD)
+
 /* Which children, and which changes. */
 struct wait_request {
     int kind; /* LINUX_P_* */
@@ -30,8 +33,13 @@ struct wait_event {
     bool reaped;
 };
 
+/* Children whose end is told by another signal than SIGCHLD, or by none, are waited for only on request. */
 static bool request_matches(const struct wait_request *w, const struct process *child)
 {
+    bool other = child->exit_signal != LINUX_SIGCHLD;
+
+    if (!(w->options & LINUX_WALL) && other != ((w->options & LINUX_WCLONE) != 0))
+        return false;
     switch (w->kind) {
     case LINUX_P_PID:
         return child->pid == w->id;
@@ -153,13 +161,13 @@ long sys_wait4(struct call *c)
 {
     struct process *p = c->task->process;
     int pid = (int)c->arg[0];
-    uint64_t options = c->arg[2];
-    struct wait_request w = {.kind = LINUX_P_ALL, .options = (unsigned)options | LINUX_WEXITED};
+    unsigned options = (unsigned)c->arg[2];
+    struct wait_request w = {.kind = LINUX_P_ALL, .options = options | LINUX_WEXITED};
     struct wait_event event;
     int32_t status;
     int r;
 
-    if (options & ~(uint64_t)(LINUX_WNOHANG | LINUX_WUNTRACED | LINUX_WCONTINUED))
+    if (options & ~(LINUX_WNOHANG | LINUX_WUNTRACED | LINUX_WCONTINUED | KIND_OPTIONS))
         return ERR_INVALID;
     if (pid > 0)
         w = (struct wait_request){LINUX_P_PID, pid, w.options};
@@ -212,7 +220,7 @@ long sys_waitid(struct call *c)
         return ERR_INVALID;
     if (!(w.options & (LINUX_WEXITED | LINUX_WUNTRACED | LINUX_WCONTINUED)) ||
         (w.options & ~(unsigned)(LINUX_WNOHANG | LINUX_WUNTRACED | LINUX_WEXITED |
-                                 LINUX_WCONTINUED | LINUX_WNOWAIT)))
+                                 LINUX_WCONTINUED | LINUX_WNOWAIT | KIND_OPTIONS)))
         return ERR_INVALID;
     if (w.kind == LINUX_P_PGID && w.id == 0)
         w.id = p->group;

@@ -317,6 +317,84 @@ static void test_orphan(void)
     close(p[0]);
 }
 
+static volatile sig_atomic_t ends_heard;
+
+static void on_end(int signal)
+{
+    (void)signal;
+    ends_heard++;
+}
+
+/* A child that tells nobody of its end. */
+static pid_t make_silent(void)
+{
+    return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
+}
+
+/* Leaves a silent child behind: one that has ended, or one that lives until the pipe closes. */
+static void leave_silent(bool ended, const int hold[2])
+{
+    siginfo_t info;
+    pid_t pid = make_silent();
+    char byte;
+
+    if (pid == 0) {
+        close(hold[1]);
+        _exit(ended || read(hold[0], &byte, 1) == 0 ? 7 : 8);
+    }
+    if (ended && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL) != 0)
+        _exit(1);
+    _exit(pid > 0 ? 0 : 1);
+}
+
+/* A child whose end is told by no SIGCHLD is waited for by those alone who say so. */
+static void test_silent(void)
+{
+    pid_t pid = make_silent();
+    int status;
+
+    if (pid == 0)
+        _exit(5);
+    CHECK(pid > 0);
+    CHECK_ERRNO(waitpid(pid, &status, 0), ECHILD);
+    CHECK_ERRNO(waitpid(pid, &status, WNOHANG), ECHILD);
+    CHECK(waitpid(pid, &status, __WCLONE) == pid && WEXITSTATUS(status) == 5);
+    pid = make_silent();
+    if (pid == 0)
+        _exit(6);
+    CHECK(waitpid(pid, &status, __WALL | __WNOTHREAD) == pid && WEXITSTATUS(status) == 6);
+    pid = fork();
+    if (pid == 0)
+        _exit(0);
+    CHECK_ERRNO(waitpid(pid, &status, __WCLONE), ECHILD);
+    CHECK(waitpid(pid, &status, 0) == pid);
+}
+
+/* Whoever inherits a child hears of its end, whatever had been agreed with its parent. */
+static void test_heir(void)
+{
+    struct sigaction heard = {.sa_handler = on_end, .sa_flags = SA_RESTART}, old;
+
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 && sigaction(SIGCHLD, &heard, &old) == 0);
+    for (int ended = 0; ended < 2; ended++) {
+        int hold[2], status;
+        pid_t child;
+
+        ends_heard = 0;
+        CHECK(pipe(hold) == 0);
+        child = fork();
+        if (child == 0)
+            leave_silent(ended, hold);
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        close(hold[0]);
+        close(hold[1]);
+        child = waitpid(-1, &status, 0);
+        CHECK(child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 7 && ends_heard >= 1);
+        CHECK_ERRNO(waitpid(-1, &status, 0), ECHILD);
+    }
+    CHECK(sigaction(SIGCHLD, &old, NULL) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
+}
+
 static void test_groups(void)
 {
     int p[2], status;
@@ -515,6 +593,8 @@ int main(int argc, char **argv)
         {"spawn", test_spawn},
         {"exec_from_thread", test_exec_from_thread},
         {"exit_from_thread", test_exit_from_thread},
+        {"silent", test_silent},
+        {"heir", test_heir}, /* before there are orphans that are nobody else's */
         {"orphan", test_orphan},
         {"groups", test_groups},
         {"stop", test_stop},

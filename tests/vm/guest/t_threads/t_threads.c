@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "tests/vm/guest/check.h"
 
@@ -284,6 +286,47 @@ static void test_affinity(void)
     CHECK(pthread_setname_np(pthread_self(), "renamed") == 0);
 }
 
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    alarms++;
+}
+
+/* Sets the process's one timer again and again, to go off soon, often or never. */
+static void *set_timer(void *arg)
+{
+    intptr_t failed = 0;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        struct itimerval when = {{0, (i + (intptr_t)arg) % 3}, {0, (i + (intptr_t)arg) % 4}};
+
+        failed += setitimer(ITIMER_REAL, &when, NULL) != 0;
+    }
+    return (void *)failed;
+}
+
+/* Threads that set one timer at once, while it goes off. */
+static void test_timer(void)
+{
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    struct itimerval often = {{0, 1}, {0, 1}}, none = {{0, 0}, {0, 0}};
+    pthread_t threads[4];
+    void *failed;
+
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    for (intptr_t i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, set_timer, (void *)i) == 0);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], &failed) == 0 && failed == NULL);
+    alarms = 0;
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    while (alarms < 20) /* faster than they can be attended to, and the program still goes on */
+        sched_yield();
+    CHECK(setitimer(ITIMER_REAL, &none, NULL) == 0 && alarm(0) == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -297,6 +340,7 @@ int main(int argc, char **argv)
         {"vector_registers", test_vector_registers},
         {"numbers", test_numbers},
         {"affinity", test_affinity},
+        {"timer", test_timer},
     };
 
     return RUN_TESTS(tests, argc, argv);
