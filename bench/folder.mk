@@ -16,5 +16,16 @@ $(BUILD)/bench/linux-busybox.cpio: $(BUILD)/tools/busybox/busybox bench/linux-bu
 	$(Q)cp $(BUILD)/tools/busybox/busybox $(@D)/busybox-root/bin
 	$(Q)cp bench/linux-busybox/init bench/linux-busybox/idle $(@D)/busybox-root
 	$(Q)cd $(@D)/busybox-root && printf '%s\n' bin bin/busybox init idle | cpio -o -H newc --quiet > ../linux-busybox.cpio
+# A root over 9p; tools/setup --bench fetches the kernel's modules.
+ifneq ($(wildcard $(BUILD)/tools/linux-9p/version),)
+BENCHES += $(BUILD)/bench/linux-python.cpio
+endif
+$(BUILD)/bench/linux-python.cpio: $(BUILD)/tools/busybox/busybox bench/linux-python/init bench/linux-python/modules $(BUILD)/tools/linux-9p/version
+	@mkdir -p $(@D)/python-root/bin $(@D)/python-root/root $(@D)/python-root/modules
+	$(Q)cp $(BUILD)/tools/busybox/busybox $(@D)/python-root/bin
+	$(Q)cp bench/linux-python/init $(@D)/python-root
+	$(Q)cp $(BUILD)/tools/linux-9p/modules/*.ko $(@D)/python-root/modules
+	$(Q)cp bench/linux-python/modules $(@D)/python-root/modules/list
+	$(Q)cd $(@D)/python-root && find . -mindepth 1 | sort | cpio -o -H newc --quiet > ../linux-python.cpio
 BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio $(BUILD)/bench/linux-costs.cpio \
   $(BUILD)/boot-test.cpio $(BUILD)/boot-busybox.cpio $(BUILD)/bench/linux-busybox.cpio
