@@ -80,8 +80,7 @@ enum vgpgpu_request_type {
     VGPGPU_PROGRAM_DESTROY = 6,
     VGPGPU_KERNEL_CREATE = 7,
     VGPGPU_KERNEL_DESTROY = 8,
-    VGPGPU_BUFFER_PART = 9,
-    VGPGPU_QUERY = 10,
+    VGPGPU_QUERY = 9,
 };
 
 /* Starts every request. `object` is 0 for requests on the context itself. */
@@ -122,15 +121,6 @@ struct vgpgpu_buffer_create {
     uint32_t segment_count;
     uint64_t size; /* bytes, not 0 */
     /* struct vgpgpu_segment segments[segment_count] */
-};
-
-/* BUFFER_PART: a buffer that is part of another, which must be no part itself. */
-struct vgpgpu_buffer_part {
-    struct vgpgpu_request header;
-    uint32_t parent;
-    uint32_t reserved;
-    uint64_t offset; /* bytes into the parent, a multiple of offset_align */
-    uint64_t size;   /* bytes, not 0 */
 };
 
 enum vgpgpu_program_kind {
@@ -231,7 +221,6 @@ enum vgpgpu_command_op {
     VGPGPU_CMD_OPERATION = 5,
     VGPGPU_CMD_COPY_2D = 6,
     VGPGPU_CMD_FILL_2D = 7,
-    VGPGPU_CMD_PROFILE = 8,
 };
 
 /* Starts every command; commands stand at multiples of 8 bytes. */
@@ -313,22 +302,6 @@ struct vgpgpu_cmd_fill_2d {
     uint64_t width; /* bytes, not 0 */
     uint64_t rows;  /* not 0 */
     uint8_t pattern[16];
-};
-
-/* What PROFILE writes, nanoseconds of the device's clock. */
-struct vgpgpu_profile {
-    uint64_t queued_ns;    /* the device took the submission up */
-    uint64_t submitted_ns; /* its commands were handed over, in one go */
-    uint64_t start_ns;     /* as in the fence slot */
-    uint64_t end_ns;
-};
-
-/* PROFILE: struct vgpgpu_profile of this submission, written before its fence is signalled. */
-struct vgpgpu_cmd_profile {
-    struct vgpgpu_command header;
-    uint32_t target; /* a buffer in guest memory */
-    uint32_t reserved;
-    uint64_t offset; /* a multiple of 8 */
 };
 
 /* Types of a tensor's elements. */

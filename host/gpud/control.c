@@ -31,6 +31,7 @@ static const struct {
     [VGPGPU_PROGRAM_DESTROY] = {sizeof(struct vgpgpu_request), control_program_destroy, true},
     [VGPGPU_KERNEL_CREATE] = {sizeof(struct vgpgpu_kernel_create), control_kernel_create},
     [VGPGPU_KERNEL_DESTROY] = {sizeof(struct vgpgpu_request), control_kernel_destroy, true},
+    [VGPGPU_QUERY] = {sizeof(struct vgpgpu_query), control_query},
 };
 
 /* Takes up what was submitted before now, so that a destruction does not overtake its users. */
@@ -68,11 +69,10 @@ static uint32_t request_run(struct control_call *call)
 
 /* Writes a reply with as much payload as there is room for; returns the bytes written. */
 static uint32_t reply_write(const struct chain *chain, uint32_t status, uint64_t value,
-                            const char *payload)
+                            const char *payload, size_t length)
 {
     struct vgpgpu_reply reply = {.status = status, .value = value};
     uint64_t room = chain->writable_bytes - sizeof(reply);
-    size_t length = payload ? strlen(payload) : 0;
     reply.length = (uint32_t)(length < room ? length : room);
     chain_write(chain, sizeof(reply), payload, reply.length);
     chain_write(chain, 0, &reply, sizeof(reply));
@@ -130,7 +130,7 @@ static void deferred_finish_locked(struct machine *machine, struct ring *ring)
         }
         *link = deferred->next;
         dying_end(machine, deferred);
-        uint32_t written = reply_write(deferred->chain, VGPGPU_OK, 0, NULL);
+        uint32_t written = reply_write(deferred->chain, VGPGPU_OK, 0, NULL, 0);
         ring_push_locked(ring, deferred->chain->head, written);
         free(deferred->chain);
         free(deferred);
@@ -177,7 +177,9 @@ static void chain_serve_locked(struct machine *machine, struct ring *ring, struc
     }
     if (dying)
         dying_wait(machine, &call);
-    uint32_t written = reply_write(chain, status, call.value, call.payload);
+    if (call.payload && !call.payload_bytes)
+        call.payload_bytes = strlen(call.payload);
+    uint32_t written = reply_write(chain, status, call.value, call.payload, call.payload_bytes);
     free(call.payload);
     ring_push_locked(ring, chain->head, written);
 }

@@ -14,7 +14,8 @@ struct control_call {
     uint64_t bytes;
     /* What the handler leaves. */
     uint64_t value;
-    char *payload; /* malloc'd text, or NULL */
+    char *payload;        /* malloc'd, or NULL */
+    size_t payload_bytes; /* 0: it is text */
     /* A reference each, when the reply waits for the device to let go; then the status is OK. */
     struct object *dying_object;
     struct context *dying_context;
@@ -30,3 +31,4 @@ uint32_t control_program_create(struct control_call *call);
 uint32_t control_program_destroy(struct control_call *call);
 uint32_t control_kernel_create(struct control_call *call);
 uint32_t control_kernel_destroy(struct control_call *call);
+uint32_t control_query(struct control_call *call);

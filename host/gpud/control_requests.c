@@ -368,3 +368,34 @@ uint32_t control_kernel_destroy(struct control_call *call)
     object_release(object);
     return VGPGPU_OK;
 }
+
+/* Of a program or a kernel that is there; the device process knows the answer. */
+uint32_t control_query(struct control_call *call)
+{
+    struct vgpgpu_query request;
+    struct link_answer answer;
+    memcpy(&request, call->request, sizeof(request));
+    if (request.reserved)
+        return VGPGPU_ERR_INVALID;
+    if (request.what != VGPGPU_QUERY_BINARY && request.what != VGPGPU_QUERY_KERNEL)
+        return VGPGPU_ERR_UNSUPPORTED;
+    enum object_kind kind = request.what == VGPGPU_QUERY_BINARY ? OBJECT_PROGRAM : OBJECT_KERNEL;
+    struct context *context = context_find_locked(call->machine, request.header.context);
+    struct object *object =
+        context ? object_find_locked(context, kind, request.header.object) : NULL;
+    if (!object)
+        return VGPGPU_ERR_ID;
+    if (context_is_lost(context))
+        return VGPGPU_ERR_LOST;
+    struct link_request ask = {.kind = LINK_QUERY,
+                               .handle = object->handle,
+                               .count = request.what,
+                               .size = request.offset};
+    uint32_t status = remote_call(call->machine, context->epoch, &ask, NULL, 0, &answer,
+                                  &call->payload);
+    if (status)
+        return status;
+    call->value = answer.value;
+    call->payload_bytes = answer.payload_bytes;
+    return VGPGPU_OK;
+}

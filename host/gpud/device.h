@@ -4,7 +4,7 @@
  * An implementation owns the real device. Its caller has checked every number against its objects:
  * identifiers, ranges, argument kinds. Statuses are enum vgpgpu_status.
  *
- * Threads: one thread at a time works on a queue (launch, copy, fill, operation, batch_end); other operations
+ * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, batch_end); other operations
  * may be called from any thread at the same time. A program, kernel, queue or buffer is destroyed
  * only after every batch that names it has ended.
  */
@@ -65,6 +65,8 @@ struct device_launch {
 struct device_copy {
     struct device_buffer *source, *target;
     uint64_t source_offset, target_offset, length;
+    uint64_t rows;                       /* of `length` bytes each; 1: the pitches mean nothing */
+    uint64_t source_pitch, target_pitch; /* from row to row, bytes */
 };
 
 struct device_fill {
@@ -122,6 +124,12 @@ struct device_ops {
                               uint32_t *arg_count, struct device_kernel **out);
     void (*kernel_destroy)(struct device_kernel *kernel);
 
+    /* The built program in the device's own form, for program_create of VGPGPU_PROGRAM_BINARY. The
+     * caller frees *bytes. ERR_UNSUPPORTED, ERR_NO_MEMORY. */
+    uint32_t (*program_binary)(struct device_program *program, void **bytes, size_t *count);
+    /* Fills all but ->arg_count. */
+    uint32_t (*kernel_info)(struct device_kernel *kernel, struct vgpgpu_kernel_info *info);
+
     /* An in-order queue. */
     uint32_t (*queue_create)(struct device_context *context, struct device_queue **out);
     void (*queue_destroy)(struct device_queue *queue);
@@ -133,6 +141,9 @@ struct device_ops {
     /* ERR_UNSUPPORTED: an operation, or types, that this device does not have. */
     uint32_t (*operation)(struct device_queue *queue, const struct device_operation *operation,
                           bool last);
+    /* All before ends first. What follows up to batch_end or the next one runs in order or, with
+     * `loose`, in any order and at the same time. */
+    uint32_t (*barrier)(struct device_queue *queue, bool loose);
     /*
      * Ends a batch and sets it going: `done` is called exactly once, also when this returns an
      * error (then perhaps before it returns), after all the batch's work has ended.

@@ -47,6 +47,7 @@ struct device_program {
 };
 
 struct device_kernel {
+    cl_device_id device;
     cl_kernel handle;
     uint64_t local_bytes; /* that a work-group may still be given as arguments */
 };
@@ -64,7 +65,9 @@ struct batch {
 struct device_queue {
     struct device_context *context;
     cl_command_queue handle;
-    struct cpu_scratch scratch; /* of the command that runs */
+    cl_command_queue loose;  /* out of order; NULL until it is wanted */
+    cl_command_queue active; /* the one of the two that commands go to */
+    struct cpu_scratch scratch; /* of the command that runs, on the queue in order */
     /* The batch under way; the submitting thread's. */
     uint64_t start_ns;   /* 0: nothing enqueued yet */
     cl_event last;       /* of the newest command, if it has one */
@@ -89,6 +92,7 @@ uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy,
 uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill, bool last);
 uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,
                           bool last);
+uint32_t opencl_barrier(struct device_queue *queue, bool loose);
 void opencl_batch_end(struct device_queue *queue, device_done done, void *token);
 
 int opencl_list(struct device_info *infos, unsigned room, unsigned *count, char *why);
@@ -101,3 +105,5 @@ void opencl_program_destroy(struct device_program *program);
 uint32_t opencl_kernel_create(struct device_program *program, const char *name, uint8_t *wants,
                               uint32_t *arg_count, struct device_kernel **out);
 void opencl_kernel_destroy(struct device_kernel *kernel);
+uint32_t opencl_program_binary(struct device_program *program, void **bytes, size_t *count);
+uint32_t opencl_kernel_info(struct device_kernel *kernel, struct vgpgpu_kernel_info *info);

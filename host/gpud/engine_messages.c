@@ -58,20 +58,63 @@ static const struct object_facts *facts_find(struct decoder *decoder, enum objec
     return thing ? &thing->facts : NULL;
 }
 
-static uint32_t operation_apply(const struct device_ops *ops, struct device_queue *queue,
-                                const struct operation *operation, bool last)
+/* What one batch runs on. */
+struct target {
+    const struct device_ops *ops;
+    struct device_queue *queue;
+    bool loose; /* its commands may run in any order */
+};
+
+static uint32_t barrier_apply(const struct target *target)
 {
+    return target->loose && target->ops->barrier ? target->ops->barrier(target->queue, true)
+                                                 : VGPGPU_OK;
+}
+
+/* The first row by the pattern; then what is there once more, until all rows are. */
+static uint32_t area_apply(const struct target *target, const struct operation *operation,
+                           bool last)
+{
+    const struct device_fill *row = &operation->area.row;
+    uint64_t pitch = operation->area.pitch, rows = operation->area.rows;
+    uint32_t status = target->ops->fill(target->queue, row, last && rows == 1);
+    for (uint64_t done = 1, more; done < rows && !status; done += more) {
+        more = done < rows - done ? done : rows - done;
+        status = barrier_apply(target);
+        if (!status)
+            status = target->ops->copy(target->queue,
+                                       &(struct device_copy){.source = row->target,
+                                                             .target = row->target,
+                                                             .source_offset = row->offset,
+                                                             .target_offset =
+                                                                 row->offset + done * pitch,
+                                                             .length = row->length,
+                                                             .rows = more,
+                                                             .source_pitch = pitch,
+                                                             .target_pitch = pitch},
+                                       last && done + more == rows);
+    }
+    return status;
+}
+
+static uint32_t operation_apply(const struct target *target, const struct operation *operation,
+                                bool last)
+{
+    const struct device_ops *ops = target->ops;
     switch (operation->op) {
     case VGPGPU_CMD_LAUNCH:
-        return ops->launch(queue, &operation->launch, last);
+        return ops->launch(target->queue, &operation->launch, last);
     case VGPGPU_CMD_COPY:
-        return ops->copy(queue, &operation->copy, last);
+    case VGPGPU_CMD_COPY_2D:
+        return ops->copy(target->queue, &operation->copy, last);
     case VGPGPU_CMD_FILL:
-        return ops->fill(queue, &operation->fill, last);
+        return ops->fill(target->queue, &operation->fill, last);
+    case VGPGPU_CMD_FILL_2D:
+        return area_apply(target, operation, last);
     case VGPGPU_CMD_OPERATION:
-        return ops->operation(queue, &operation->operation, last);
+        return ops->operation(target->queue, &operation->operation, last);
     default:
-        return VGPGPU_OK;
+        return barrier_apply(target);
     }
 }
 
@@ -95,9 +138,13 @@ static void batch_start(struct engine *engine, struct decoded *decoded, struct l
     *run = (struct run){.engine = engine, .token = message->token};
     status = submit_decode(&decoder, (uint8_t *)(message + 1),
                            message->bytes - (uint32_t)sizeof(*message));
+    struct target target = {.ops = engine->ops,
+                            .queue = queue->queue.device,
+                            .loose = message->parent & VGPGPU_SUBMIT_UNORDERED};
+    if (!status)
+        status = barrier_apply(&target);
     for (unsigned i = 0; i < decoded->count && !status; i++)
-        status = operation_apply(engine->ops, queue->queue.device, &decoded->operations[i],
-                                 i + 1 == decoded->count);
+        status = operation_apply(&target, &decoded->operations[i], i + 1 == decoded->count);
     run->status = status;
     engine->ops->batch_end(queue->queue.device, run_done, run);
 }

@@ -115,6 +115,54 @@ static uint32_t kernel_make(struct engine *engine, struct question *question)
     return made(engine, question, thing, status);
 }
 
+/* Keeps of `bytes`, which it takes over, the piece that the front asked for. */
+static void piece_answer(struct question *question, void *bytes, size_t count)
+{
+    uint64_t offset = question->head.size < count ? question->head.size : count;
+    question->value = (uint32_t)count;
+    question->reply_bytes = count - offset < LINK_LOG_BYTES ? count - offset : LINK_LOG_BYTES;
+    memmove(bytes, (uint8_t *)bytes + offset, question->reply_bytes);
+    question->reply = bytes;
+}
+
+static uint32_t binary_ask(struct engine *engine, struct question *question)
+{
+    struct thing *program = thing_find(engine, THING_PROGRAM, question->head.handle);
+    void *bytes = NULL;
+    size_t count = 0;
+    if (!program)
+        return VGPGPU_ERR_EXEC;
+    uint32_t status = engine->ops->program_binary(program->program, &bytes, &count);
+    if (!status && count > UINT32_MAX) {
+        free(bytes);
+        status = VGPGPU_ERR_LIMIT;
+    }
+    if (!status)
+        piece_answer(question, bytes, count);
+    return status;
+}
+
+static uint32_t kernel_ask(struct engine *engine, struct question *question)
+{
+    struct thing *kernel = thing_find(engine, THING_KERNEL, question->head.handle);
+    struct vgpgpu_kernel_info *info = kernel ? calloc(1, sizeof(*info)) : NULL;
+    if (!info)
+        return kernel ? VGPGPU_ERR_NO_MEMORY : VGPGPU_ERR_EXEC;
+    info->arg_count = kernel->facts.kernel.arg_count;
+    uint32_t status = engine->ops->kernel_info(kernel->kernel, info);
+    if (status)
+        free(info);
+    else
+        piece_answer(question, info, sizeof(*info));
+    return status;
+}
+
+static uint32_t query(struct engine *engine, struct question *question)
+{
+    return question->head.count == VGPGPU_QUERY_BINARY ? binary_ask(engine, question)
+                                                       : kernel_ask(engine, question);
+}
+
 static uint32_t all_count(struct engine *engine, struct question *question)
 {
     struct link_counts *counts = calloc(1, sizeof(*counts));
@@ -138,6 +186,7 @@ static uint32_t (*const handlers[LINK_REQUEST_KINDS])(struct engine *engine,
                                                       struct question *question) = {
     [LINK_MEMORY] = memory_take,  [LINK_CONTEXT] = context_make, [LINK_BUFFER] = buffer_make,
     [LINK_PROGRAM] = program_make, [LINK_KERNEL] = kernel_make,  [LINK_COUNT] = all_count,
+    [LINK_QUERY] = query,
 };
 
 /* What was posted before the request is done before it. */

@@ -21,7 +21,7 @@
 
 #define LINK_MESSAGE_ROOM (4u << 20) /* bytes, a power of two */
 #define LINK_ENDS         8192u      /* a power of two; more than batches under way */
-#define LINK_LOG_BYTES    (1u << 20) /* of a build's log, what is more is cut off */
+#define LINK_LOG_BYTES    (1u << 20) /* of a build's log or a query, what is more is cut off */
 
 enum link_message_kind { LINK_PADDING, LINK_BATCH, LINK_QUEUE_CREATE, LINK_DESTROY };
 
@@ -30,7 +30,7 @@ struct link_message {
     uint32_t bytes; /* with this header, a multiple of 8 */
     uint32_t kind;  /* enum link_message_kind */
     uint32_t handle;
-    uint32_t parent; /* the context of a new queue */
+    uint32_t parent; /* the context of a new queue; enum vgpgpu_submit_flags of a batch */
     uint64_t token;  /* of a batch: comes back with its end */
 };
 
@@ -58,6 +58,7 @@ enum link_request_kind {
     LINK_BUFFER,  /* `count` segments follow; none: the device's memory */
     LINK_PROGRAM, /* options with a NUL, then the source follow */
     LINK_KERNEL,  /* its name follows, with a NUL; the answer's payload is what arguments it wants */
+    LINK_QUERY,   /* of `handle`; the answer's payload is what there is from `size` on */
     LINK_COUNT,   /* the answer's payload is a struct link_counts */
     LINK_REQUEST_KINDS
 };
@@ -66,7 +67,7 @@ struct link_request {
     uint32_t kind; /* enum link_request_kind */
     uint32_t handle;
     uint32_t parent;   /* handle of the context, or of a kernel's program */
-    uint32_t count;    /* of regions or segments; kind of a program */
+    uint32_t count;    /* of regions or segments; kind of a program; what is asked */
     uint64_t position; /* ->consumed must have come this far */
     uint64_t size;     /* of a buffer; of a program's options with their NUL */
     uint64_t payload_bytes;

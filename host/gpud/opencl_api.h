@@ -20,7 +20,9 @@
     X(CreateSubBuffer)                                                                             \
     X(ReleaseMemObject)                                                                            \
     X(CreateProgramWithSource)                                                                     \
+    X(CreateProgramWithBinary)                                                                     \
     X(BuildProgram)                                                                                \
+    X(GetProgramInfo)                                                                              \
     X(GetProgramBuildInfo)                                                                         \
     X(ReleaseProgram)                                                                              \
     X(CreateKernel)                                                                                \
@@ -31,11 +33,13 @@
     X(SetKernelArg)                                                                                \
     X(EnqueueNDRangeKernel)                                                                        \
     X(EnqueueCopyBuffer)                                                                           \
+    X(EnqueueCopyBufferRect)                                                                       \
     X(EnqueueFillBuffer)                                                                           \
     X(EnqueueNativeKernel)                                                                         \
     X(EnqueueMapBuffer)                                                                            \
     X(EnqueueUnmapMemObject)                                                                       \
     X(EnqueueMarkerWithWaitList)                                                                   \
+    X(EnqueueBarrierWithWaitList)                                                                  \
     X(SetEventCallback)                                                                            \
     X(ReleaseEvent)                                                                                \
     X(Flush)                                                                                       \

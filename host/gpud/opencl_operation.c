@@ -69,8 +69,8 @@ static uint32_t native_enqueue(struct device_queue *queue, const struct device_o
                                                     opencl_event_place(queue, last)));
 }
 
-uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,
-                          bool last)
+static uint32_t operation_enqueue(struct device_queue *queue,
+                                  const struct device_operation *operation, bool last)
 {
     struct cpu_plan *plan;
     if (!queue->context->device->native)
@@ -85,5 +85,18 @@ uint32_t opencl_operation(struct device_queue *queue, const struct device_operat
     status = native_enqueue(queue, operation, plan, last);
     if (status)
         cpu_plan_release(plan);
+    return status;
+}
+
+/* In the middle of commands in any order, an operation has its turn alone: it has scratch memory. */
+uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,
+                          bool last)
+{
+    bool loose = queue->active != queue->handle;
+    uint32_t status = loose ? opencl_barrier(queue, false) : VGPGPU_OK;
+    if (!status)
+        status = operation_enqueue(queue, operation, last && !loose);
+    if (!status && loose)
+        status = opencl_barrier(queue, true);
     return status;
 }

@@ -31,6 +31,11 @@ static cl_program handle_create(struct device_context *context, uint32_t kind, c
     } else if (kind == VGPGPU_PROGRAM_SPIRV && context->device->spirv) {
         handle = opencl.CreateProgramWithIL(context->handle, source, source_bytes, &error);
         *status = error ? VGPGPU_ERR_BUILD : VGPGPU_OK;
+    } else if (kind == VGPGPU_PROGRAM_BINARY) {
+        const unsigned char *bytes = (const unsigned char *)source;
+        handle = opencl.CreateProgramWithBinary(context->handle, 1, &context->device->id,
+                                                &source_bytes, &bytes, NULL, &error);
+        *status = error ? VGPGPU_ERR_BUILD : VGPGPU_OK;
     } else {
         *status = VGPGPU_ERR_UNSUPPORTED;
     }
@@ -159,6 +164,7 @@ uint32_t opencl_kernel_create(struct device_program *program, const char *name, 
         free(kernel);
         return status;
     }
+    kernel->device = program->context->device->id;
     kernel->local_bytes = local_bytes_left(program->context->device, kernel->handle);
     *out = kernel;
     return VGPGPU_OK;
@@ -168,4 +174,46 @@ void opencl_kernel_destroy(struct device_kernel *kernel)
 {
     opencl.ReleaseKernel(kernel->handle);
     free(kernel);
+}
+
+uint32_t opencl_program_binary(struct device_program *program, void **bytes, size_t *count)
+{
+    size_t size = 0;
+    cl_int error = opencl.GetProgramInfo(program->handle, CL_PROGRAM_BINARY_SIZES, sizeof(size),
+                                         &size, NULL);
+    if (error || !size)
+        return VGPGPU_ERR_UNSUPPORTED;
+    unsigned char *binary = malloc(size);
+    if (!binary)
+        return VGPGPU_ERR_NO_MEMORY;
+    error = opencl.GetProgramInfo(program->handle, CL_PROGRAM_BINARIES, sizeof(binary), &binary,
+                                  NULL);
+    if (error) {
+        free(binary);
+        return VGPGPU_ERR_UNSUPPORTED;
+    }
+    *bytes = binary;
+    *count = size;
+    return VGPGPU_OK;
+}
+
+/* What a driver does not tell stays 0. */
+uint32_t opencl_kernel_info(struct device_kernel *kernel, struct vgpgpu_kernel_info *info)
+{
+    size_t group = 0, multiple = 0;
+    cl_ulong local = 0, private = 0;
+    opencl.GetKernelWorkGroupInfo(kernel->handle, kernel->device, CL_KERNEL_WORK_GROUP_SIZE,
+                                  sizeof(group), &group, NULL);
+    opencl.GetKernelWorkGroupInfo(kernel->handle, kernel->device,
+                                  CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof(multiple),
+                                  &multiple, NULL);
+    opencl.GetKernelWorkGroupInfo(kernel->handle, kernel->device, CL_KERNEL_LOCAL_MEM_SIZE,
+                                  sizeof(local), &local, NULL);
+    opencl.GetKernelWorkGroupInfo(kernel->handle, kernel->device, CL_KERNEL_PRIVATE_MEM_SIZE,
+                                  sizeof(private), &private, NULL);
+    info->max_group = group;
+    info->group_multiple = multiple;
+    info->local_bytes = local;
+    info->private_bytes = private;
+    return VGPGPU_OK;
 }

@@ -30,6 +30,7 @@ uint32_t opencl_queue_create(struct device_context *context, struct device_queue
         free(queue);
         return opencl_status(error);
     }
+    queue->active = queue->handle;
     *out = queue;
     return VGPGPU_OK;
 }
@@ -38,6 +39,8 @@ void opencl_queue_destroy(struct device_queue *queue)
 {
     opencl.Finish(queue->handle);
     opencl.ReleaseCommandQueue(queue->handle);
+    if (queue->loose)
+        opencl.ReleaseCommandQueue(queue->loose);
     free(queue->scratch.memory);
     free(queue);
 }
@@ -136,9 +139,22 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
             return opencl_status(error);
     }
     cl_int error = opencl.EnqueueNDRangeKernel(
-        queue->handle, kernel, launch->dimensions, NULL, launch->global,
+        queue->active, kernel, launch->dimensions, NULL, launch->global,
         launch->local[0] ? launch->local : NULL, 0, NULL, opencl_event_place(queue, last));
     return opencl_status(error);
+}
+
+/* OpenCL counts whole rows from the buffer's start, and a rest within the row. */
+static uint32_t copy_rows(struct device_queue *queue, const struct device_copy *copy, bool last)
+{
+    const size_t from[3] = {copy->source_offset % copy->source_pitch,
+                            copy->source_offset / copy->source_pitch, 0};
+    const size_t to[3] = {copy->target_offset % copy->target_pitch,
+                          copy->target_offset / copy->target_pitch, 0};
+    const size_t area[3] = {copy->length, copy->rows, 1};
+    return opencl_status(opencl.EnqueueCopyBufferRect(
+        queue->active, copy->source->handle, copy->target->handle, from, to, area,
+        copy->source_pitch, 0, copy->target_pitch, 0, 0, NULL, opencl_event_place(queue, last)));
 }
 
 uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last)
@@ -148,8 +164,10 @@ uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy,
         status = buffer_take(queue, copy->target);
     if (status)
         return status;
+    if (copy->rows > 1)
+        return copy_rows(queue, copy, last);
     cl_int error = opencl.EnqueueCopyBuffer(
-        queue->handle, copy->source->handle, copy->target->handle, copy->source_offset,
+        queue->active, copy->source->handle, copy->target->handle, copy->source_offset,
         copy->target_offset, copy->length, 0, NULL, opencl_event_place(queue, last));
     return opencl_status(error);
 }
@@ -159,7 +177,7 @@ uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill,
     uint32_t status = buffer_take(queue, fill->target);
     if (status)
         return status;
-    cl_int error = opencl.EnqueueFillBuffer(queue->handle, fill->target->handle, fill->pattern,
+    cl_int error = opencl.EnqueueFillBuffer(queue->active, fill->target->handle, fill->pattern,
                                             fill->pattern_bytes, fill->offset, fill->length, 0,
                                             NULL, opencl_event_place(queue, last));
     return opencl_status(error);
@@ -189,8 +207,44 @@ static void batch_end_waiting(struct device_queue *queue, struct batch *batch, d
     done(token, VGPGPU_ERR_NO_MEMORY, start_ns, now_ns());
 }
 
+/* What is in one queue ends before what comes into the other begins. */
+static cl_int queues_switch(struct device_queue *queue, cl_command_queue next)
+{
+    cl_event before;
+    cl_int error = opencl.EnqueueMarkerWithWaitList(queue->active, 0, NULL, &before);
+    if (error)
+        return error;
+    opencl.Flush(queue->active);
+    error = opencl.EnqueueBarrierWithWaitList(next, 1, &before, NULL);
+    opencl.ReleaseEvent(before);
+    if (!error)
+        queue->active = next;
+    return error;
+}
+
+/* A device that has to hand buffers over, or has no such queues, stays in order: that is one, too. */
+uint32_t opencl_barrier(struct device_queue *queue, bool loose)
+{
+    const struct device *device = queue->context->device;
+    cl_int error;
+    if (loose && !queue->loose && device->unified)
+        queue->loose = opencl.CreateCommandQueue(queue->context->handle, device->id,
+                                                 CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &error);
+    opencl_event_place(queue, false);
+    cl_command_queue next = loose && queue->loose ? queue->loose : queue->handle;
+    if (next != queue->active)
+        return opencl_status(queues_switch(queue, next));
+    return next == queue->handle
+               ? VGPGPU_OK
+               : opencl_status(opencl.EnqueueBarrierWithWaitList(next, 0, NULL, NULL));
+}
+
 void opencl_batch_end(struct device_queue *queue, device_done done, void *token)
 {
+    if (queue->active != queue->handle && opencl_barrier(queue, false)) {
+        opencl.Finish(queue->loose);
+        queue->active = queue->handle;
+    }
     buffers_give_back(queue);
     if (!queue->last)
         opencl.EnqueueMarkerWithWaitList(queue->handle, 0, NULL, opencl_event_place(queue, true));

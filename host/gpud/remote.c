@@ -388,10 +388,11 @@ static struct submission *flight_end_locked(struct remote *remote, uint64_t toke
 }
 
 void remote_submit(struct machine *machine, uint32_t epoch, uint32_t queue,
-                   struct submission *submission, const void *commands, uint32_t bytes)
+                   struct submission *submission, uint32_t flags, const void *commands,
+                   uint32_t bytes)
 {
     struct remote *remote = &machine->remote;
-    struct link_message message = {.kind = LINK_BATCH, .handle = queue};
+    struct link_message message = {.kind = LINK_BATCH, .handle = queue, .parent = flags};
     bool posted = false;
     pthread_mutex_lock(&remote->lock);
     if (is_up_locked(remote, epoch) && remote->free_flight_count) {

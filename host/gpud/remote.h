@@ -87,7 +87,8 @@ void remote_destroy(struct machine *machine, uint32_t epoch, uint32_t handle);
 void remote_settle(struct machine *machine, uint32_t epoch);
 /* Hands over a batch; its end comes to submission_done(), perhaps before this returns. */
 void remote_submit(struct machine *machine, uint32_t epoch, uint32_t queue,
-                   struct submission *submission, const void *commands, uint32_t bytes);
+                   struct submission *submission, uint32_t flags, const void *commands,
+                   uint32_t bytes);
 
 /*
  * Asks the device process. ->position and ->payload_bytes are filled in here. *payload, unless

@@ -132,7 +132,7 @@ static uint32_t queue_make(struct timeline *timeline)
 
 /* Starts the work. Whatever fails, the fence is signalled behind what came before it. */
 static void submission_apply(struct submitter *submitter, struct submission *submission,
-                             uint32_t bytes)
+                             const struct vgpgpu_submit *header)
 {
     struct timeline *timeline = submission->timeline;
     struct context *context = timeline->context;
@@ -145,7 +145,7 @@ static void submission_apply(struct submitter *submitter, struct submission *sub
         submission_done(submission, submission->status, 0, 0);
     else
         remote_submit(submitter->machine, context->epoch, timeline->handle, submission,
-                      submitter->commands, bytes);
+                      header->flags, submitter->commands, header->command_bytes);
 }
 
 static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
@@ -155,7 +155,7 @@ static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
     if (chain_read(&submitter->chain, 0, &header, sizeof(header)))
         submission = submission_create(submitter, &header);
     if (submission)
-        submission_apply(submitter, submission, header.command_bytes);
+        submission_apply(submitter, submission, &header);
     else
         log_guest("a submission without a queue to report to was dropped");
     ring_push_locked(ring, submitter->chain.head, 0);

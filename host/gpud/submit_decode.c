@@ -168,7 +168,86 @@ static uint32_t copy_decode(struct decoder *decoder, struct vgpgpu_command *head
                                            .target = target->buffer.device,
                                            .source_offset = command->source_offset,
                                            .target_offset = command->target_offset,
-                                           .length = command->length};
+                                           .length = command->length,
+                                           .rows = 1};
+    return VGPGPU_OK;
+}
+
+/* Bytes from the first of `rows` rows to the last one's end. */
+static bool area_measure(uint64_t pitch, uint64_t width, uint64_t rows, uint64_t *bytes)
+{
+    return checked_multiply(rows - 1, pitch, bytes) && checked_add(*bytes, width, bytes);
+}
+
+/* Whether rows at two places of one buffer share a byte; `bytes` as area_measure() has them. */
+static bool areas_overlap(const struct vgpgpu_cmd_copy_2d *command, uint64_t source_bytes,
+                          uint64_t target_bytes)
+{
+    uint64_t source = command->source_offset, target = command->target_offset;
+    if (source >= target + target_bytes || target >= source + source_bytes)
+        return false;
+    if (command->source_pitch != command->target_pitch)
+        return true;
+    uint64_t apart = (source > target ? source - target : target - source) % command->source_pitch;
+    return apart < command->width || apart + command->width > command->source_pitch;
+}
+
+static uint32_t copy_2d_decode(struct decoder *decoder, struct vgpgpu_command *header,
+                               struct operation *operation)
+{
+    struct vgpgpu_cmd_copy_2d *command = (void *)header;
+    uint64_t source_bytes, target_bytes;
+    if (header->bytes != sizeof(*command) || !command->width || !command->rows ||
+        command->source_pitch < command->width || command->target_pitch < command->width)
+        return VGPGPU_ERR_INVALID;
+    const struct object_facts *source = decoder->find(decoder, OBJECT_BUFFER, &command->source);
+    const struct object_facts *target = decoder->find(decoder, OBJECT_BUFFER, &command->target);
+    if (!source || !target)
+        return VGPGPU_ERR_ID;
+    if (!area_measure(command->source_pitch, command->width, command->rows, &source_bytes) ||
+        !area_measure(command->target_pitch, command->width, command->rows, &target_bytes) ||
+        !range_inside(command->source_offset, source_bytes, source->buffer.size) ||
+        !range_inside(command->target_offset, target_bytes, target->buffer.size))
+        return VGPGPU_ERR_RANGE;
+    if (source == target && areas_overlap(command, source_bytes, target_bytes))
+        return VGPGPU_ERR_INVALID;
+    operation->copy = (struct device_copy){.source = source->buffer.device,
+                                           .target = target->buffer.device,
+                                           .source_offset = command->source_offset,
+                                           .target_offset = command->target_offset,
+                                           .length = command->width,
+                                           .rows = command->rows,
+                                           .source_pitch = command->source_pitch,
+                                           .target_pitch = command->target_pitch};
+    return VGPGPU_OK;
+}
+
+static uint32_t fill_2d_decode(struct decoder *decoder, struct vgpgpu_command *header,
+                               struct operation *operation)
+{
+    struct vgpgpu_cmd_fill_2d *command = (void *)header;
+    uint64_t bytes;
+    if (header->bytes != sizeof(*command))
+        return VGPGPU_ERR_INVALID;
+    uint32_t unit = command->pattern_bytes;
+    if (!unit || unit > sizeof(command->pattern) ||
+        (unit & (unit - 1)) || !command->width || !command->rows ||
+        command->pitch < command->width ||
+        (command->offset | command->pitch | command->width) & (unit - 1))
+        return VGPGPU_ERR_INVALID;
+    const struct object_facts *target = decoder->find(decoder, OBJECT_BUFFER, &command->target);
+    if (!target)
+        return VGPGPU_ERR_ID;
+    if (!area_measure(command->pitch, command->width, command->rows, &bytes) ||
+        !range_inside(command->offset, bytes, target->buffer.size))
+        return VGPGPU_ERR_RANGE;
+    operation->area.row = (struct device_fill){.target = target->buffer.device,
+                                               .offset = command->offset,
+                                               .length = command->width,
+                                               .pattern = command->pattern,
+                                               .pattern_bytes = unit};
+    operation->area.pitch = command->pitch;
+    operation->area.rows = command->rows;
     return VGPGPU_OK;
 }
 
@@ -210,6 +289,8 @@ static uint32_t (*const decoders[])(struct decoder *decoder, struct vgpgpu_comma
     [VGPGPU_CMD_FILL] = fill_decode,
     [VGPGPU_CMD_BARRIER] = barrier_decode,
     [VGPGPU_CMD_OPERATION] = operation_decode,
+    [VGPGPU_CMD_COPY_2D] = copy_2d_decode,
+    [VGPGPU_CMD_FILL_2D] = fill_2d_decode,
 };
 
 static uint32_t commands_decode(struct decoder *decoder, uint8_t *commands, uint32_t bytes)

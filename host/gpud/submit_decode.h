@@ -29,11 +29,15 @@ struct object_facts {
 struct object;
 
 struct operation {
-    uint16_t op; /* enum vgpgpu_command_op; a barrier has nothing to do on an in-order queue */
+    uint16_t op; /* enum vgpgpu_command_op */
     union {
         struct device_launch launch;
         struct device_copy copy;
         struct device_fill fill;
+        struct {
+            struct device_fill row; /* the first one */
+            uint64_t pitch, rows;
+        } area;
         struct device_operation operation;
     };
 };

@@ -118,6 +118,13 @@ uint32_t front_buffer_guest(struct front *front, uint32_t context, uint32_t buff
 uint32_t front_buffer_device(struct front *front, uint32_t context, uint32_t buffer, uint64_t size);
 uint32_t front_program(struct front *front, uint32_t context, uint32_t program, const char *source,
                        char *log, size_t log_bytes);
+/* The same from bytes of any kind. */
+uint32_t front_program_kind(struct front *front, uint32_t context, uint32_t program, uint32_t kind,
+                            const void *source, size_t bytes, char *log, size_t log_bytes);
+/* Of a program or a kernel: copies up to `room` bytes from `offset` on to `out`; *total: how many
+ * there are. */
+uint32_t front_query(struct front *front, uint32_t context, uint32_t object, uint32_t what,
+                     uint64_t offset, void *out, size_t room, uint64_t *total, size_t *came);
 uint32_t front_kernel(struct front *front, uint32_t context, uint32_t kernel, uint32_t program,
                       const char *name, uint64_t *arg_count);
 uint32_t front_destroy(struct front *front, uint32_t type, uint32_t context, uint32_t object);
@@ -136,6 +143,8 @@ void batch_copy(struct front_batch *batch, uint32_t source, uint64_t source_offs
                 uint64_t target_offset, uint64_t length);
 void batch_fill(struct front_batch *batch, uint32_t target, uint64_t offset, uint64_t length,
                 const void *pattern, uint32_t pattern_bytes);
+void batch_copy_2d(struct front_batch *batch, const struct vgpgpu_cmd_copy_2d *copy);
+void batch_fill_2d(struct front_batch *batch, const struct vgpgpu_cmd_fill_2d *fill);
 void batch_barrier(struct front_batch *batch);
 void batch_operation(struct front_batch *batch, uint16_t operation,
                      const struct vgpgpu_tensor *tensors, uint16_t count, const void *parameters,
@@ -143,6 +152,9 @@ void batch_operation(struct front_batch *batch, uint16_t operation,
 
 void front_submit(struct front *front, uint32_t context, uint32_t queue, uint64_t fence,
                   const void *commands, uint32_t bytes);
+/* The same with enum vgpgpu_submit_flags. */
+void front_submit_flags(struct front *front, uint32_t context, uint32_t queue, uint64_t fence,
+                        uint32_t flags, const void *commands, uint32_t bytes);
 /* Sends any bytes as a submission. */
 void front_submit_raw(struct front *front, const void *bytes, uint32_t count);
 

@@ -80,19 +80,39 @@ uint32_t front_buffer_device(struct front *front, uint32_t context, uint32_t buf
     return front_request(front, &request, sizeof(request), NULL, NULL, 0);
 }
 
+uint32_t front_program_kind(struct front *front, uint32_t context, uint32_t program, uint32_t kind,
+                            const void *source, size_t bytes, char *log, size_t log_bytes)
+{
+    struct vgpgpu_program_create *request = calloc(1, sizeof(*request) + bytes);
+    *request = (struct vgpgpu_program_create){
+        .header = {.type = VGPGPU_PROGRAM_CREATE, .context = context, .object = program},
+        .kind = kind,
+        .source_bytes = (uint32_t)bytes};
+    memcpy(request + 1, source, bytes);
+    uint32_t status =
+        front_request(front, request, sizeof(*request) + bytes, NULL, log, log_bytes);
+    free(request);
+    return status;
+}
+
 uint32_t front_program(struct front *front, uint32_t context, uint32_t program, const char *source,
                        char *log, size_t log_bytes)
 {
-    size_t length = strlen(source);
-    struct vgpgpu_program_create *request = calloc(1, sizeof(*request) + length);
-    *request = (struct vgpgpu_program_create){
-        .header = {.type = VGPGPU_PROGRAM_CREATE, .context = context, .object = program},
-        .kind = VGPGPU_PROGRAM_OPENCL_C,
-        .source_bytes = (uint32_t)length};
-    memcpy(request + 1, source, length);
-    uint32_t status =
-        front_request(front, request, sizeof(*request) + length, NULL, log, log_bytes);
-    free(request);
+    return front_program_kind(front, context, program, VGPGPU_PROGRAM_OPENCL_C, source,
+                              strlen(source), log, log_bytes);
+}
+
+uint32_t front_query(struct front *front, uint32_t context, uint32_t object, uint32_t what,
+                     uint64_t offset, void *out, size_t room, uint64_t *total, size_t *came)
+{
+    struct vgpgpu_query request = {
+        .header = {.type = VGPGPU_QUERY, .context = context, .object = object},
+        .what = what,
+        .offset = offset};
+    uint32_t status = front_request(front, &request, sizeof(request), total, NULL, 0);
+    const struct vgpgpu_reply *reply = front_at(front, front->request_guest);
+    *came = status ? 0 : reply->length < room ? reply->length : room;
+    memcpy(out, reply + 1, *came);
     return status;
 }
 
@@ -192,6 +212,22 @@ void batch_fill(struct front_batch *batch, uint32_t target, uint64_t offset, uin
     memcpy(fill->pattern, pattern, pattern_bytes <= 16 ? pattern_bytes : 16);
 }
 
+void batch_copy_2d(struct front_batch *batch, const struct vgpgpu_cmd_copy_2d *copy)
+{
+    struct vgpgpu_cmd_copy_2d *command = batch_command(batch, VGPGPU_CMD_COPY_2D, sizeof(*copy));
+    struct vgpgpu_command header = command->header;
+    *command = *copy;
+    command->header = header;
+}
+
+void batch_fill_2d(struct front_batch *batch, const struct vgpgpu_cmd_fill_2d *fill)
+{
+    struct vgpgpu_cmd_fill_2d *command = batch_command(batch, VGPGPU_CMD_FILL_2D, sizeof(*fill));
+    struct vgpgpu_command header = command->header;
+    *command = *fill;
+    command->header = header;
+}
+
 void batch_barrier(struct front_batch *batch)
 {
     batch_command(batch, VGPGPU_CMD_BARRIER, sizeof(struct vgpgpu_command));
@@ -240,12 +276,21 @@ static void submit_parts(struct front *front, const void *header, uint32_t heade
         front_take(front, VGPGPU_QUEUE_SUBMIT, 60000, &head, &written);
 }
 
+void front_submit_flags(struct front *front, uint32_t context, uint32_t queue, uint64_t fence,
+                        uint32_t flags, const void *commands, uint32_t bytes)
+{
+    struct vgpgpu_submit header = {.context = context,
+                                   .queue = queue,
+                                   .command_bytes = bytes,
+                                   .flags = flags,
+                                   .fence = fence};
+    submit_parts(front, &header, sizeof(header), commands, bytes);
+}
+
 void front_submit(struct front *front, uint32_t context, uint32_t queue, uint64_t fence,
                   const void *commands, uint32_t bytes)
 {
-    struct vgpgpu_submit header = {
-        .context = context, .queue = queue, .command_bytes = bytes, .fence = fence};
-    submit_parts(front, &header, sizeof(header), commands, bytes);
+    front_submit_flags(front, context, queue, fence, 0, commands, bytes);
 }
 
 void front_submit_raw(struct front *front, const void *bytes, uint32_t count)

@@ -179,6 +179,14 @@ static size_t make_kernel(uint8_t *out)
     return sizeof(*request);
 }
 
+static size_t make_query(uint8_t *out)
+{
+    struct vgpgpu_query *request = (void *)out;
+    request->what = one_in(12) ? (uint32_t)random_edge() : 1 + random_below(2);
+    request->offset = one_in(2) ? 0 : random_or_edge(8192);
+    return sizeof(*request);
+}
+
 static size_t make_destroy(uint8_t *out)
 {
     (void)out;
@@ -193,11 +201,12 @@ static const struct {
     {VGPGPU_BUFFER_CREATE, 8, make_buffer},   {VGPGPU_BUFFER_DESTROY, 3, make_destroy},
     {VGPGPU_PROGRAM_CREATE, 3, make_program}, {VGPGPU_PROGRAM_DESTROY, 1, make_destroy},
     {VGPGPU_KERNEL_CREATE, 4, make_kernel},   {VGPGPU_KERNEL_DESTROY, 1, make_destroy},
+    {VGPGPU_QUERY, 3, make_query},
 };
 
 static size_t request_make(uint8_t *out)
 {
-    unsigned which = random_below(24), kind = 0;
+    unsigned which = random_below(27), kind = 0;
     while (which >= kinds[kind].weight)
         which -= kinds[kind++].weight;
     struct vgpgpu_request *header = (void *)out;
@@ -351,11 +360,35 @@ static void operation_make(struct front_batch *batch)
                 batch->bytes - start - sizeof(struct vgpgpu_command));
 }
 
+static void area_make(struct front_batch *batch)
+{
+    struct vgpgpu_cmd_copy_2d copy = {.source = random_id(),
+                                      .target = random_id(),
+                                      .source_offset = random_or_edge(4096),
+                                      .target_offset = random_or_edge(4096),
+                                      .source_pitch = random_or_edge(200),
+                                      .target_pitch = random_or_edge(200),
+                                      .width = random_or_edge(100),
+                                      .rows = random_or_edge(9)};
+    struct vgpgpu_cmd_fill_2d fill = {.target = random_id(),
+                                      .pattern_bytes = 1u << random_below(6),
+                                      .offset = random_or_edge(64) * 8,
+                                      .pitch = random_or_edge(20) * 16,
+                                      .width = random_or_edge(20) * 8,
+                                      .rows = random_or_edge(9)};
+    if (one_in(3))
+        copy.target_pitch = copy.source_pitch;
+    if (one_in(2))
+        batch_copy_2d(batch, &copy);
+    else
+        batch_fill_2d(batch, &fill);
+}
+
 static void command_make(struct front_batch *batch)
 {
     uint8_t pattern[16] = {1, 2, 3};
     uint32_t start = batch->bytes;
-    switch (random_below(7)) {
+    switch (random_below(8)) {
     case 0:
         batch_copy(batch, random_id(), random_or_edge(8192), random_id(), random_or_edge(8192),
                    random_or_edge(8192));
@@ -366,6 +399,9 @@ static void command_make(struct front_batch *batch)
         break;
     case 2:
         batch_barrier(batch);
+        break;
+    case 7:
+        area_make(batch);
         break;
     case 3:
     case 4:
@@ -391,6 +427,7 @@ static void submit_step(void)
     } submission = {.header = {.context = random_id(),
                                .queue = (uint32_t)random_or_edge(6),
                                .command_bytes = batch->bytes,
+                               .flags = one_in(3),
                                .fence = one_in(30) ? random_edge() : ++fuzz.fence}};
     assert_true(batch->bytes <= sizeof(submission.commands));
     memcpy(submission.commands, batch->commands, batch->bytes);
