@@ -324,7 +324,7 @@ static void kernel_facts_take(struct object *object, const struct link_answer *a
     object->facts.kernel.arg_count = count;
     for (uint32_t i = 0; i < count; i++)
         object->facts.kernel.wants[i] =
-            (uint8_t)wants[i] <= DEVICE_ARG_LOCAL ? (uint8_t)wants[i] : DEVICE_ARG_NEVER;
+            (uint8_t)wants[i] <= DEVICE_ARG_EITHER ? (uint8_t)wants[i] : DEVICE_ARG_NEVER;
 }
 
 uint32_t control_kernel_create(struct control_call *call)

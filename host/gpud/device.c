@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-static const struct device_ops *const implementations[] = {&device_opencl};
-
-const struct device_ops *device_ops_find(const char *name)
+const struct device_ops *device_ops_select(const char **selector)
 {
-    for (size_t i = 0; i < sizeof(implementations) / sizeof(implementations[0]); i++)
-        if (strcmp(implementations[i]->name, name) == 0)
-            return implementations[i];
-    return NULL;
+    size_t length = strlen(device_cuda.name);
+    if (strncmp(*selector, device_cuda.name, length) != 0 ||
+        ((*selector)[length] && (*selector)[length] != ':'))
+        return &device_opencl;
+    *selector = (*selector)[length] ? *selector + length + 1 : "auto";
+    return &device_cuda;
 }

@@ -43,6 +43,7 @@ enum device_arg_want {
     DEVICE_ARG_VALUE = VGPGPU_ARG_VALUE,
     DEVICE_ARG_BUFFER = VGPGPU_ARG_BUFFER,
     DEVICE_ARG_LOCAL = VGPGPU_ARG_LOCAL,
+    DEVICE_ARG_EITHER, /* 8 bytes that are a number or a buffer: the device cannot tell which */
 };
 
 struct device_arg {
@@ -151,7 +152,11 @@ struct device_ops {
     void (*batch_end)(struct device_queue *queue, device_done done, void *token);
 };
 
-/* The implementation called `name`, or NULL. */
-const struct device_ops *device_ops_find(const char *name);
+/*
+ * The implementation that a selector names, which is then what it means to that: "cuda" and
+ * "cuda:WHICH" are CUDA's, all others OpenCL's.
+ */
+const struct device_ops *device_ops_select(const char **selector);
 
 extern const struct device_ops device_opencl;
+extern const struct device_ops device_cuda;

@@ -20,7 +20,8 @@ static const char usage[] =
     "\n"
     "Serves MaLV-OS machines a GPU over vhost-user until SIGTERM or SIGINT.\n"
     "  --socket PATH    where machines connect\n"
-    "  --device WHICH   an index of --list, part of a name, or auto (the default)\n"
+    "  --device WHICH   an index of --list, part of a name, or auto (the default), of OpenCL's\n"
+    "                   devices; cuda, or cuda: and one of these, of CUDA's\n"
     "  --cache FOLDER   keep built kernels there, for all machines: only where they trust each "
     "other\n"
     "  --ready-fd FD    writes a line to FD: \"ready\" once machines can connect, \"lost\" when a\n"
@@ -145,13 +146,13 @@ int main(int argc, char **argv)
     struct options options = {.broker = {.selector = "auto", .ready_fd = -1, .time_limit = 60}};
     struct device_info info;
     char why[DEVICE_WHY_BYTES];
-    options.broker.ops = device_ops_find("opencl");
     const char *limit = getenv("GPUD_TIME_LIMIT");
     if (limit && time_limit_set(&options.broker, limit))
         return 2;
     int parsed = options_parse(argc, argv, &options);
     if (parsed)
         return parsed < 0 ? 2 : 0;
+    options.broker.ops = device_ops_select(&options.broker.selector);
     if (options.list)
         return devices_show(options.broker.ops);
     if (options.broker.cache && cache_prepare(options.broker.cache))

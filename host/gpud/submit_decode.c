@@ -77,7 +77,9 @@ static uint32_t arg_decode(struct decoder *decoder, uint8_t *launch, uint32_t en
     if (end - *offset < sizeof(*in) || in->reserved)
         return VGPGPU_ERR_INVALID;
     *offset += sizeof(*in);
-    if (in->kind != want)
+    bool either = want == DEVICE_ARG_EITHER &&
+                  (in->kind == VGPGPU_ARG_BUFFER || (in->kind == VGPGPU_ARG_VALUE && in->size == 8));
+    if (in->kind != want && !either)
         return VGPGPU_ERR_INVALID;
     *out = (struct device_arg){.kind = in->kind, .size = in->size};
     if (in->kind == VGPGPU_ARG_BUFFER)

@@ -1,0 +1,240 @@
+/*
+ * device_cuda.c: the device layer over CUDA's driver: devices, contexts, buffers. Guest memory is
+ * registered with the driver and used in place. Programs are PTX or CUDA C; there are no arguments
+ * of work-group memory.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "device_cuda.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ALIGNMENT 16u /* of a buffer argument's offset: the widest load of a kernel */
+
+uint32_t cuda_status(cuda_result result)
+{
+    return result == 0                    ? VGPGPU_OK
+           : result == CUDA_OUT_OF_MEMORY ? VGPGPU_ERR_NO_MEMORY
+                                          : VGPGPU_ERR_EXEC;
+}
+
+void cuda_enter(struct device_context *context)
+{
+    cuda.context_push(context->handle);
+}
+
+void cuda_leave(void)
+{
+    cuda_context former;
+    cuda.context_pop(&former);
+}
+
+/* ---- Devices -----------------------------------------------------------------------------------
+ */
+
+static int attribute(cuda_device device, int which)
+{
+    int value = 0;
+    cuda.device_attribute(&value, which, device);
+    return value;
+}
+
+static void device_describe(cuda_device id, struct device_info *info)
+{
+    size_t memory = 0;
+    int version = 0;
+    cuda.device_memory(&memory, id);
+    cuda.driver_version(&version);
+    *info = (struct device_info){.type = VGPGPU_DEVICE_GPU,
+                                 .compute_units = (uint32_t)attribute(id, CUDA_UNITS),
+                                 .offset_align = ALIGNMENT,
+                                 .global_memory = memory,
+                                 .max_buffer = memory,
+                                 .backend = "cuda"};
+    snprintf(info->backend_version, sizeof(info->backend_version), "%d.%d", version / 1000,
+             version % 1000 / 10);
+    cuda.device_name(info->name, sizeof(info->name), id);
+    info->name[sizeof(info->name) - 1] = 0;
+    if (cublas_load())
+        info->operations[VGPGPU_GEMM] =
+            1u << VGPGPU_F32 | (attribute(id, CUDA_MAJOR) >= 8 ? 1u << VGPGPU_BF16 : 0u);
+}
+
+static int cuda_list(struct device_info *infos, unsigned room, unsigned *count, char *why)
+{
+    int there = 0;
+    *count = 0;
+    if (cuda_load(why))
+        return -1;
+    cuda.device_count(&there);
+    for (int i = 0; i < there && *count < room; i++) {
+        cuda_device id;
+        if (cuda.device_get(&id, i) == 0)
+            device_describe(id, &infos[(*count)++]);
+    }
+    if (*count)
+        return 0;
+    snprintf(why, DEVICE_WHY_BYTES, "the CUDA driver has no device on this host");
+    return -1;
+}
+
+static bool is_meant(const char *selector, int index, const struct device_info *info)
+{
+    char *end;
+    if (strcmp(selector, "auto") == 0)
+        return true;
+    long number = strtol(selector, &end, 10);
+    return isdigit((unsigned char)selector[0]) && !*end ? number == index
+                                                        : strcasestr(info->name, selector) != NULL;
+}
+
+static int cuda_open(const char *selector, struct device **out, struct device_info *info, char *why)
+{
+    int there = 0;
+    if (cuda_load(why))
+        return -1;
+    cuda.device_count(&there);
+    for (int i = 0; i < there; i++) {
+        cuda_device id;
+        if (cuda.device_get(&id, i))
+            continue;
+        device_describe(id, info);
+        if (!is_meant(selector, i, info))
+            continue;
+        *out = calloc(1, sizeof(**out));
+        if (!*out) {
+            snprintf(why, DEVICE_WHY_BYTES, "out of memory");
+            return -1;
+        }
+        **out = (struct device){
+            .id = id, .major = attribute(id, CUDA_MAJOR), .minor = attribute(id, CUDA_MINOR)};
+        return 0;
+    }
+    snprintf(why, DEVICE_WHY_BYTES, "no CUDA device of %d matches \"%.64s\"", there, selector);
+    return -1;
+}
+
+static void cuda_close(struct device *device)
+{
+    free(device);
+}
+
+/* ---- Contexts and buffers ----------------------------------------------------------------------
+ */
+
+static uint32_t cuda_context_create(struct device *device, struct device_context **out)
+{
+    struct device_context *context = calloc(1, sizeof(*context));
+    if (!context)
+        return VGPGPU_ERR_NO_MEMORY;
+    context->device = device;
+    uint32_t status = cuda_status(cuda.context_create(&context->handle, 0, device->id));
+    if (status) {
+        free(context);
+        return status;
+    }
+    cuda_leave(); /* a new context is current to the thread that made it */
+    *out = context;
+    return VGPGPU_OK;
+}
+
+static void cuda_context_destroy(struct device_context *context)
+{
+    cuda.context_destroy(context->handle);
+    free(context);
+}
+
+static cuda_result memory_register(struct device_buffer *buffer, void *memory)
+{
+    cuda_result result =
+        cuda.host_register(memory, buffer->size, CUDA_HOST_PORTABLE | CUDA_HOST_MAPPED);
+    if (result)
+        return result;
+    buffer->registered = memory;
+    return cuda.host_pointer(&buffer->place, memory, 0);
+}
+
+/*
+ * The driver registers an address once. Pages that are in another buffer already are mapped a
+ * second time: of a shared mapping, mremap() of nothing makes another.
+ */
+static cuda_result memory_take(struct device_buffer *buffer, void *memory)
+{
+    cuda_result result = memory_register(buffer, memory);
+    if (result != CUDA_ALREADY_REGISTERED)
+        return result;
+    void *alias = mremap(memory, 0, buffer->size, MREMAP_MAYMOVE);
+    if (alias == MAP_FAILED)
+        return result;
+    buffer->alias = alias;
+    return memory_register(buffer, alias);
+}
+
+static void buffer_let_go(struct device_buffer *buffer)
+{
+    if (buffer->registered)
+        cuda.host_unregister(buffer->registered);
+    else if (buffer->place)
+        cuda.memory_free(buffer->place);
+    if (buffer->alias)
+        munmap(buffer->alias, buffer->size);
+}
+
+static uint32_t cuda_buffer_create(struct device_context *context, void *memory, uint64_t size,
+                                   struct device_buffer **out)
+{
+    struct device_buffer *buffer = calloc(1, sizeof(*buffer));
+    if (!buffer)
+        return VGPGPU_ERR_NO_MEMORY;
+    buffer->context = context;
+    buffer->size = size;
+    cuda_enter(context);
+    cuda_result result =
+        memory ? memory_take(buffer, memory) : cuda.memory_alloc(&buffer->place, size);
+    if (result)
+        buffer_let_go(buffer);
+    cuda_leave();
+    if (result) {
+        free(buffer);
+        return cuda_status(result);
+    }
+    *out = buffer;
+    return VGPGPU_OK;
+}
+
+static void cuda_buffer_destroy(struct device_buffer *buffer)
+{
+    cuda_enter(buffer->context);
+    buffer_let_go(buffer);
+    cuda_leave();
+    free(buffer);
+}
+
+const struct device_ops device_cuda = {
+    .name = "cuda",
+    .list = cuda_list,
+    .open = cuda_open,
+    .close = cuda_close,
+    .context_create = cuda_context_create,
+    .context_destroy = cuda_context_destroy,
+    .buffer_create = cuda_buffer_create,
+    .buffer_destroy = cuda_buffer_destroy,
+    .program_create = cuda_program_create,
+    .program_destroy = cuda_program_destroy,
+    .program_binary = cuda_program_binary,
+    .kernel_create = cuda_kernel_create,
+    .kernel_destroy = cuda_kernel_destroy,
+    .kernel_info = cuda_kernel_info,
+    .queue_create = cuda_queue_create,
+    .queue_destroy = cuda_queue_destroy,
+    .launch = cuda_launch,
+    .copy = cuda_copy,
+    .fill = cuda_fill,
+    .operation = cuda_operation,
+    .batch_end = cuda_batch_end,
+};
