@@ -4,29 +4,7 @@
  * columns.
  */
 #include "device_cuda.h"
-
-/* A matrix in the library's words. */
-struct matrix {
-    uint64_t first, second; /* as our tensor has them */
-    uint64_t leading;
-    bool by_columns; /* neighbours go down */
-    uint64_t step;   /* from matrix to matrix of a batch */
-};
-
-/* False: its elements have no neighbours, or lie too far apart for the library. */
-static bool matrix_read(const struct vgpgpu_tensor *tensor, struct matrix *out)
-{
-    unsigned row = tensor->rank - 2u, column = tensor->rank - 1u;
-    uint64_t rows = tensor->dimensions[row], columns = tensor->dimensions[column];
-    uint64_t down = tensor->strides[row], along = tensor->strides[column];
-    *out = (struct matrix){
-        .first = rows, .second = columns, .step = tensor->rank == 3 ? tensor->strides[0] : 0};
-    if ((along == 1 || columns == 1) && (down >= columns || rows == 1))
-        out->leading = rows == 1 ? columns : down;
-    else if ((down == 1 || rows == 1) && (along >= rows || columns == 1))
-        out->by_columns = true, out->leading = columns == 1 ? rows : along;
-    return out->leading && out->leading <= INT32_MAX;
-}
+#include "matrix.h"
 
 static int type_of(const struct vgpgpu_tensor *tensor)
 {
@@ -61,8 +39,8 @@ static uint32_t gemm_run(struct device_queue *queue, const struct device_operati
     unsigned left = c.by_columns ? 0 : 1, right = 1 - left;
     const struct matrix *l = &sides[left], *r = &sides[right];
     bool turn_left = l->by_columns != c.by_columns, turn_right = r->by_columns != c.by_columns;
-    uint64_t m = c.by_columns ? c.first : c.second, n = c.by_columns ? c.second : c.first,
-             k = sides[0].second;
+    uint64_t m = c.by_columns ? c.rows : c.columns, n = c.by_columns ? c.columns : c.rows,
+             k = sides[0].columns;
     return cuda_status(cublas.gemm(
         queue->blas, turn_left ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN,
         turn_right ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN, (int)m, (int)n, (int)k, &gemm->alpha,

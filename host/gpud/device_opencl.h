@@ -14,6 +14,7 @@ struct device {
     uint64_t local_bytes; /* local memory of a work-group */
     bool unified; /* the device works on host memory itself: no hand-over of buffers in place */
     bool spirv;
+    bool clblast; /* it has no processor of this host, or is to be tested as if */
     bool native; /* it calls functions of this process in a queue's order */
 };
 
@@ -84,6 +85,13 @@ uint32_t opencl_status(cl_int error);
 
 /* The buffer's memory from `offset` on, a handle that the buffer owns. NULL on failure. */
 cl_mem opencl_buffer_from(struct device_buffer *buffer, uint64_t offset, cl_int *error);
+
+/* Takes a buffer in place from the guest, on devices that are not unified. */
+uint32_t opencl_buffer_take(struct device_queue *queue, struct device_buffer *buffer);
+
+/* opencl_clblast.c: whether the library is there; a product in the queue's order. */
+bool opencl_clblast_load(void);
+uint32_t opencl_clblast(struct device_queue *queue, const struct device_operation *operation);
 
 uint32_t opencl_queue_create(struct device_context *context, struct device_queue **out);
 void opencl_queue_destroy(struct device_queue *queue);

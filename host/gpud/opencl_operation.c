@@ -73,6 +73,8 @@ static uint32_t operation_enqueue(struct device_queue *queue,
                                   const struct device_operation *operation, bool last)
 {
     struct cpu_plan *plan;
+    if (queue->context->device->clblast)
+        return opencl_clblast(queue, operation);
     if (!queue->context->device->native)
         return VGPGPU_ERR_UNSUPPORTED;
     if (!queue->batch)

@@ -136,7 +136,13 @@ static bool device_is_unified(cl_device_id id)
     return unified && (type & CL_DEVICE_TYPE_CPU);
 }
 
-/* On other devices there are no built-in operations. */
+/* For tests: GPUD_OPERATIONS=clblast has the host's processor treated as any other device. */
+static bool is_as_others(void)
+{
+    const char *wanted = getenv("GPUD_OPERATIONS");
+    return wanted && strcmp(wanted, "clblast") == 0;
+}
+
 static bool device_is_native(cl_device_id id)
 {
     cl_device_exec_capabilities can = 0;
@@ -171,10 +177,13 @@ int opencl_open(const char *selector, struct device **out, struct device_info *i
     device->local_bytes = local_bytes_get(device->id);
     device->unified = device_is_unified(device->id);
     device->spirv = opencl.CreateProgramWithIL && strstr(il, "SPIR-V");
-    device->native = device_is_native(device->id);
+    device->native = device_is_native(device->id) && !is_as_others();
+    device->clblast = !device->native && opencl_clblast_load();
     *info = infos[chosen];
     if (device->native)
         cpu_operations_list(info->operations);
+    if (device->clblast)
+        info->operations[VGPGPU_GEMM] = 1u << VGPGPU_F32;
     *out = device;
     return 0;
 }

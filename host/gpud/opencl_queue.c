@@ -55,8 +55,7 @@ cl_event *opencl_event_place(struct device_queue *queue, bool last)
     return last ? &queue->last : NULL;
 }
 
-/* Takes a buffer in place from the guest, on devices that are not unified. */
-static uint32_t buffer_take(struct device_queue *queue, struct device_buffer *buffer)
+uint32_t opencl_buffer_take(struct device_queue *queue, struct device_buffer *buffer)
 {
     if (queue->context->device->unified || !buffer->memory)
         return VGPGPU_OK;
@@ -130,7 +129,7 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
     for (unsigned i = 0; i < launch->arg_count; i++) {
         const struct device_arg *arg = &launch->args[i];
         if (arg->kind == VGPGPU_ARG_BUFFER) {
-            uint32_t status = buffer_take(queue, arg->buffer);
+            uint32_t status = opencl_buffer_take(queue, arg->buffer);
             if (status)
                 return status;
         }
@@ -159,9 +158,9 @@ static uint32_t copy_rows(struct device_queue *queue, const struct device_copy *
 
 uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last)
 {
-    uint32_t status = buffer_take(queue, copy->source);
+    uint32_t status = opencl_buffer_take(queue, copy->source);
     if (!status)
-        status = buffer_take(queue, copy->target);
+        status = opencl_buffer_take(queue, copy->target);
     if (status)
         return status;
     if (copy->rows > 1)
@@ -174,7 +173,7 @@ uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy,
 
 uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill, bool last)
 {
-    uint32_t status = buffer_take(queue, fill->target);
+    uint32_t status = opencl_buffer_take(queue, fill->target);
     if (status)
         return status;
     cl_int error = opencl.EnqueueFillBuffer(queue->active, fill->target->handle, fill->pattern,

@@ -348,12 +348,15 @@ static void test_reduce(void **state)
     rig_close(&rig);
 }
 
-int main(void)
+/* An argument: the tests of that name alone, with * for anything. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),   cmocka_unit_test(test_conv2d),
         cmocka_unit_test(test_pool2d), cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_reduce), cmocka_unit_test(test_gemm_in_one_buffer),
     };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
