@@ -562,6 +562,17 @@ void sched_preempt(void)
     } while (this_cpu()->need_resched);
 }
 
+void sched_preempt_interrupted(void)
+{
+    do {
+        this_cpu()->preempt_count++;
+        interrupts_on();
+        schedule(false);
+        interrupts_off();
+        this_cpu()->preempt_count--;
+    } while (this_cpu()->need_resched);
+}
+
 /* Nobody wants the CPU, and nothing else is to be decided: yielding it changes nothing. */
 static bool nobody_waits(const struct cpu *c)
 {

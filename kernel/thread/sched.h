@@ -14,6 +14,11 @@
 /* Lets another thread run if it should; the caller stays ready. Interrupts on, preemption enabled. */
 void sched_preempt(void);
 
+/* The same at the end of an interrupt that came to kernel code: entered and left with interrupts off.
+ * Nothing may come between the switch and the return, or the next interrupt would stand on this one's
+ * stack, and the next on that, for as long as they come fast enough. */
+void sched_preempt_interrupted(void);
+
 /* Switches away from a thread that has set its state to BLOCKED or DEAD. Preemption disabled once. */
 void sched_block(void);
 

@@ -164,11 +164,8 @@ void trap_dispatch(struct user_regs *regs)
         if (entered)
             guard_check_budget(regs, entered);
         c->preempt_count--;
-        if (!from_user && c->preempt_count == 0 && c->need_resched && (regs->rflags & RFLAGS_IF)) {
-            interrupts_on();
-            sched_preempt();
-            interrupts_off();
-        }
+        if (!from_user && c->preempt_count == 0 && c->need_resched && (regs->rflags & RFLAGS_IF))
+            sched_preempt_interrupted();
     } else if (from_user) {
         user_trap(regs);
     } else {
