@@ -21,15 +21,17 @@ import time
 MALV = os.environ.get("MALV", "build/host/malv")
 PROGRAMS = ["bash", "sh", "cat", "sleep", "stty", "tty", "script", "rm"]
 PATIENCE = 300
-# A job that tells when its group comes to the front of the terminal, or no longer is there.
-FOLLOWER = """#!/bin/sh
+# A job that tells when its group comes to the front of the terminal, or no longer is there. It starts no
+# program for that: a shell that waits for vfork() can't be stopped, and its child may be, before its exec.
+FOLLOWER = """#!/bin/bash
+exec 3<> <(:)
 place=
 while :; do
-    set -- $(cat /proc/self/stat)
-    if [ "$5" = "$8" ]; then now=front; else now=behind; fi
+    read -r _ _ _ _ group _ _ front _ </proc/self/stat
+    if [ "$group" = "$front" ]; then now=front; else now=behind; fi
     [ "$now" = "$place" ] || echo "in $now"
     place=$now
-    sleep 0.1
+    read -rt 0.1 -u 3
 done
 """
 failed = 0
