@@ -42,7 +42,7 @@ static void stats_report(void)
         host_stat("module.%s=%s, %zu KiB", info.name, info.version, info.size >> 10);
     for (unsigned i = 0; policy_info("sched", i, &policy) == OK; i++)
         host_stat("policy.sched.%s=%s%lu decisions", policy.name, policy.active ? "active, " : "",
-                  policy.calls);
+                  policy.figures.calls);
     host_stat("policy.sched.switches=%lu", policy_switches("sched"));
 }
 

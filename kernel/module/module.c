@@ -67,33 +67,6 @@ static void decode_error_log(const char *name, int result, const struct kmodfile
         log_error("module %s: it %s", name, kmodfile_result_text(result));
 }
 
-/* On that CPU, behind those that are ready there. */
-static void cpu_visit(void *cpu)
-{
-    thread_set_affinity(thread_current(), (cpu_mask_t)1 << (uintptr_t)cpu);
-    thread_yield();
-}
-
-/* Lets every CPU leave what it was in when exit returned: the last instructions of a call. All at once, by
- * threads where there is memory for them. */
-static void cpus_visit(void)
-{
-    cpu_mask_t before = thread_current()->affinity;
-    struct thread *visitors[MAX_CPUS];
-
-    for (uintptr_t cpu = 0; cpu < cpu_count(); cpu++)
-        if (thread_create("visitor", cpu_visit, (void *)cpu, &visitors[cpu]) != OK) {
-            visitors[cpu] = NULL;
-            cpu_visit((void *)cpu);
-        }
-    for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
-        if (visitors[cpu]) {
-            thread_join(visitors[cpu], TIME_NEVER);
-            thread_unref(visitors[cpu]);
-        }
-    thread_set_affinity(thread_current(), before);
-}
-
 /*
  * Takes a module away that has been stopped. Its memory goes when nobody can be inside any more; if
  * it left references behind, that is never, and the memory stays.
@@ -106,7 +79,7 @@ static void module_dispose(struct module *m)
                   m->refs);
         return;
     }
-    cpus_visit();
+    cpus_pass();
     module_image_free(m);
     kfree(m);
 }

@@ -1,5 +1,5 @@
 # Decisions that modules may take, and their containment.
 DIR := kernel/policy
-SRCS := policy.c guard.c
+SRCS := policy.c call.c guard.c
 NEEDS :=
 include tools/build/nucleus.mk

@@ -20,6 +20,15 @@ void guard_prepare(struct guard *g, struct policy *p)
     __atomic_store_n(&g->active, true, __ATOMIC_RELEASE);
 }
 
+void guard_timer_ensure(uint64_t now)
+{
+    if (this_cpu()->timer_programmed <= now + GUARD_LOOK_NS)
+        return;
+    interrupts_off();
+    timer_program(now + GUARD_LOOK_NS);
+    interrupts_on();
+}
+
 bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind)
 {
     struct cpu *c = this_cpu();

@@ -34,6 +34,9 @@ static inline void guard_end(struct guard *g)
     g->active = false;
 }
 
+/* The budget is enforced by the timer: it has to come. Before guard_begin(), interrupts on. */
+void guard_timer_ensure(uint64_t now);
+
 /* From an exception: true when it was inside a guarded call; regs then lead to guard_begin(). */
 bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind);
 

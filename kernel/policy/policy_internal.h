@@ -1,22 +1,12 @@
 /*
- * policy_internal.h: policy classes, for the parts of the nucleus that own one.
+ * policy_internal.h: policies, for the parts of the nucleus that call them.
  */
 #pragma once
 
 #include <microlake/policy.h>
 
-struct policy_class {
-    const char *name;
-    bool (*valid)(const void *ops);       /* is this table complete and of this version? */
-    void (*activate)(struct policy *p);   /* p is active now: on return nobody is inside another */
-    struct list policies;                 /* guarded by the registry's lock */
-    struct policy *active;                /* atomic */
-    uint64_t switches; /* atomic; changes right after `active` does */
-    struct policy *builtin;
-};
+/* The policy of that name; NULL: none (or no name). Preemption off, or the registry's lock. */
+struct policy *policy_named(struct policy_class *class, const char *name);
 
-/* Adds a class with its built-in default, which becomes active. Start-up only. */
-void policy_class_add(struct policy_class *class, struct policy *builtin);
-
-/* A policy went wrong: count it, retire it, and let the default take over. Any context. */
+/* A policy went wrong: count it, retire it, and let its successor take over. Any context, preemption off. */
 void policy_misbehaved(struct policy_class *class, struct policy *p, enum policy_fault_kind kind);

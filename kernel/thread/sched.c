@@ -89,6 +89,9 @@ struct decision {
 /* A thread that slept, or ran, through a change of policy must not show the new one old data. */
 static void entity_own(const struct cpu *c, struct sched_entity *e)
 {
+    uint64_t choice = entity_thread(e)->policies[sched_class.index];
+
+    e->plain = choice ? choice != c->policy->number : c->policy != sched_class.machine;
     if (e->owner == c->policy->number)
         return;
     memset(e->data, 0, sizeof(e->data));
@@ -133,7 +136,7 @@ static void policy_decide(struct cpu *c, struct decision *d)
 {
     const struct sched_ops *ops = queue_ops(c);
 
-    c->policy->calls++;
+    c->policy->figures.calls++;
     if (d->adopting && ops->start)
         ops->start(&c->queue);
     if (d->charge)
@@ -455,16 +458,6 @@ static void slice_set(struct cpu *c, const struct decision *d)
     interrupts_on();
 }
 
-/* The budget of a guarded call is enforced by the timer: it has to come. */
-static void guard_timer_ensure(struct cpu *c, uint64_t now)
-{
-    if (c->policy == &sched_round_robin || c->timer_programmed <= now + GUARD_LOOK_NS)
-        return;
-    interrupts_off();
-    timer_program(now + GUARD_LOOK_NS);
-    interrupts_on();
-}
-
 static void account(struct cpu *c, struct thread *prev, uint64_t now)
 {
     uint64_t ran = now - c->run_started;
@@ -532,7 +525,8 @@ static void schedule(bool yielding)
             d.fresh = &d.current->ready_link;
     }
     c->slice_expired = false;
-    guard_timer_ensure(c, d.now);
+    if (c->policy != &sched_round_robin)
+        guard_timer_ensure(d.now);
     decide(c, &d);
     if (!d.keep)
         c->handed_over = false;
@@ -607,7 +601,7 @@ void sched_hand_off(struct thread *next)
 
 void sched_class_init(void)
 {
-    policy_class_add(&sched_class, &sched_round_robin);
+    policy_class_register(&sched_class, &sched_round_robin);
 }
 
 void sched_cpu_init(struct cpu *c)

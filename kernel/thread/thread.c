@@ -128,6 +128,7 @@ int thread_create_user(const char *name, struct aspace *as, const struct user_op
     t->aspace = as;
     t->user = ops;
     t->personality = personality;
+    memcpy(t->policies, current_thread()->policies, sizeof(t->policies));
     *out = t;
     return OK;
 }
@@ -309,10 +310,10 @@ void sched_init(void)
     static struct thread boot_idle;
     struct cpu *c = this_cpu();
 
-    sched_class_init();
     sched_cpu_init(c);
     thread_fill(&boot_idle, "idle", boot_stack);
     c->idle = c->current = &boot_idle;
+    sched_class_init();
     c->kernel_rsp = c->tss.rsp[0] = (uint64_t)boot_stack + KSTACK_SIZE;
 }
 

@@ -167,7 +167,7 @@ static void contain(struct sched_entity *(*pick)(struct sched_queue *, struct sc
     EXPECT(policy_set("sched", "bad") == OK);
     load_end(t, 8);
     EXPECT(ended == 8);
-    EXPECT(policy_find("bad", &info) && info.retired && !info.active && info.faults[kind] > 0);
+    EXPECT(policy_find("bad", &info) && info.retired && !info.active && info.figures.faults[kind] > 0);
     EXPECT(policy_find("round_robin", &info) && info.active);
     EXPECT(policy_set("sched", "bad") == ERR_ACCESS);
     policy_unregister("sched", &bad);

@@ -2,17 +2,23 @@
  * policy.h: decisions that a module may take, and how the kernel stays alive if it takes them badly.
  *
  * A class is a kind of decision with a typed table of operations (struct sched_ops for "sched"). A
- * policy is one implementation. Exactly one policy of a class is active; switching is atomic and
- * loses nothing. Every call into a policy is guarded: if it faults, runs over its budget or answers
- * nonsense, the class goes back to its built-in default, the event is counted and logged, and the
- * machine goes on.
+ * policy is one implementation. The machine's owner sets one policy of each class for the machine, and
+ * may choose others for single programs; switching is atomic and loses nothing. A second policy of a class
+ * may run in the shadow: it answers the same questions, its answers are judged, and nobody uses them.
+ *
+ * Every call into a policy is guarded: if it faults, runs over its budget or answers nonsense, it is
+ * retired and the policy that it extends, or the class's built-in one, takes over; the event is counted
+ * and logged, and the machine goes on.
  */
 #pragma once
 
 #include <microlake/list.h>
 #include <microlake/types.h>
 
-#define POLICY_NAME_MAX 32
+#define POLICY_NAME_MAX    32
+#define POLICY_REASON_MAX  96
+#define POLICY_CLASSES_MAX 8
+#define POLICIES_MAX       16 /* of a class */
 
 enum policy_fault_kind {
     POLICY_FAULTED = 0,  /* processor exception */
@@ -22,39 +28,132 @@ enum policy_fault_kind {
 };
 
 struct module;
+struct thread;
+
+/* What a policy did since it was registered. Counted without locks: approximate across CPUs. */
+struct policy_figures {
+    uint64_t calls;         /* decisions taken */
+    uint64_t timed, ns;     /* some of them were timed: how many, and how long these took in all */
+    uint64_t right, judged; /* of what was judged afterwards, what turned out right; also in the shadow */
+    uint64_t cost, work;    /* of the class's objective, while the policy decided for the machine */
+    uint64_t faults[POLICY_FAULT_KINDS];
+};
 
 struct policy {
     char name[POLICY_NAME_MAX];
-    const void *ops;            /* the class's table */
-    struct module *owner;       /* NULL: built in. Set by policy_register from the caller's `ops` */
-    struct list link;           /* guarded by the class's lock */
-    uint64_t calls;             /* decisions taken; approximate across CPUs */
-    uint64_t faults[POLICY_FAULT_KINDS];
-    bool retired;               /* it misbehaved: it must be registered again to be used again */
-    uint64_t number;            /* tells one registration from every other */
+    const void *ops;      /* the class's table */
+    const char *extends;  /* the policy that takes over when this one goes wrong, and, in a class whose
+                             policies share a queue, the one it can stand in for; NULL: the built-in one */
+    struct module *owner; /* NULL: built in. Set by policy_register from the caller's `ops` */
+    uint64_t number;      /* tells one registration from every other; 0 is none's */
+    bool retired;         /* it misbehaved: it must be registered again to be used again */
+    struct policy_figures figures;
 };
 
-struct policy_class;
+/* ---- For policies and for who chooses among them. Thread context. ----------------------------- */
 
-/* Registers p (caller's memory, until unregistered) for a class. ERR_EXISTS, ERR_NOT_FOUND. */
+/* Registers p (caller's memory, until unregistered) for a class. ERR_EXISTS, ERR_NOT_FOUND, ERR_LIMIT,
+ * ERR_INVALID: the class refuses its table. */
 int policy_register(const char *class_name, struct policy *p);
 
-/* Takes it out; when it is active the default takes over first. On return nobody is inside it. */
+/* Takes it out; another takes over first where it is in use. On return nobody is inside it. */
 void policy_unregister(const char *class_name, struct policy *p);
 
-/* Makes a policy active. ERR_NOT_FOUND: no such class or policy. ERR_ACCESS: it is retired. */
+/* Makes a policy the machine's. ERR_NOT_FOUND: no such class or policy. ERR_ACCESS: it is retired. */
 int policy_set(const char *class_name, const char *policy_name);
 
-/* For listing: nth class name, nth policy of a class. ERR_NOT_FOUND at the end. */
-int policy_class_name(unsigned nth, char out[POLICY_NAME_MAX]);
+/* Lets a policy answer in the shadow; NULL: none. Errors as policy_set; ERR_UNSUPPORTED: the class's
+ * policies, or this one, can't. */
+int policy_shadow(const char *class_name, const char *policy_name);
+
+/* Goes back to what the machine's policy of the class extends (the built-in one if nothing), when the
+ * machine's is still `policy_name`. The reason is logged and shown. ERR_NOT_FOUND. */
+int policy_fall_back(const char *class_name, const char *policy_name, const char *reason);
+
+/*
+ * A policy for single programs: *number is what their threads are given with thread_set_policy(). In a
+ * class whose policies share a queue ("sched") it must be the machine's, or one of the two must extend
+ * the other; the one that extends then orders the queue and treats the rest as the other one would.
+ * ERR_NOT_FOUND; ERR_ACCESS: retired; ERR_UNSUPPORTED: neither extends the other.
+ */
+int policy_choose(const char *class_name, const char *policy_name, uint64_t *number);
+
+/* The policy that a thread has of its own for the nth class, 0: the machine's. A new user thread has its
+ * maker's. A number whose policy has gone counts as 0. Any context. */
+void thread_set_policy(struct thread *t, unsigned nth_class, uint64_t number);
+uint64_t thread_policy(const struct thread *t, unsigned nth_class);
+
+struct policy_class_info {
+    char name[POLICY_NAME_MAX];
+    const char *objective;  /* what `cost` by `work` of the figures is, with its unit; less is better */
+    const char *judgement;  /* what `right` of `judged` is */
+    uint64_t switches;      /* so far, fallbacks included */
+    uint64_t fallbacks;     /* of these, how many nobody asked for */
+    char reason[POLICY_REASON_MAX]; /* of the last fallback: "POLICY: why"; empty: none yet */
+    char shadow[POLICY_NAME_MAX];   /* empty: none */
+};
+
+/* The nth class, the nth policy of a class. ERR_NOT_FOUND at the end. */
+int policy_class_info(unsigned nth, struct policy_class_info *out);
 struct policy_info {
     char name[POLICY_NAME_MAX];
-    bool active, builtin, retired;
-    uint64_t calls;
-    uint64_t faults[POLICY_FAULT_KINDS];
+    char extends[POLICY_NAME_MAX]; /* empty: nothing */
+    bool machine;                  /* it is what was set for the machine */
+    bool active;                   /* it decides for the machine; in "sched" this may be one that extends it */
+    bool builtin, retired;
+    uint64_t number;
+    struct policy_figures figures;
 };
 int policy_info(const char *class_name, unsigned nth, struct policy_info *out);
-uint64_t policy_switches(const char *class_name); /* switches so far, fallbacks included */
+uint64_t policy_switches(const char *class_name); /* of policy_class_info(); 0: no such class */
+
+/* ---- For who owns a class --------------------------------------------------------------------- */
+
+struct policy_class {
+    const char *name;
+    const char *objective, *judgement; /* as in struct policy_class_info; NULL: it has none */
+    bool (*valid)(const void *ops);    /* is this table complete and of this version? */
+    bool (*can_shadow)(const void *ops); /* NULL: no policy of the class can */
+    /* The policies share one queue: p is active now, on return nobody is inside another. NULL: they are
+     * called through policy_call(). */
+    void (*activate)(struct policy *p);
+
+    /* the registry's */
+    struct policy *table[POLICIES_MAX]; /* changed under the registry's lock, read with preemption off */
+    struct policy *builtin;             /* constant */
+    struct policy *machine;             /* the owner's choice; as `table` */
+    struct policy *active;              /* who decides; atomic */
+    struct policy *extension;           /* chosen for programs beside the machine's; as `table` */
+    struct policy *shadow;              /* atomic */
+    uint64_t switches;                  /* atomic; changes right after `active` does */
+    uint64_t fallbacks;
+    char reason[POLICY_REASON_MAX]; /* written by whoever counts a fallback; a torn text does no harm */
+    unsigned index;
+};
+
+/* Adds a class, for good, with its built-in policy, which becomes active. Thread context.
+ * ERR_LIMIT, ERR_EXISTS. */
+int policy_class_register(struct policy_class *class, struct policy *builtin);
+
+/*
+ * One decision. fn calls the operation and looks at its answer, both inside the guard: false is nonsense.
+ * What fn writes must be of the owner's own (`arg`) and whole only when fn returns, because fn may be
+ * abandoned anywhere; then it is called again with the built-in policy, unguarded. choice:
+ * thread_policy() of whom the decision is for. *number tells who answered, for policy_judge() and for
+ * memory that the policy keeps with the owner. fn must not sleep, allocate or take locks. Thread context.
+ */
+typedef bool policy_call_fn(const struct policy *p, void *arg);
+void policy_call(struct policy_class *class, uint64_t choice, policy_call_fn *fn, void *arg,
+                 uint64_t *number);
+
+/* Asks the shadow the same; false: there is none, or it has just been retired. */
+bool policy_call_shadow(struct policy_class *class, policy_call_fn *fn, void *arg, uint64_t *number);
+
+/* Of `judged` things decided by registration `number`, `right` turned out right. Any context. */
+void policy_judge(struct policy_class *class, uint64_t number, uint64_t right, uint64_t judged);
+
+/* The class's objective as measured, to the credit of the machine's policy. Any context. */
+void policy_measure(struct policy_class *class, uint64_t cost, uint64_t work);
 
 /* ---- The class "sched": which thread next ----------------------------------------------------- */
 
@@ -65,6 +164,8 @@ struct sched_entity {
     uint32_t flags;        /* enum sched_flags of the last enqueue */
     uint64_t thread_id;
     uint64_t ran;          /* ns on a CPU, in all */
+    bool plain;            /* its program chose the policy that this one extends: treat it as that would;
+                              set at each enqueue */
     uint64_t data[8];      /* the policy's; zeroed when a policy takes the thread over */
     struct list link;      /* the policy's; linked to itself when the policy does not hold the entity */
 

@@ -56,6 +56,7 @@ struct thread {
     struct aspace *aspace;        /* address space now loaded; a reference */
     const struct user_ops *user;  /* the personality */
     void *personality;            /* the personality's own data */
+    uint64_t policies[POLICY_CLASSES_MAX]; /* thread_policy() */
     bool user_work;               /* call user->before_return before the next return to user mode */
     int seen_cpu;                 /* the CPU that the program was told it is on: before_return() comes when
                                      it is another, or the thread was away in the middle of user code.
@@ -132,6 +133,13 @@ void thread_set_aspace(struct aspace *as);
 
 /* Sets the calling thread's FS base (TLS of user space), now and at each switch. */
 void thread_set_fs_base(uint64_t base);
+
+/*
+ * Returns when every CPU has been through the scheduler: what any was in the middle of with preemption
+ * disabled, it has left. So memory that is read only with preemption disabled may go, once nobody can find
+ * it any more. Thread context, may sleep.
+ */
+void cpus_pass(void);
 
 /* Calls fn for every thread, under the thread table's lock: fn must not sleep. */
 void thread_for_each(void (*fn)(struct thread *t, void *ctx), void *ctx);

@@ -21,7 +21,7 @@ static long policy_show(void *context, char *out, size_t size)
     struct policy_info info;
 
     for (unsigned i = 0; policy_info(context, i, &info) == OK; i++)
-        text_add(&t, info.active ? "%s[%s]" : "%s%s", i ? " " : "", info.name);
+        text_add(&t, info.machine ? "%s[%s]" : "%s%s", i ? " " : "", info.name);
     text_add(&t, "\n");
     return (long)t.used;
 }
@@ -48,10 +48,10 @@ static long stats_show(void *context, char *out, size_t size)
 
     text_add(&t, "switches %lu\n", policy_switches(context));
     for (unsigned i = 0; policy_info(context, i, &info) == OK; i++) {
-        text_add(&t, "%s.calls %lu\n", info.name, info.calls);
-        text_add(&t, "%s.faulted %lu\n", info.name, info.faults[POLICY_FAULTED]);
-        text_add(&t, "%s.overran %lu\n", info.name, info.faults[POLICY_OVERRAN]);
-        text_add(&t, "%s.nonsense %lu\n", info.name, info.faults[POLICY_NONSENSE]);
+        text_add(&t, "%s.calls %lu\n", info.name, info.figures.calls);
+        text_add(&t, "%s.faulted %lu\n", info.name, info.figures.faults[POLICY_FAULTED]);
+        text_add(&t, "%s.overran %lu\n", info.name, info.figures.faults[POLICY_OVERRAN]);
+        text_add(&t, "%s.nonsense %lu\n", info.name, info.figures.faults[POLICY_NONSENSE]);
         text_add(&t, "%s.retired %d\n", info.name, info.retired);
     }
     return (long)t.used;
@@ -94,8 +94,13 @@ static void class_stop(const char *class_name)
 
 int classes_start(void)
 {
-    while (count < CLASSES_MAX && policy_class_name(count, names[count]) == OK) {
-        int r = class_start(names[count++]);
+    struct policy_class_info info;
+
+    while (count < CLASSES_MAX && policy_class_info(count, &info) == OK) {
+        int r;
+
+        strlcpy(names[count], info.name, sizeof(names[count]));
+        r = class_start(names[count++]);
 
         if (r != OK) {
             classes_stop();

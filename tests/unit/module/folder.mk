@@ -12,7 +12,7 @@ DEPS += $(FIXTURES:%=$(BUILD)/obj/k/tests/unit/module/fixtures/%.c.d)
 DIR := tests/unit/module
 NAME := module
 SRCS := module_test.c errors_test.c signature_test.c stand_ins.c space.c
-COVERS := $(addprefix kernel/module/,exports.c image.c module.c signature.c symbols.c table.c) kernel/lib/status.c
+COVERS := $(addprefix kernel/module/,exports.c image.c module.c signature.c symbols.c table.c) kernel/lib/status.c kernel/thread/pass.c
 NEEDS := lib/ed25519 lib/ed25519_sign lib/kmodfile
 EXTRA := -Ikernel/include -fno-pie
 LIBS := -no-pie

@@ -88,6 +88,17 @@ struct module *module_of_address(const void *address)
     return NULL;
 }
 
+void guard_timer_ensure(uint64_t now)
+{
+    this_cpu()->timer_programmed = MIN(now + GUARD_LOOK_NS, this_cpu()->timer_programmed);
+}
+
+/* Whoever unregisters a policy waits for all CPUs: here nothing runs beside it. */
+void cpus_pass(void)
+{
+    rig_settle();
+}
+
 void guard_prepare(struct guard *g, struct policy *p)
 {
     assert_false(g->active);

@@ -188,7 +188,7 @@ static void test_random_policies(void **state)
     assert_int_equal(policy_set("sched", "subject"), OK);
     sched_rig_check_progress();
     for (unsigned kind = 0; kind < POLICY_FAULT_KINDS; kind++)
-        assert_int_equal(subject.faults[kind], 0);
+        assert_int_equal(subject.figures.faults[kind], 0);
 }
 
 /* ---- policies that go wrong -------------------------------------------------------------------
@@ -201,7 +201,7 @@ static void check_contained(enum policy_fault_kind kind)
     sched_rig_check();
     assert_ptr_equal(sched_class.active, &sched_round_robin);
     for (unsigned k = 0; k < POLICY_FAULT_KINDS; k++)
-        assert_int_equal(subject.faults[k], k == kind);
+        assert_int_equal(subject.figures.faults[k], k == kind);
     assert_true(subject.retired);
     assert_true(logged("round_robin takes over sched"));
     assert_int_equal(policy_set("sched", "subject"), ERR_ACCESS);
@@ -266,8 +266,8 @@ static void test_registry(void **state)
 {
     static const struct sched_ops incomplete = {.struct_size = sizeof(incomplete)};
     struct policy p = {.name = "other"};
+    struct policy_class_info class;
     struct policy_info info;
-    char name[POLICY_NAME_MAX];
 
     (void)state;
     assert_int_equal(policy_register("sched", &subject), ERR_EXISTS);
@@ -288,9 +288,9 @@ static void test_registry(void **state)
 
     assert_int_equal(policy_set("sched", "nobody"), ERR_NOT_FOUND);
     assert_int_equal(policy_set("cooking", "subject"), ERR_NOT_FOUND);
-    assert_int_equal(policy_class_name(0, name), OK);
-    assert_string_equal(name, "sched");
-    assert_int_equal(policy_class_name(1, name), ERR_NOT_FOUND);
+    assert_int_equal(policy_class_info(0, &class), OK);
+    assert_string_equal(class.name, "sched");
+    assert_int_equal(policy_class_info(1, &class), ERR_NOT_FOUND);
     assert_int_equal(policy_info("sched", 1, &info), OK);
     assert_string_equal(info.name, "subject");
     assert_int_equal(policy_info("sched", 2, &info), ERR_NOT_FOUND);
