@@ -23,6 +23,8 @@ static struct policy_class *classes[POLICY_CLASSES_MAX];
 static unsigned class_count; /* atomic: a class is whole before it counts */
 static struct mutex registry_lock = MUTEX_INIT(registry_lock);
 static uint64_t last_number;
+static struct mutex watch_lock = MUTEX_INIT(watch_lock);
+static void (*classes_changed)(void); /* guarded by watch_lock */
 
 static struct policy_class *class_find(const char *name)
 {
@@ -32,6 +34,23 @@ static struct policy_class *class_find(const char *name)
         if (!strcmp(classes[i]->name, name))
             return classes[i];
     return NULL;
+}
+
+static void classes_tell(void)
+{
+    mutex_lock(&watch_lock);
+    if (classes_changed)
+        classes_changed();
+    mutex_unlock(&watch_lock);
+}
+
+void policy_classes_watch(void (*fn)(void))
+{
+    mutex_lock(&watch_lock);
+    classes_changed = fn;
+    if (fn)
+        fn();
+    mutex_unlock(&watch_lock);
 }
 
 int policy_class_register(struct policy_class *class, struct policy *builtin)
@@ -51,6 +70,8 @@ int policy_class_register(struct policy_class *class, struct policy *builtin)
         __atomic_store_n(&class_count, class_count + 1, __ATOMIC_RELEASE);
     }
     mutex_unlock(&registry_lock);
+    if (r == OK)
+        classes_tell();
     return r;
 }
 

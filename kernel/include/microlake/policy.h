@@ -107,6 +107,11 @@ struct policy_info {
 int policy_info(const char *class_name, unsigned nth, struct policy_info *out);
 uint64_t policy_switches(const char *class_name); /* of policy_class_info(); 0: no such class */
 
+/* Who shows the classes hears of new ones: fn is called for those there are, and after each that is
+ * added; it looks for itself what is new, and must not wait for who adds one. One listener; NULL: none any
+ * more, and nobody is inside fn on return. */
+void policy_classes_watch(void (*fn)(void));
+
 /* ---- For who owns a class --------------------------------------------------------------------- */
 
 struct policy_class {

@@ -209,7 +209,7 @@ int linux_pseudo_register(const char *path, const struct linux_pseudo_ops *ops, 
         return ERR_NO_MEMORY;
     p->ops = ops;
     p->context = context;
-    mode |= (ops->show ? 0444u : 0u) | (ops->store ? 0200u : 0u);
+    mode |= ops->mode ? ops->mode : (ops->show ? 0444u : 0u) | (ops->store ? 0200u : 0u);
     r = attach_pseudo(path, fs, mode, p);
     if (r != OK)
         kfree(p);

@@ -103,6 +103,10 @@ struct linux_pseudo_ops {
      * LINUX_PSEUDO_STORE_MAX. OK: all was taken. NULL: not writable.
      */
     int (*store)(void *context, const char *text, size_t size);
+
+    /* Permission bits; 0: 0444 if it can be shown, and 0200, which is root's, if it can be stored. Who
+     * lets others write looks in `store` at who it is (linux_policy.h). */
+    uint32_t mode;
 };
 
 #define LINUX_PSEUDO_STORE_MAX 65536u

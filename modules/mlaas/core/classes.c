@@ -1,88 +1,58 @@
 /*
- * classes.c: the files of the policy classes. Classes are the kernel's own and never change; the
- * policies of a class are looked up at every reading.
+ * classes.c: which classes are shown, and their files. A class may come later than this module: with
+ * the module that owns it. None goes. The policies of a class are looked up at every reading.
  */
 #include <microlake/log.h>
 #include <microlake/memory.h>
-#include <microlake/policy.h>
 
 #include "core.h"
-#include "modules/linux/include/linux_dev.h"
 
-#define CLASSES_MAX 16u
-#define PATH_MAX    96u
+#define PATH_MAX 96u
 
-static char names[CLASSES_MAX][POLICY_NAME_MAX];
-static unsigned count; /* classes whose files are there */
-
-static long policy_show(void *context, char *out, size_t size)
-{
-    struct text t = {out, size, 0};
-    struct policy_info info;
-
-    for (unsigned i = 0; policy_info(context, i, &info) == OK; i++)
-        text_add(&t, info.machine ? "%s[%s]" : "%s%s", i ? " " : "", info.name);
-    text_add(&t, "\n");
-    return (long)t.used;
-}
-
-static int policy_store(void *context, const char *text, size_t size)
-{
-    char name[POLICY_NAME_MAX];
-
-    while (size && (text[size - 1] == '\n' || text[size - 1] == ' '))
-        size--;
-    if (size == 0)
-        return ERR_INVALID;
-    if (size >= sizeof(name))
-        return ERR_NOT_FOUND;
-    memcpy(name, text, size);
-    name[size] = 0;
-    return policy_set(context, name);
-}
-
-static long stats_show(void *context, char *out, size_t size)
-{
-    struct text t = {out, size, 0};
-    struct policy_info info;
-
-    text_add(&t, "switches %lu\n", policy_switches(context));
-    for (unsigned i = 0; policy_info(context, i, &info) == OK; i++) {
-        text_add(&t, "%s.calls %lu\n", info.name, info.figures.calls);
-        text_add(&t, "%s.faulted %lu\n", info.name, info.figures.faults[POLICY_FAULTED]);
-        text_add(&t, "%s.overran %lu\n", info.name, info.figures.faults[POLICY_OVERRAN]);
-        text_add(&t, "%s.nonsense %lu\n", info.name, info.figures.faults[POLICY_NONSENSE]);
-        text_add(&t, "%s.retired %d\n", info.name, info.retired);
-    }
-    return (long)t.used;
-}
+struct managed_class managed[POLICY_CLASSES_MAX];
+unsigned managed_count;
 
 static const struct {
     const char *name;
     struct linux_pseudo_ops ops;
 } files[] = {
     {"policy", {.show = policy_show, .store = policy_store}},
+    {"shadow", {.show = shadow_show, .store = shadow_store}},
+    {"pilot", {.show = pilot_show, .store = pilot_store}},
+    {"guard", {.show = guard_show, .store = guard_store}},
     {"stats", {.show = stats_show}},
 };
+
+int word_take(const char *text, size_t size, char out[POLICY_NAME_MAX])
+{
+    while (size && (text[size - 1] == '\n' || text[size - 1] == ' '))
+        size--;
+    if (size == 0)
+        return ERR_INVALID;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] <= ' ')
+            return ERR_INVALID;
+    if (size >= POLICY_NAME_MAX)
+        return ERR_NOT_FOUND;
+    memcpy(out, text, size);
+    out[size] = '\0';
+    return OK;
+}
+
+struct managed_class *managed_find(const char *name)
+{
+    for (unsigned i = 0; i < managed_now(); i++)
+        if (!strcmp(managed[i].name, name))
+            return &managed[i];
+    return NULL;
+}
 
 static void path_write(char path[PATH_MAX], const char *class_name, const char *file)
 {
     snprintf(path, PATH_MAX, MLAAS_ROOT "/classes/%s/%s", class_name, file);
 }
 
-static int class_start(char *class_name)
-{
-    char path[PATH_MAX];
-    int r = OK;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(files) && r == OK; i++) {
-        path_write(path, class_name, files[i].name);
-        r = linux_pseudo_register(path, &files[i].ops, class_name);
-    }
-    return r;
-}
-
-static void class_stop(const char *class_name)
+static void class_hide(const char *class_name)
 {
     char path[PATH_MAX];
 
@@ -92,26 +62,50 @@ static void class_stop(const char *class_name)
     }
 }
 
-int classes_start(void)
+static int class_show(struct managed_class *c)
+{
+    char path[PATH_MAX];
+    int r = OK;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(files) && r == OK; i++) {
+        path_write(path, c->name, files[i].name);
+        r = linux_pseudo_register(path, &files[i].ops, c);
+    }
+    if (r != OK)
+        class_hide(c->name);
+    return r;
+}
+
+/* Shows what is new. One at a time: under the lock of who calls. */
+static void classes_look(void)
 {
     struct policy_class_info info;
 
-    while (count < CLASSES_MAX && policy_class_info(count, &info) == OK) {
+    while (managed_count < POLICY_CLASSES_MAX && policy_class_info(managed_count, &info) == OK) {
+        struct managed_class *c = &managed[managed_count];
         int r;
 
-        strlcpy(names[count], info.name, sizeof(names[count]));
-        r = class_start(names[count++]);
-
+        strlcpy(c->name, info.name, sizeof(c->name));
+        r = class_show(c);
         if (r != OK) {
-            classes_stop();
-            return r;
+            log_warn("mlaas: class %s can't be shown: %s", c->name, status_name(r));
+            return;
         }
+        __atomic_store_n(&managed_count, managed_count + 1, __ATOMIC_RELEASE);
     }
+}
+
+int classes_start(void)
+{
+    policy_classes_watch(classes_look);
     return OK;
 }
 
 void classes_stop(void)
 {
-    while (count)
-        class_stop(names[--count]);
+    policy_classes_watch(NULL);
+    for (unsigned i = 0; i < managed_count; i++)
+        class_hide(managed[i].name);
+    guards_stop();
+    managed_count = 0;
 }

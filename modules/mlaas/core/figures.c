@@ -5,7 +5,6 @@
 #include <microlake/module.h>
 
 #include "core.h"
-#include "modules/linux/include/linux_dev.h"
 
 #define MODULES_PATH MLAAS_ROOT "/modules"
 #define MEMORY_PATH  MLAAS_ROOT "/memory"
@@ -18,7 +17,7 @@ static long modules_show(void *context, char *out, size_t size)
     (void)context;
     for (unsigned i = 0; module_info(i, &info) == OK; i++)
         text_add(&t, "%s %s %zu %u\n", info.name, info.version, info.size, info.refs);
-    return (long)t.used;
+    return text_length(&t);
 }
 
 static long memory_show(void *context, char *out, size_t size)
@@ -32,7 +31,7 @@ static long memory_show(void *context, char *out, size_t size)
     text_add(&t, "free %lu\n", stats.free);
     text_add(&t, "heap %lu\n", stats.heap);
     text_add(&t, "metadata %lu\n", stats.metadata);
-    return (long)t.used;
+    return text_length(&t);
 }
 
 static const struct linux_pseudo_ops modules_ops = {.show = modules_show};

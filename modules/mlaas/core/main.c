@@ -4,23 +4,40 @@
 #include "core.h"
 #include "uapi/kmod.h"
 
+struct mutex manager_lock = MUTEX_INIT(manager_lock);
+
+static const struct {
+    int (*start)(void);
+    void (*stop)(void);
+} parts[] = {
+    {figures_start, figures_stop},
+    {profile_start, profile_stop},
+    {classes_start, classes_stop},
+};
+
+static void parts_stop(size_t count)
+{
+    while (count)
+        parts[--count].stop();
+}
+
 static int mlaas_init(void)
 {
-    int r = classes_start();
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        int r = parts[i].start();
 
-    if (r != OK)
-        return r;
-    r = figures_start();
-    if (r != OK)
-        classes_stop();
-    return r;
+        if (r != OK) {
+            parts_stop(i);
+            return r;
+        }
+    }
+    return OK;
 }
 
 static void mlaas_exit(void)
 {
-    figures_stop();
-    classes_stop();
+    parts_stop(ARRAY_SIZE(parts));
 }
 
-KMOD_MANIFEST(.name = "mlaas", .version = "0.1.0", .needs = "linux", .init = mlaas_init,
+KMOD_MANIFEST(.name = "mlaas", .version = "0.2.0", .needs = "linux", .init = mlaas_init,
               .exit = mlaas_exit);
