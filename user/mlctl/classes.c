@@ -5,66 +5,26 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* A name that stays inside its folder. */
-static bool class_name_is_valid(const char *class)
+#include "files.h"
+#include "verb.h"
+
+static int class_path(char path[PATH_MAX], const char *class, const char *file)
 {
-    return class[0] != '\0' && class[0] != '.' && strchr(class, '/') == NULL &&
-           strlen(class) < CLASS_NAME_BYTES;
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof(folder), "%s/classes", places.mlaas);
+    return path_write(path, PATH_MAX, folder, class, file);
 }
 
-static int class_file_open(const char *root, const char *class, const char *file, int flags)
+static int class_file_read(const char *class, const char *file, char *text, size_t size)
 {
     char path[PATH_MAX];
-    if (!class_name_is_valid(class)) {
-        return -ENOENT;
-    }
-    int length = snprintf(path, sizeof(path), "%s/%s/%s", root, class, file);
-    if (length < 0 || (size_t)length >= sizeof(path)) {
-        return -ENAMETOOLONG;
-    }
-    int fd = open(path, flags | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
-/* Reads a whole file into `text`. -EFBIG: it does not fit. */
-static int text_read(int fd, char text[CLASS_TEXT_BYTES])
-{
-    size_t used = 0;
-    while (used < CLASS_TEXT_BYTES) {
-        ssize_t got = read(fd, text + used, CLASS_TEXT_BYTES - used);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -errno;
-        }
-        if (got == 0) {
-            text[used] = '\0';
-            return 0;
-        }
-        used += (size_t)got;
-    }
-    return -EFBIG;
-}
-
-static int class_file_read(const char *root, const char *class, const char *file,
-                           char text[CLASS_TEXT_BYTES])
-{
-    int fd = class_file_open(root, class, file, O_RDONLY);
-    if (fd < 0) {
-        return fd;
-    }
-    int error = text_read(fd, text);
-    close(fd);
-    return error;
+    int error = class_path(path, class, file);
+    return error != 0 ? error : file_read(path, text, size);
 }
 
 static int name_compare(const void *a, const void *b)
@@ -72,16 +32,18 @@ static int name_compare(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-int classes_read(const char *root, struct class_list *classes)
+int classes_read(struct class_list *classes)
 {
+    char path[PATH_MAX];
     const struct dirent *entry;
-    DIR *folder = opendir(root);
+    snprintf(path, sizeof(path), "%s/classes", places.mlaas);
+    DIR *folder = opendir(path);
     if (folder == NULL) {
         return -errno;
     }
     classes->count = 0;
     while (classes->count < CLASSES_MAX && (entry = readdir(folder)) != NULL) {
-        if (class_name_is_valid(entry->d_name)) {
+        if (name_is_valid(entry->d_name)) {
             strcpy(classes->names[classes->count++], entry->d_name);
         }
     }
@@ -102,12 +64,12 @@ static bool brackets_strip(char **word)
     return true;
 }
 
-int class_policies(const char *root, const char *class, struct policy_list *policies)
+int class_policies(const char *class, struct policy_list *policies)
 {
     char *rest = NULL;
     policies->count = 0;
     policies->active = NULL;
-    int error = class_file_read(root, class, "policy", policies->text);
+    int error = class_file_read(class, "policy", policies->text, sizeof(policies->text));
     if (error != 0) {
         return error;
     }
@@ -124,20 +86,107 @@ int class_policies(const char *root, const char *class, struct policy_list *poli
     return policies->count > 0 ? 0 : -EPROTO;
 }
 
-int class_switch(const char *root, const char *class, const char *policy)
+bool class_has(const char *class, const char *policy)
 {
-    int fd = class_file_open(root, class, "policy", O_WRONLY);
-    if (fd < 0) {
-        return fd;
+    struct policy_list policies;
+    if (class_policies(class, &policies) != 0) {
+        return false;
     }
-    size_t length = strlen(policy);
-    ssize_t written = write(fd, policy, length); /* the kernel takes a name in one piece */
-    int error = written < 0 ? -errno : (size_t)written != length ? -EPROTO : 0;
-    close(fd);
-    return error;
+    for (unsigned int i = 0; i < policies.count; i++) {
+        if (strcmp(policies.names[i], policy) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-int class_stats(const char *root, const char *class, char text[CLASS_TEXT_BYTES])
+int class_write(const char *class, const char *file, const char *text)
 {
-    return class_file_read(root, class, "stats", text);
+    char path[PATH_MAX];
+    int error = class_path(path, class, file);
+    return error != 0 ? error : file_write(path, text);
+}
+
+static void setting_read(const char *class, const char *file, const char *otherwise,
+                         char out[SETTING_BYTES])
+{
+    if (class_file_read(class, file, out, SETTING_BYTES) != 0) {
+        snprintf(out, SETTING_BYTES, "%s", otherwise);
+    }
+    out[strcspn(out, "\n")] = '\0';
+}
+
+int class_state_read(const char *class, struct class_state *state)
+{
+    struct policy_list policies;
+    int error = class_policies(class, &policies);
+    if (error != 0) {
+        return error;
+    }
+    snprintf(state->policy, sizeof(state->policy), "%s",
+             policies.active != NULL ? policies.active : policies.names[0]);
+    setting_read(class, "shadow", "none", state->shadow);
+    setting_read(class, "pilot", "none", state->pilot);
+    setting_read(class, "guard", "off", state->guard);
+    return 0;
+}
+
+int class_stats(const char *class, char text[CLASS_TEXT_BYTES])
+{
+    return class_file_read(class, "stats", text, CLASS_TEXT_BYTES);
+}
+
+bool classes_get(struct class_list *classes)
+{
+    int error = classes_read(classes);
+    if (error == -ENOENT) {
+        complain("there is no %s: run mlctl inside a MaLV-OS machine, as in "
+                 "'malv run -- mlctl list'",
+                 places.mlaas);
+    } else if (error != 0) {
+        complain("can't read %s: %s", places.mlaas, strerror(-error));
+    }
+    return error == 0;
+}
+
+bool policies_get(const char *class, struct policy_list *policies)
+{
+    int error = class_policies(class, policies);
+    if (error != 0) {
+        complain("can't read the policies of class %s: %s", class, strerror(-error));
+    }
+    return error == 0;
+}
+
+bool class_check(const char *class)
+{
+    struct class_list classes;
+    if (!classes_get(&classes)) {
+        return false;
+    }
+    for (unsigned int i = 0; i < classes.count; i++) {
+        if (strcmp(classes.names[i], class) == 0) {
+            return true;
+        }
+    }
+    fprintf(stderr, "mlctl: there is no class '%s'; the classes are:", class);
+    for (unsigned int i = 0; i < classes.count; i++) {
+        fprintf(stderr, " %s", classes.names[i]);
+    }
+    fputc('\n', stderr);
+    return false;
+}
+
+int policy_complain(const char *class, const char *policy)
+{
+    struct policy_list policies;
+    if (!policies_get(class, &policies)) {
+        return STATUS_FAILED;
+    }
+    fprintf(stderr, "mlctl: class %s has no policy '%s'; its policies are:", class, policy);
+    for (unsigned int i = 0; i < policies.count; i++) {
+        fprintf(stderr, " %s", policies.names[i]);
+    }
+    fprintf(stderr, "; 'mlctl load %s' adds one\n", policy);
+    return STATUS_FAILED;
 }
