@@ -89,7 +89,7 @@ int guard_rule_parse(const char *text, struct guard_rule *out)
 void guard_rule_text(const struct guard_rule *rule, char out[GUARD_RULE_MAX])
 {
     if (rule->kind == GUARD_OFF)
-        snprintf(out, GUARD_RULE_MAX, "off");
+        memcpy(out, "off", sizeof("off"));
     else
         snprintf(out, GUARD_RULE_MAX, "%s=%lu windows=%u window_ms=%u",
                  rule->kind == GUARD_MAX ? "max" : "ratio", rule->limit, rule->windows, rule->window_ms);
