@@ -55,6 +55,7 @@ void policy_classes_watch(void (*fn)(void))
 
 int policy_class_register(struct policy_class *class, struct policy *builtin)
 {
+    struct module *owner = module_of_address(class);
     int r = OK;
 
     mutex_lock(&registry_lock);
@@ -62,6 +63,8 @@ int policy_class_register(struct policy_class *class, struct policy *builtin)
         r = ERR_EXISTS;
     else if (class_count == POLICY_CLASSES_MAX)
         r = ERR_LIMIT;
+    else if (owner && !module_ref(owner))
+        r = ERR_BUSY;
     if (r == OK) {
         builtin->number = ++last_number;
         class->table[0] = class->builtin = class->machine = class->active = builtin;
@@ -99,12 +102,20 @@ static struct policy *successor(struct policy_class *class, const struct policy 
     return base && base != p && !base->retired ? base : class->builtin;
 }
 
-/* Who decides for the machine, given its policy and the one chosen beside it. */
-static struct policy *decider(const struct policy_class *class)
+/* The one chosen beside the machine's that can stand in for it; NULL: none. */
+static struct policy *beside(const struct policy_class *class)
 {
     struct policy *e = class->extension;
 
-    return class->activate && e && !e->retired && extends(e, class->machine) ? e : class->machine;
+    return class->activate && e && !e->retired && extends(e, class->machine) ? e : NULL;
+}
+
+/* Who decides for the machine. */
+static struct policy *decider(const struct policy_class *class)
+{
+    struct policy *e = beside(class);
+
+    return e ? e : class->machine;
 }
 
 /* Caller holds registry_lock. */
@@ -233,10 +244,15 @@ int policy_shadow(const char *class_name, const char *policy_name)
 }
 
 /* They share a queue: one of both has to be able to stand in for the other. */
-static bool can_be_beside(const struct policy_class *class, const struct policy *p)
+static int can_be_beside(const struct policy_class *class, const struct policy *p)
 {
-    return !class->activate || p == class->machine || extends(p, class->machine) ||
-           extends(class->machine, p);
+    struct policy *e = beside(class);
+
+    if (!class->activate || p == class->machine || extends(class->machine, p))
+        return OK;
+    if (!extends(p, class->machine))
+        return ERR_UNSUPPORTED;
+    return e && e != p ? ERR_BUSY : OK;
 }
 
 int policy_choose(const char *class_name, const char *policy_name, uint64_t *number)
@@ -249,8 +265,8 @@ int policy_choose(const char *class_name, const char *policy_name, uint64_t *num
         return ERR_NOT_FOUND;
     mutex_lock(&registry_lock);
     r = policy_usable(class, policy_name, &p);
-    if (r == OK && !can_be_beside(class, p))
-        r = ERR_UNSUPPORTED;
+    if (r == OK)
+        r = can_be_beside(class, p);
     if (r == OK) {
         *number = p->number;
         if (class->activate && extends(p, class->machine)) {
@@ -260,6 +276,20 @@ int policy_choose(const char *class_name, const char *policy_name, uint64_t *num
     }
     mutex_unlock(&registry_lock);
     return r;
+}
+
+void policy_choose_end(const char *class_name, uint64_t number)
+{
+    struct policy_class *class = class_find(class_name);
+
+    if (!class)
+        return;
+    mutex_lock(&registry_lock);
+    if (class->extension && class->extension->number == number) {
+        class->extension = NULL;
+        policy_switch(class);
+    }
+    mutex_unlock(&registry_lock);
 }
 
 /* ---- Fallbacks -------------------------------------------------------------------------------- */

@@ -74,9 +74,14 @@ int policy_fall_back(const char *class_name, const char *policy_name, const char
  * A policy for single programs: *number is what their threads are given with thread_set_policy(). In a
  * class whose policies share a queue ("sched") it must be the machine's, or one of the two must extend
  * the other; the one that extends then orders the queue and treats the rest as the other one would.
- * ERR_NOT_FOUND; ERR_ACCESS: retired; ERR_UNSUPPORTED: neither extends the other.
+ * ERR_NOT_FOUND; ERR_ACCESS: retired; ERR_UNSUPPORTED: neither extends the other; ERR_BUSY: another one
+ * that extends the machine's is chosen for some program.
  */
 int policy_choose(const char *class_name, const char *policy_name, uint64_t *number);
+
+/* No program has this choice any more: a policy that was there beside the machine's leaves the shared
+ * queue. Where there is none, and for another one's number, nothing happens. */
+void policy_choose_end(const char *class_name, uint64_t number);
 
 /* The policy that a thread has of its own for the nth class, 0: the machine's. A new user thread has its
  * maker's. A number whose policy has gone counts as 0. Any context. */
@@ -136,8 +141,8 @@ struct policy_class {
     unsigned index;
 };
 
-/* Adds a class, for good, with its built-in policy, which becomes active. Thread context.
- * ERR_LIMIT, ERR_EXISTS. */
+/* Adds a class, for good, with its built-in policy, which becomes active. A module that does stays loaded.
+ * Thread context. ERR_LIMIT, ERR_EXISTS. */
 int policy_class_register(struct policy_class *class, struct policy *builtin);
 
 /*

@@ -12,6 +12,7 @@
 #include "modules/linux/fs/path_arg.h"
 #include "modules/linux/fs/permission.h"
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/process/policy.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/process/vector.h"
@@ -416,11 +417,13 @@ static long exec_node(struct call *c, struct node *file, const char *path, vaddr
         r = ERR_INTERRUPTED; /* and the task ends before it returns */
     if (r == OK)
         r = own_files(c->task->process);
-    if (r == OK)
-        exec_commit(c, &program);
-    else
+    if (r != OK) {
         mm_unref(program.mm);
-    return r;
+        return r;
+    }
+    exec_commit(c, &program);
+    policies_see_exec(program.name);
+    return OK;
 }
 
 static long exec_path(struct call *c, int folder, vaddr_t path, vaddr_t arguments,

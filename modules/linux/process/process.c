@@ -9,6 +9,7 @@
 
 #include "modules/linux/fs/file.h"
 #include "modules/linux/mm/mm.h"
+#include "modules/linux/process/policy.h"
 #include "modules/linux/process/user_ops.h"
 #include "modules/linux/time/clock.h"
 
@@ -128,6 +129,7 @@ static void inherit(struct process *p, struct process *maker)
     p->oom_adjustment = maker->oom_adjustment;
     credentials_inherit(&p->credentials, &maker->credentials);
     p->dumpable = maker->dumpable;
+    memcpy(p->policies, maker->policies, sizeof(p->policies));
     spin_unlock_irqrestore(&maker->lock, flags);
 }
 
@@ -314,6 +316,7 @@ int task_attach_thread(struct task *t, const struct user_regs *regs, uint64_t fs
     thread->fs_base = fs_base;
     flags = spin_lock_irqsave(&t->process->lock);
     t->thread = thread;
+    policies_give_locked(t->process, thread);
     spin_unlock_irqrestore(&t->process->lock, flags);
     return OK;
 }

@@ -63,6 +63,7 @@ struct process {
     struct linux_rlimit limits[LINUX_RLIMIT_COUNT];
     char name[LINUX_TASK_NAME_MAX];
     struct credentials credentials;
+    uint64_t policies[POLICY_CLASSES_MAX]; /* linux_policy_set(); 0: the machine's */
 
     int death_signal; /* what it gets when its parent ends; 0: nothing */
     bool dumpable;

@@ -45,6 +45,8 @@ int classes_start(void);
 void classes_stop(void);
 int figures_start(void);
 void figures_stop(void);
+int choices_start(void);
+void choices_stop(void);
 int profile_start(void);
 void profile_stop(void);
 

@@ -13,6 +13,7 @@ static const struct {
     {figures_start, figures_stop},
     {profile_start, profile_stop},
     {classes_start, classes_stop},
+    {choices_start, choices_stop},
 };
 
 static void parts_stop(size_t count)
