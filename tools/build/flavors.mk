@@ -14,8 +14,8 @@ $(shell tools/build/gen-interface $(INTERFACE))
 
 # Small code starts faster where it is translated (TCG); what runs all the time is HOT.
 # Copies and fills of unknown length are calls: -Os would make them rep movsb, which emulators take byte by
-# byte; kernel/lib/string.c goes by words.
-CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+# byte; kernel/lib/string.c goes by words. snprintf() of a constant text would become strcpy(), which is not there.
+CFLAGS_k := $(COMMON) -include $(INTERFACE) -Os -ffreestanding -fbuiltin -fno-builtin-snprintf -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections \
   -mstringop-strategy=libcall -Ikernel/include -Ikernel/arch/x86/include

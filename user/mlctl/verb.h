@@ -18,7 +18,7 @@ struct verb {
 };
 
 extern const struct verb verb_list, verb_load, verb_unload, verb_set, verb_shadow, verb_guard,
-    verb_pilot, verb_stats, verb_watch, verb_profile, verb_run;
+    verb_pilot, verb_stats, verb_watch, verb_profile, verb_run, verb_model, verb_record;
 
 /* The whole program; returns its exit status. */
 int mlctl(int argc, char **argv);

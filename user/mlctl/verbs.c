@@ -10,6 +10,7 @@
 static const struct verb *const verbs[] = {
     &verb_list,  &verb_load,  &verb_unload, &verb_set,     &verb_shadow, &verb_guard,
     &verb_pilot, &verb_stats, &verb_watch,  &verb_profile, &verb_run,
+    &verb_model, &verb_record,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
