@@ -20,6 +20,7 @@
 #include "cache.h"
 #include "keeper.h"
 #include "log.h"
+#include "seal.h"
 
 #define MAX_MACHINES 64u
 
@@ -225,6 +226,10 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
     broker.listener = listener_open(settings->socket);
     if (broker.listener < 0)
         return 1;
+    if (seal_key_make()) {
+        log_line("no random numbers: %s", strerror(errno));
+        return 1;
+    }
     cache_stale_remove();
     ready_tell(&broker);
     while (!broker.ending) {

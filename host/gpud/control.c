@@ -228,6 +228,7 @@ void *control_run(void *argument)
 void machine_reset(struct machine *machine)
 {
     garbage_collect(machine);
+    sealed_forget(machine);
     for (uint32_t id = 1; id <= MAX_CONTEXTS; id++) {
         struct context *context = context_remove(machine, id);
         if (!context)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "checked.h"
 #include "log.h"
+#include "seal.h"
 
 static struct vgpgpu_request header_of(const struct control_call *call)
 {
@@ -111,6 +112,7 @@ uint32_t control_context_destroy(struct control_call *call)
     if (header.object)
         return VGPGPU_ERR_INVALID;
     call->dying_context = context_remove(call->machine, header.context);
+    sealed_forget(call->machine);
     return call->dying_context ? VGPGPU_OK : VGPGPU_ERR_ID;
 }
 
@@ -283,10 +285,17 @@ uint32_t control_program_create(struct control_call *call)
         status = context_for_new(call, OBJECT_PROGRAM, &context);
     if (status)
         return status;
+    char *text = (char *)(uintptr_t)call->request + sizeof(request);
+    if (request.kind == VGPGPU_PROGRAM_BINARY) {
+        if (!seal_is_good(text + request.options_bytes, request.source_bytes)) {
+            call->payload = strdup("not a binary that this gpud gave: build it from its source\n");
+            return VGPGPU_ERR_BUILD;
+        }
+        request.source_bytes -= SEAL_BYTES;
+    }
     struct object *object = object_create(context, OBJECT_PROGRAM);
     if (!object)
         return VGPGPU_ERR_NO_MEMORY;
-    char *text = (char *)(uintptr_t)call->request + sizeof(request);
     char *options = strndup(text, request.options_bytes);
     struct link_answer answer;
     struct link_request build = {.kind = LINK_PROGRAM,
@@ -310,6 +319,7 @@ uint32_t control_program_destroy(struct control_call *call)
     struct object *object = object_remove(call, OBJECT_PROGRAM);
     if (!object)
         return VGPGPU_ERR_ID;
+    sealed_forget(call->machine);
     object_release(object);
     return VGPGPU_OK;
 }
@@ -366,36 +376,5 @@ uint32_t control_kernel_destroy(struct control_call *call)
     if (!object)
         return VGPGPU_ERR_ID;
     object_release(object);
-    return VGPGPU_OK;
-}
-
-/* Of a program or a kernel that is there; the device process knows the answer. */
-uint32_t control_query(struct control_call *call)
-{
-    struct vgpgpu_query request;
-    struct link_answer answer;
-    memcpy(&request, call->request, sizeof(request));
-    if (request.reserved)
-        return VGPGPU_ERR_INVALID;
-    if (request.what != VGPGPU_QUERY_BINARY && request.what != VGPGPU_QUERY_KERNEL)
-        return VGPGPU_ERR_UNSUPPORTED;
-    enum object_kind kind = request.what == VGPGPU_QUERY_BINARY ? OBJECT_PROGRAM : OBJECT_KERNEL;
-    struct context *context = context_find_locked(call->machine, request.header.context);
-    struct object *object =
-        context ? object_find_locked(context, kind, request.header.object) : NULL;
-    if (!object)
-        return VGPGPU_ERR_ID;
-    if (context_is_lost(context))
-        return VGPGPU_ERR_LOST;
-    struct link_request ask = {.kind = LINK_QUERY,
-                               .handle = object->handle,
-                               .count = request.what,
-                               .size = request.offset};
-    uint32_t status = remote_call(call->machine, context->epoch, &ask, NULL, 0, &answer,
-                                  &call->payload);
-    if (status)
-        return status;
-    call->value = answer.value;
-    call->payload_bytes = answer.payload_bytes;
     return VGPGPU_OK;
 }

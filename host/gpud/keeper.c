@@ -18,6 +18,7 @@
 #include "front.h"
 #include "link.h"
 #include "log.h"
+#include "seal.h"
 
 struct keeper {
     const struct keeper_settings *settings;
@@ -86,6 +87,7 @@ static _Noreturn void device_child(struct keeper *keeper, int socket)
                                        .socket = socket,
                                        .shared = keeper->ends.shared,
                                        .ended = keeper->ends.ended};
+    seal_key_forget(); /* it will run a guest's code */
     setpgid(0, 0); /* it is ended with all that it starts */
     signals_restore();
     cache_folder_forget(&keeper->own_cache);

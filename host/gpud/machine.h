@@ -108,6 +108,13 @@ struct watch {
     _Atomic uint64_t call_since_ns; /* a request to the device process; 0: none is under way */
 };
 
+/* A program's binary with its seal, which the guest reads in pieces. */
+struct sealed {
+    uint8_t *bytes; /* NULL: there is none */
+    size_t count;
+    uint32_t epoch, handle; /* the program's */
+};
+
 struct machine {
     struct vhost_session session;
     struct remote remote;
@@ -132,6 +139,7 @@ struct machine {
     atomic_bool throttled;      /* the submit thread waits for `running` to fall */
     atomic_uint deferred_count; /* replies that wait */
     struct deferred *deferred;  /* control thread */
+    struct sealed sealed;       /* control thread */
 
     pthread_mutex_t garbage_lock;
     struct submission *garbage; /* garbage_lock: signalled, references still held */

@@ -143,17 +143,57 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
     return opencl_status(error);
 }
 
+/* Where the rows of a copy lie. */
+struct area {
+    cl_mem handle;
+    uint64_t offset;
+    uint64_t pitch;
+};
+
 /* OpenCL counts whole rows from the buffer's start, and a rest within the row. */
+static cl_int rows_enqueue(struct device_queue *queue, const struct area *source,
+                           const struct area *target, const struct device_copy *copy,
+                           const cl_event *after, cl_event *event)
+{
+    const size_t from[3] = {source->offset % source->pitch, source->offset / source->pitch, 0};
+    const size_t to[3] = {target->offset % target->pitch, target->offset / target->pitch, 0};
+    const size_t region[3] = {copy->length, copy->rows, 1};
+    return opencl.EnqueueCopyBufferRect(queue->active, source->handle, target->handle, from, to,
+                                        region, source->pitch, 0, target->pitch, 0, after ? 1 : 0,
+                                        after, event);
+}
+
+/* The rows go by way of another buffer, there and then on. */
+static cl_int rows_detour(struct device_queue *queue, const struct area *source,
+                          const struct area *target, const struct device_copy *copy, bool last)
+{
+    cl_int error;
+    cl_event first;
+    struct area way = {.pitch = copy->length};
+    way.handle = opencl.CreateBuffer(queue->context->handle, CL_MEM_READ_WRITE,
+                                     copy->rows * copy->length, NULL, &error);
+    if (!way.handle)
+        return error;
+    error = rows_enqueue(queue, source, &way, copy, NULL, &first);
+    if (!error) {
+        error = rows_enqueue(queue, &way, target, copy, &first, opencl_event_place(queue, last));
+        opencl.ReleaseEvent(first);
+    }
+    opencl.ReleaseMemObject(way.handle); /* once the commands have ended */
+    return error;
+}
+
+/* Within one buffer OpenCL takes but one pitch, and sees overlaps where there are none. */
 static uint32_t copy_rows(struct device_queue *queue, const struct device_copy *copy, bool last)
 {
-    const size_t from[3] = {copy->source_offset % copy->source_pitch,
-                            copy->source_offset / copy->source_pitch, 0};
-    const size_t to[3] = {copy->target_offset % copy->target_pitch,
-                          copy->target_offset / copy->target_pitch, 0};
-    const size_t area[3] = {copy->length, copy->rows, 1};
-    return opencl_status(opencl.EnqueueCopyBufferRect(
-        queue->active, copy->source->handle, copy->target->handle, from, to, area,
-        copy->source_pitch, 0, copy->target_pitch, 0, 0, NULL, opencl_event_place(queue, last)));
+    const struct area source = {copy->source->handle, copy->source_offset, copy->source_pitch};
+    const struct area target = {copy->target->handle, copy->target_offset, copy->target_pitch};
+    cl_int error = CL_MEM_COPY_OVERLAP;
+    if (copy->source != copy->target || copy->source_pitch == copy->target_pitch)
+        error = rows_enqueue(queue, &source, &target, copy, NULL, opencl_event_place(queue, last));
+    if (error == CL_MEM_COPY_OVERLAP)
+        error = rows_detour(queue, &source, &target, copy, last);
+    return opencl_status(error);
 }
 
 uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last)

@@ -72,7 +72,7 @@ static void test_copy_2d(void **state)
 }
 
 /* The left half of a picture over its right half: between each other, but not over each other. */
-static void test_copy_2d_in_one_buffer(void **state)
+static void test_copy_2d_between_rows(void **state)
 {
     struct rig rig;
     (void)state;
@@ -90,6 +90,45 @@ static void test_copy_2d_in_one_buffer(void **state)
     assert_int_equal(rig_run(&rig, 0), 0);
     for (size_t row = 0; row < BYTES; row += 64)
         assert_memory_equal(bytes + row, bytes + row + 32, 32);
+    rig_close(&rig);
+}
+
+/* Rows of one buffer that come to lie closer together, or farther apart, or as before, in front of where they
+ * were or behind it. */
+static void test_copy_2d_within_one_buffer(void **state)
+{
+    static uint8_t want[BYTES];
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    uint8_t *bytes = rig_guest_buffer(&rig, 1, PAGES);
+    bytes_fill(bytes);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        bool small = random_below(4) == 0;
+        uint64_t width = 1 + random_below(small ? 3 : 100), rows = 2 + random_below(small ? 4 : 20);
+        uint64_t narrow = width + random_below(small ? 3 : 50), wide = narrow + 1 + random_below(60);
+        bool packs = random_below(2), forward = random_below(2);
+        struct vgpgpu_cmd_copy_2d copy = {.source = 1,
+                                          .target = 1,
+                                          .source_pitch = packs ? wide : narrow,
+                                          .target_pitch = packs ? narrow : wide,
+                                          .width = width,
+                                          .rows = rows};
+        if (random_below(3) == 0)
+            copy.source_pitch = copy.target_pitch = narrow;
+        uint64_t first = random_below(small ? 3 : 1000);
+        uint64_t before = (rows - 1) * (forward ? copy.source_pitch : copy.target_pitch) + width;
+        uint64_t second = first + before + random_below(small ? 3 : 200);
+        copy.source_offset = forward ? first : second;
+        copy.target_offset = forward ? second : first;
+        memcpy(want, bytes, BYTES);
+        for (uint64_t row = 0; row < rows; row++)
+            memcpy(want + copy.target_offset + row * copy.target_pitch,
+                   bytes + copy.source_offset + row * copy.source_pitch, width);
+        batch_copy_2d(rig_batch(&rig), &copy);
+        assert_int_equal(rig_run(&rig, 0), 0);
+        assert_memory_equal(bytes, want, BYTES);
+    }
     rig_close(&rig);
 }
 
@@ -327,6 +366,41 @@ static void test_binary(void **state)
     rig_close(&rig);
 }
 
+/* A driver's loader was not made for what is nearly a binary: none of it gets there. */
+static void test_binary_that_was_changed(void **state)
+{
+    struct rig rig, later;
+    char log[1024];
+    size_t bytes;
+    (void)state;
+    rig_open(&rig);
+    int *numbers = rig_guest_buffer(&rig, 1, 1);
+    rig_kernel(&rig, 1, "twice", twice, 1);
+    uint8_t *binary = binary_get(&rig, 1, &bytes);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        size_t at = random_below(round % 2 ? 300 : (unsigned)bytes);
+        size_t count = round % 3 ? bytes : random_below((unsigned)bytes);
+        binary[at] ^= 1u << round % 8;
+        assert_int_equal(front_program_kind(rig.front, 1, 2, VGPGPU_PROGRAM_BINARY, binary,
+                                            count ? count : 1, log, sizeof(log)),
+                         VGPGPU_ERR_BUILD);
+        binary[at] ^= 1u << round % 8;
+    }
+    assert_non_null(strstr(log, "not a binary that this gpud gave"));
+    twice_check(&rig, numbers, 1);
+    assert_int_equal(
+        front_program_kind(rig.front, 1, 2, VGPGPU_PROGRAM_BINARY, binary, bytes, log, sizeof(log)),
+        0);
+    rig_broker_replace(); /* another gpud's is as good as none */
+    rig_open(&later);
+    assert_int_equal(front_program_kind(later.front, 1, 2, VGPGPU_PROGRAM_BINARY, binary, bytes, log,
+                                        sizeof(log)),
+                     VGPGPU_ERR_BUILD);
+    rig_close(&later);
+    free(binary);
+    rig_close(&rig);
+}
+
 /* A module of nothing: a header, a capability, a memory model. */
 static void test_spirv(void **state)
 {
@@ -364,10 +438,12 @@ static void test_kinds_of_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copy_2d),         cmocka_unit_test(test_copy_2d_in_one_buffer),
+        cmocka_unit_test(test_copy_2d),         cmocka_unit_test(test_copy_2d_between_rows),
+        cmocka_unit_test(test_copy_2d_within_one_buffer),
         cmocka_unit_test(test_fill_2d),         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_unordered),       cmocka_unit_test(test_kernel_info),
-        cmocka_unit_test(test_binary),          cmocka_unit_test(test_spirv),
+        cmocka_unit_test(test_binary), cmocka_unit_test(test_binary_that_was_changed),
+                cmocka_unit_test(test_spirv),
         cmocka_unit_test(test_kinds_of_others),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);

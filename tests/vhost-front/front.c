@@ -242,6 +242,8 @@ struct front *front_open(const char *socket, uint64_t memory_bytes)
         mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, front->memory_fd, 0);
     if (front->memory == MAP_FAILED)
         front_die("mmap");
+    /* Address 0 is what a request names that was left zero: nothing of the front's own is there. */
+    front_pages(front, 1);
     for (unsigned i = 0; i < VGPGPU_QUEUE_COUNT; i++)
         queue_create(front, i);
     front->submit_slot = 16 << 10;

@@ -64,6 +64,14 @@ bool rig_log_has(const char *text)
     return false;
 }
 
+unsigned rig_log_count(const char *text)
+{
+    unsigned count = 0;
+    for (const char *at = log_read(); (at = strstr(at, text)) != NULL; at++)
+        count++;
+    return count;
+}
+
 /* Every machine that ended by itself says that nothing was left over. */
 static bool nothing_leaks(void)
 {
@@ -80,6 +88,8 @@ int rig_stop(void **state)
     char command[160];
     (void)state;
     int status = gpud_stop(gpud);
+    if (getenv("GPUD_LOG"))
+        fputs(log_read(), stderr);
     bool clean = access(socket_path, F_OK) != 0;
     snprintf(command, sizeof(command), "rm -rf %s", folder);
     if (system(command) != 0)

@@ -15,7 +15,8 @@ struct rig {
 };
 
 /* Group set-up and clean-up: a gpud in a folder of its own. The clean-up fails when gpud held more
- * for a machine, at the machine's end, than the machine owned. */
+ * for a machine, at the machine's end, than the machine owned. With GPUD_LOG in the environment it shows
+ * what gpud said. */
 int rig_start(void **state);
 int rig_stop(void **state);
 const char *rig_socket(void);
@@ -26,6 +27,8 @@ void rig_broker_replace(void);
 pid_t rig_process(const char *name);
 /* Whether gpud has said that, within a few seconds. */
 bool rig_log_has(const char *text);
+/* How often gpud has said that so far. */
+unsigned rig_log_count(const char *text);
 
 /* A machine with context 1. */
 void rig_open(struct rig *rig);

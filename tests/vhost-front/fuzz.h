@@ -1,0 +1,94 @@
+/*
+ * fuzz.h: what the parts of gpud's fuzz share: random numbers, the machine they are tried on, what of
+ * it must be there, and what came of each kind of request.
+ *
+ * Two kinds of contexts: those with low numbers are everybody's and may come and go by any request; the
+ * home is a context that only the fuzz itself names, with good objects, in which single commands are
+ * tried whose status is read from a fence slot of their own.
+ */
+#pragma once
+
+#include "front.h"
+#include "rig.h"
+
+#define FUZZ_SCRATCH_PAGES  64u
+#define FUZZ_REQUEST_BYTES  (512u << 10) /* the longest request that is made: a program's binary */
+#define FUZZ_REQUEST_OFFSET (64u << 10)  /* of the request behind the reply's room */
+#define FUZZ_PIECES         24u          /* descriptors that a request is cut into */
+
+/* ---- Random numbers (fuzz_random.c): the same run from the same seed. */
+extern uint64_t fuzz_seed;
+uint64_t random_next(void);
+uint32_t random_below(uint32_t limit);
+bool one_in(uint32_t n);
+/* A number near some limit. */
+uint64_t random_edge(void);
+/* Mostly a number below the limit, which makes sense. */
+uint64_t random_or_edge(uint32_t limit);
+/* Of a context or an object. */
+uint32_t random_id(void);
+/* Guest-physical: the scratch pages, or outside all memory. */
+uint64_t random_address(void);
+/* Flips some bytes, one time of six. */
+void bytes_spoil(void *bytes, size_t count);
+
+/* ---- The machine (fuzz_machine.c). */
+struct fuzz {
+    struct rig rig;
+    uint64_t scratch;   /* what requests may name as memory */
+    uint64_t tables;    /* a page of indirect descriptors */
+    uint64_t home_page; /* the home's fence page */
+    uint64_t fence;     /* of the low contexts */
+    uint32_t home_queue; /* the home's next queue on which nothing failed */
+    uint64_t home_fences[VGPGPU_QUEUES_PER_CONTEXT];
+    uint8_t *binary; /* of a good program, as the device gave it */
+    size_t binary_bytes;
+    unsigned long replaced; /* device processes that a time limit ended */
+};
+extern struct fuzz fuzz;
+
+#define FUZZ_HOME         201u
+#define FUZZ_HOME_BUFFERS 3u /* 1 and 2 in guest memory, 3 of the device; FUZZ_BUFFER_BYTES each */
+#define FUZZ_BUFFER_BYTES (4u * VGPGPU_PAGE)
+/* Kernels 1 and 2 of the home; the third has too many arguments. */
+extern const char fuzz_source[];
+
+/* A device without contexts; then the home, and that good work is done right. */
+void machine_start_over(void);
+/* Only the home is made anew. */
+void home_renew(void);
+/* Posts bytes as a request, cut anywhere, and waits for the reply: NULL when there was no room for it.
+ * `over`: the reply's room is the request's own memory. */
+const struct vgpgpu_reply *request_post(const void *request, size_t bytes, uint32_t room, bool over);
+/* front_take() that shows where the device process stands when it does not come: GPUD_FUZZ_STACKS. */
+bool fuzz_take(unsigned queue, uint16_t *head, uint32_t *written);
+/* Waits for the home's queue; its status. */
+uint32_t home_wait(uint32_t queue);
+
+/* ---- What is there (fuzz_model.c). */
+void model_clear(void);
+/* An identifier that is there, or is free. Of an object: what requests of this type create or destroy. */
+uint32_t model_context(bool there);
+uint32_t model_object(uint32_t type, uint32_t context, bool there);
+/* What a request's answer says must agree with all before. */
+void model_check(const void *request, size_t bytes, uint32_t status);
+
+/* ---- What came of it (fuzz_count.c). */
+void count_request(const void *request, size_t bytes, uint32_t status);
+void count_command(const struct vgpgpu_command *command, uint32_t status);
+void count_submission(uint32_t status);
+unsigned long counts_sum(void);
+/* Prints all, and returns how many of the documented outcomes never came. */
+unsigned counts_print(void);
+/* After that: outcomes that the specification does not have. */
+extern unsigned counts_undocumented;
+
+/* ---- The steps. */
+void control_step(void);  /* fuzz_control.c */
+void submit_step(void);   /* fuzz_commands.c: several commands in a low context */
+void command_step(void);  /* fuzz_commands.c: one in the home */
+void header_step(void);   /* fuzz_commands.c: a submission's own fields, in the home */
+void ring_step(void);     /* fuzz_rings.c */
+void race_step(void);     /* fuzz_rings.c: all of it changes while it is read */
+/* fuzz_operations.c: adds a built-in operation to a batch. */
+void operation_make(struct front_batch *batch);
