@@ -27,10 +27,26 @@ struct malv_info {
     struct vgpgpu_config config; /* out: the device's configuration space */
 };
 
+/*
+ * A flag of BUFFER_CREATE that the device does not know, instead of its own two: a managed buffer. It starts
+ * zeroed in the machine's memory and moves to the device when a batch names it, and back when others need the
+ * room there: all managed buffers that lie on the device are no more than its quota. Only commands reach it.
+ * SUBMIT then looks at the commands; E2BIG: the managed buffers that the batch names are more than the quota.
+ * After a failed batch the contents of what it names are undefined.
+ */
+#define MALV_BUFFER_MANAGED (1u << 16)
+
+/*
+ * For SUBMIT of a program with managed buffers, in the field `reserved` of struct vgpgpu_arg: what the kernel
+ * does to a buffer. 0 may be anything. READ: it does not write, so the buffer need not be moved back.
+ * OVERWRITE: it writes all of it and reads nothing, so the contents need not be moved to the device.
+ */
+enum malv_arg_hint { MALV_ARG_READ = 1, MALV_ARG_OVERWRITE = 2 };
+
 /* Creates a buffer. GUEST buffers can be mapped: mmap(fd, offset = mmap_offset), MAP_SHARED. */
 struct malv_buffer_create {
     uint64_t size;        /* in: bytes */
-    uint32_t flags;       /* in: VGPGPU_BUFFER_GUEST or VGPGPU_BUFFER_DEVICE */
+    uint32_t flags;       /* in: VGPGPU_BUFFER_GUEST, VGPGPU_BUFFER_DEVICE or MALV_BUFFER_MANAGED */
     uint32_t buffer;      /* out */
     uint64_t mmap_offset; /* out: GUEST only */
 };

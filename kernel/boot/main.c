@@ -4,6 +4,7 @@
 #include <arch/arch.h>
 #include <arch/x86.h>
 #include <microlake/boot.h>
+#include <microlake/gpu.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
@@ -87,6 +88,7 @@ static void boot_continue(void *arg)
 
     (void)arg;
     trace_start();
+    gpu_memory_start();
     module_load_boot(&late);
     if (late)
         late_prepare();

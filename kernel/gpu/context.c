@@ -108,11 +108,14 @@ static void objects_free(struct gpu_context *ctx)
 void gpu_context_close(struct gpu_context *ctx)
 {
     struct gpu_device *d = ctx->device;
+    uint64_t resident;
 
     gpu_context_drain(ctx);
+    resident = gpu_residency_leave(ctx);
     number_set(d, ctx->id, GPU_TAKEN);
     d->ops->context_destroy(d->driver, ctx->id);
     number_set(d, ctx->id, NULL);
+    gpu_residency_free(d, resident);
     objects_free(ctx);
     gpu_memory_unref(ctx->fence_memory);
     kfree(ctx);

@@ -65,6 +65,8 @@ static int device_start(struct gpu_device *d)
     if (!d->started && !d->lost) {
         r = d->ops->start(d->driver, &d->config);
         d->started = r == OK;
+        if (d->started)
+            gpu_residency_init(d);
         d->contexts.limit = MIN(d->config.max_contexts, CONTEXTS_MAX);
     }
     mutex_unlock(&d->start_lock);

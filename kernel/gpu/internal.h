@@ -1,13 +1,14 @@
 /*
  * internal.h: what the files of kernel/gpu share. Nobody else includes it.
  *
- * Locks, outermost first: a device's start_lock, a context's lock (sleeping); then a context's
- * submit_lock, a device's lock (spinning, interrupts off).
+ * Locks, outermost first: gpu_residency_lock, a device's start_lock, a context's lock (sleeping); then a
+ * context's submit_lock, a device's lock (spinning, interrupts off).
  */
 #pragma once
 
 #include <microlake/aspace.h>
 #include <microlake/gpu.h>
+#include <microlake/gpu_memory.h>
 #include <microlake/list.h>
 #include <microlake/memory.h>
 #include <microlake/spinlock.h>
@@ -63,6 +64,16 @@ uint32_t gpu_memory_segments(const struct gpu_memory *m, struct vgpgpu_segment *
 /* ---- Objects
  * ------------------------------------------------------------------------------------- */
 
+/* Which managed buffers lie on a device. Guarded by gpu_residency_lock. */
+struct gpu_residency {
+    struct list buffers; /* managed ones of all contexts, struct gpu_managed; first: touched longest ago */
+    struct list uses;    /* batches under way that name some, oldest first */
+    uint64_t quota;      /* bytes that may be resident */
+    uint64_t resident, shade_resident; /* bytes; in truth, and in the shadow */
+    uint64_t touches, batches, buffers_made;
+    struct gpu_memory_buffer *candidates[GPU_MEMORY_CANDIDATES]; /* of the question being asked */
+};
+
 struct gpu_device {
     struct list link; /* guarded by the list's lock */
     const struct gpu_driver_ops *ops;
@@ -75,11 +86,16 @@ struct gpu_device {
     struct spinlock lock;
     struct gpu_table contexts; /* guarded by lock */
     uint32_t users;            /* guarded by the list's lock */
+    struct gpu_residency residency;
 };
+
+struct gpu_managed;
 
 struct gpu_buffer {
     uint64_t size;
-    struct gpu_memory *memory; /* NULL: not ours */
+    struct gpu_memory *memory;   /* NULL: not ours */
+    struct gpu_managed *managed; /* NULL: it always lies in one place */
+    bool hidden;                 /* a managed one's stand-in on the device: no program's business */
 };
 
 struct gpu_timeline {
@@ -97,6 +113,7 @@ struct gpu_context {
     struct spinlock submit_lock;
     struct gpu_timeline queues[VGPGPU_QUEUES_PER_CONTEXT];
     struct wait_queue sleepers; /* threads that wait for a fence of this context */
+    bool manages;               /* it has had managed buffers; set once */
 };
 
 /* The nth device, started, with a user's claim on it. */
@@ -105,6 +122,15 @@ void gpu_device_put(struct gpu_device *device);
 
 /* Waits until everything submitted so far has ended, or the device is lost. */
 void gpu_context_drain(struct gpu_context *ctx);
+
+/* Makes an object on the device under a new number; `object` is what the number stands for here. */
+int gpu_object_create(struct gpu_context *ctx, struct gpu_create *what, void *object, uint32_t *id);
+/* Takes an object off the device at once and gives its number back. Its work may still run. */
+int gpu_object_remove(struct gpu_context *ctx, enum gpu_object_kind kind, uint32_t id);
+
+/* Hands a batch to the device as it is. As gpu_submit(). */
+int gpu_submit_plain(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
+                     uint64_t *fence);
 
 /* Frees what a buffer's object holds here, when the device does not know it any more. */
 void gpu_buffer_free(struct gpu_buffer *b);
@@ -115,3 +141,23 @@ static inline void gpu_count(uint64_t *counter, int64_t change)
 {
     __atomic_fetch_add(counter, (uint64_t)change, __ATOMIC_RELAXED);
 }
+
+/* ---- Managed buffers (residency.c)
+ * ------------------------------------------------------------------------------------- */
+
+void gpu_residency_init(struct gpu_device *d);
+
+/* Makes an announced guest buffer managed, so that batches can name it. ERR_NO_MEMORY. */
+int gpu_residency_manage(struct gpu_context *ctx, uint32_t id);
+
+/* It will be named no more, and its work has ended: what lies on the device is given up. */
+void gpu_residency_drop(struct gpu_context *ctx, struct gpu_buffer *b);
+
+/* All of a context's, whose work has ended. The bytes on the device, which are free once it has destroyed
+ * the context: gpu_residency_free() is told then. */
+uint64_t gpu_residency_leave(struct gpu_context *ctx);
+void gpu_residency_free(struct gpu_device *d, uint64_t bytes);
+
+/* gpu_submit() in a context with managed buffers. */
+int gpu_residency_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch,
+                         unsigned flags, uint64_t *fence);

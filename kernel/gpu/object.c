@@ -28,9 +28,7 @@ static void number_set(struct gpu_context *ctx, enum gpu_object_kind kind, uint3
     mutex_unlock(&ctx->lock);
 }
 
-/* Makes an object on the device under a new number; `object` is what the number stands for here. */
-static int object_create(struct gpu_context *ctx, struct gpu_create *what, void *object,
-                         uint32_t *id)
+int gpu_object_create(struct gpu_context *ctx, struct gpu_create *what, void *object, uint32_t *id)
 {
     struct gpu_device *d = ctx->device;
     int r = d->lost ? ERR_LOST : number_take(ctx, what->kind, &what->id);
@@ -47,6 +45,20 @@ static int object_create(struct gpu_context *ctx, struct gpu_create *what, void 
     return OK;
 }
 
+int gpu_object_remove(struct gpu_context *ctx, enum gpu_object_kind kind, uint32_t id)
+{
+    int r = ctx->device->ops->destroy(ctx->device->driver, ctx->id, kind, id);
+
+    number_set(ctx, kind, id, NULL);
+    gpu_count(&gpu_counters.objects[kind], -1);
+    return r;
+}
+
+static bool is_hidden(enum gpu_object_kind kind, const void *object)
+{
+    return kind == GPU_BUFFER && ((const struct gpu_buffer *)object)->hidden;
+}
+
 /* Takes the object out of its number; the number stays taken. NULL: there is none. */
 static void *object_take_out(struct gpu_context *ctx, enum gpu_object_kind kind, uint32_t id)
 {
@@ -54,6 +66,8 @@ static void *object_take_out(struct gpu_context *ctx, enum gpu_object_kind kind,
 
     mutex_lock(&ctx->lock);
     object = gpu_table_get(&ctx->objects[kind], id);
+    if (object && is_hidden(kind, object))
+        object = NULL;
     if (object)
         gpu_table_set(&ctx->objects[kind], id, GPU_TAKEN);
     mutex_unlock(&ctx->lock);
@@ -74,6 +88,8 @@ int gpu_object_destroy(struct gpu_context *ctx, enum gpu_object_kind kind, uint3
     if (!object)
         return ERR_NOT_FOUND;
     gpu_context_drain(ctx);
+    if (kind == GPU_BUFFER)
+        gpu_residency_drop(ctx, object);
     r = d->ops->destroy(d->driver, ctx->id, kind, id);
     gpu_context_drain(ctx);
     number_set(ctx, kind, id, NULL);
@@ -90,6 +106,9 @@ void gpu_buffer_free(struct gpu_buffer *b)
 {
     if (b->memory)
         gpu_memory_unref(b->memory);
+    if (b->managed)
+        gpu_count(&gpu_counters.managed, -(int64_t)b->size);
+    kfree(b->managed);
     kfree(b);
 }
 
@@ -110,7 +129,7 @@ static int buffer_announce(struct gpu_context *ctx, struct gpu_buffer *b, uint32
         .kind = GPU_BUFFER,
         .buffer = {.size = b->size, .flags = flags, .count = count, .segments = segments},
     };
-    int r = object_create(ctx, &what, b, id);
+    int r = gpu_object_create(ctx, &what, b, id);
 
     if (r != OK)
         gpu_buffer_free(b);
@@ -133,7 +152,7 @@ static int buffer_fill(struct gpu_context *ctx, struct gpu_buffer *b,
     return OK;
 }
 
-int gpu_buffer_create(struct gpu_context *ctx, uint64_t size, uint32_t flags, uint32_t *id)
+static int buffer_create(struct gpu_context *ctx, uint64_t size, uint32_t flags, uint32_t *id)
 {
     struct vgpgpu_segment *segments = NULL;
     struct gpu_buffer *b;
@@ -153,6 +172,21 @@ int gpu_buffer_create(struct gpu_context *ctx, uint64_t size, uint32_t flags, ui
     else
         r = buffer_announce(ctx, b, flags, segments, count, id);
     kfree(segments);
+    return r;
+}
+
+int gpu_buffer_create(struct gpu_context *ctx, uint64_t size, uint32_t flags, uint32_t *id)
+{
+    int r;
+
+    if (flags != GPU_BUFFER_MANAGED)
+        return buffer_create(ctx, size, flags, id);
+    r = buffer_create(ctx, size, VGPGPU_BUFFER_GUEST, id);
+    if (r != OK)
+        return r;
+    r = gpu_residency_manage(ctx, *id);
+    if (r != OK)
+        gpu_object_destroy(ctx, GPU_BUFFER, *id);
     return r;
 }
 
@@ -181,7 +215,7 @@ void *gpu_buffer_at(struct gpu_context *ctx, uint32_t id, uint64_t offset, uint6
 
     mutex_lock(&ctx->lock);
     b = gpu_table_get(&ctx->objects[GPU_BUFFER], id);
-    if (b && b->memory && offset < b->size) {
+    if (b && b->memory && !b->managed && offset < b->size) {
         block = gpu_memory_block(b->memory, offset >> PAGE_SHIFT);
         into = offset - (block->first << PAGE_SHIFT);
         *run = MIN((PAGE_SIZE << block->order) - into, b->size - offset);
@@ -200,7 +234,7 @@ int gpu_buffer_memobj(struct gpu_context *ctx, uint32_t id, struct memobj **out)
     if (!b)
         r = ERR_NOT_FOUND;
     else
-        r = b->memory ? gpu_memory_object(b->memory, out) : ERR_INVALID;
+        r = b->memory && !b->managed ? gpu_memory_object(b->memory, out) : ERR_INVALID;
     mutex_unlock(&ctx->lock);
     return r;
 }
@@ -225,14 +259,14 @@ int gpu_program_build(struct gpu_context *ctx, const struct gpu_program_source *
     if ((uint64_t)source->source_bytes + source->options_bytes >
         ctx->device->config.max_program_bytes)
         return ERR_RANGE;
-    return object_create(ctx, &what, &present, id);
+    return gpu_object_create(ctx, &what, &present, id);
 }
 
 int gpu_kernel_create(struct gpu_context *ctx, uint32_t program, const char *name, uint32_t *id,
                       uint32_t *arg_count)
 {
     struct gpu_create what = {.kind = GPU_KERNEL, .kernel = {.program = program, .name = name}};
-    int r = object_create(ctx, &what, &present, id);
+    int r = gpu_object_create(ctx, &what, &present, id);
 
     if (r == OK)
         *arg_count = what.kernel.arg_count;

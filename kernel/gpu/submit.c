@@ -45,8 +45,8 @@ static int submit_once(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_su
     return r;
 }
 
-int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
-               uint64_t *fence)
+int gpu_submit_plain(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
+                     uint64_t *fence)
 {
     struct gpu_device *d = ctx->device;
     int r = queue < VGPGPU_QUEUES_PER_CONTEXT ? ERR_AGAIN : ERR_INVALID;
@@ -64,4 +64,12 @@ int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *ba
     else if (r != ERR_AGAIN)
         gpu_batch_free(batch);
     return r;
+}
+
+int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
+               uint64_t *fence)
+{
+    if (__atomic_load_n(&ctx->manages, __ATOMIC_ACQUIRE))
+        return gpu_residency_submit(ctx, queue, batch, flags, fence);
+    return gpu_submit_plain(ctx, queue, batch, flags, fence);
 }

@@ -1,4 +1,4 @@
 DIR := lib/gpucmd
-SRCS := gpucmd.c
+SRCS := gpucmd.c names.c
 NEEDS :=
 include tools/build/library.mk

@@ -42,6 +42,7 @@ static void append_arg(struct gpucmd *c, const struct gpucmd_arg *arg)
     bool buffer = arg->kind == VGPGPU_ARG_BUFFER;
     struct vgpgpu_arg wire = {
         .kind = (uint16_t)arg->kind,
+        .reserved = buffer ? arg->hint : 0,
         .object = buffer ? arg->buffer : 0,
         .offset = buffer ? arg->offset : 0,
         .size = buffer ? 0 : arg->size,

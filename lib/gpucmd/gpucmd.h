@@ -24,6 +24,7 @@ struct gpucmd {
 /* One argument of a launch. VALUE: `value` points to `size` bytes. */
 struct gpucmd_arg {
     enum vgpgpu_arg_kind kind;
+    uint16_t hint; /* BUFFER: names.h's, for who looks at names; 0 on the wire */
     uint32_t buffer;
     uint64_t offset, size;
     const void *value;

@@ -67,5 +67,37 @@ long gpu_show(void *context, char *out, size_t size)
              stats.objects[GPU_PROGRAM], stats.objects[GPU_KERNEL]);
     text_add(&t, "memory %lu\nbatches %lu\n", stats.memory, stats.batches);
     text_add(&t, "submissions %lu\nsleeps %lu\n", stats.submissions, stats.sleeps);
+    text_add(&t, "managed %lu\nresident %lu\ntouched %lu\n", stats.managed, stats.resident, stats.touched);
+    text_add(&t, "moved_in %lu\nmoved_out %lu\n", stats.moved_in, stats.moved_out);
+    text_add(&t, "evictions %lu\nprefetches %lu\n", stats.evictions, stats.prefetches);
     return text_length(&t);
+}
+
+/* Of the first device, which is all that programs see. */
+long gpu_quota_show(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    uint64_t bytes;
+    int r = gpu_quota(0, &bytes);
+
+    (void)context;
+    if (r != OK)
+        return r;
+    text_add(&t, "%lu\n", bytes);
+    return text_length(&t);
+}
+
+int gpu_quota_store(void *context, const char *text, size_t size)
+{
+    uint64_t bytes = 0;
+    size_t i = 0;
+
+    (void)context;
+    for (; i < size && text[i] >= '0' && text[i] <= '9'; i++)
+        if (__builtin_mul_overflow(bytes, 10, &bytes) ||
+            __builtin_add_overflow(bytes, (uint64_t)(text[i] - '0'), &bytes))
+            return ERR_INVALID;
+    if (i == 0 || (text[i] != 0 && text[i] != '\n'))
+        return ERR_INVALID;
+    return gpu_quota_set(0, bytes);
 }

@@ -15,6 +15,7 @@ static const struct {
     {ROOT "counters", {.show = counters_show}},
     {ROOT "threads", {.show = threads_show}},
     {ROOT "gpu", {.show = gpu_show}},
+    {ROOT "gpu_quota", {.show = gpu_quota_show, .store = gpu_quota_store}},
     {ROOT "trace", {.show = trace_show, .store = trace_store}},
 };
 

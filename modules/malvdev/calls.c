@@ -11,6 +11,8 @@
 #include "modules/linux/include/linux_errno.h"
 #include "uapi/malv.h"
 
+_Static_assert(MALV_BUFFER_MANAGED == GPU_BUFFER_MANAGED, "one flag");
+
 #define LOG_BYTES_MAX     (64u * 1024)
 #define PROGRAM_BYTES_MAX (1u << 20) /* the heap's objects end at 2 MiB */
 #define STRUCT_BYTES_MAX  256u

@@ -16,7 +16,7 @@ static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threa
                                                    &suite_gpu,      &suite_exhaustion, &suite_ports, &suite_costs, &suite_deaths,
                                                    &suite_traces,   &suite_storms,  &suite_cycles,
                                                    &suite_malformed, &suite_soak, &suite_gpu_crc, &suite_crc,
-                                                   &suite_gpu_costs};
+                                                   &suite_gpu_costs, &suite_gpu_memory};
 static char failure[160], note[48];
 static unsigned failures;
 

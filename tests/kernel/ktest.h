@@ -29,7 +29,7 @@ struct ktest_suite {
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
     suite_aspaces, suite_exhaustion, suite_ports, suite_costs, suite_gpu, suite_deaths,
     suite_storms, suite_cycles, suite_malformed, suite_soak, suite_traces, suite_gpu_crc, suite_crc,
-    suite_gpu_costs;
+    suite_gpu_costs, suite_gpu_memory;
 
 /* Adds a figure to the line of the case that runs. */
 void ktest_note(const char *text);

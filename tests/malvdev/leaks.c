@@ -45,6 +45,10 @@ struct alive alive_now(void)
             now.memory = value;
         else if (!strcmp(name, "batches"))
             now.batches = value;
+        else if (!strcmp(name, "managed"))
+            now.managed = value;
+        else if (!strcmp(name, "resident"))
+            now.resident = value;
     }
     if (file)
         fclose(file);
@@ -65,6 +69,7 @@ void alive_check(const struct alive *before)
     CHECK(now.kernels == before->kernels);
     CHECK(now.memory == before->memory);
     CHECK(now.batches == before->batches);
+    CHECK(now.managed == before->managed && now.resident == before->resident);
 }
 
 /* One of a program's threads: it submits, waits asleep and awake, makes buffers and destroys them, for ever. */

@@ -110,6 +110,9 @@ static const struct {
     {"killed_at_any_moment", case_killed_at_any_moment, false},
     {"device_memory_runs_out", case_device_memory_runs_out, false},
     {"machine_memory_runs_out", case_machine_memory_runs_out, false},
+    {"managed", case_managed, false},
+    {"managed_programs", case_managed_programs, false},
+    {"managed_killed", case_managed_killed, false},
     {"replaced", case_replaced, true},
     {"loss", case_loss, true},
 };

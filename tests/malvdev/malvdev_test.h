@@ -60,7 +60,7 @@ void case_threads(void);
 
 /* leaks.c: what is alive on the GPU, of all programs. */
 struct alive {
-    unsigned long long contexts, buffers, programs, kernels, memory, batches;
+    unsigned long long contexts, buffers, programs, kernels, memory, batches, managed, resident;
 };
 struct alive alive_now(void);
 /* The same is alive as was, once the kernel has cleared away what has died. */
@@ -68,6 +68,11 @@ void alive_check(const struct alive *before);
 void case_killed_at_any_moment(void);
 void case_device_memory_runs_out(void);
 void case_machine_memory_runs_out(void);
+
+/* managed.c */
+void case_managed(void);
+void case_managed_programs(void);
+void case_managed_killed(void);
 
 /* processes.c */
 void case_contexts(void);

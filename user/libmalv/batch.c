@@ -143,6 +143,7 @@ int malv_batch_launch(struct malv_batch *batch, uint32_t kernel, uint32_t dimens
     }
     for (uint32_t i = 0; i < arg_count; i++) {
         wire[i] = (struct gpucmd_arg){.kind = args[i].kind,
+                                      .hint = args[i].hint,
                                       .buffer = args[i].object,
                                       .offset = args[i].offset,
                                       .size = args[i].size,

@@ -62,7 +62,7 @@ const char *malv_type_name(uint32_t type);
 /* A buffer. The fields are the caller's to read, libmalv's to write. */
 struct malv_buffer {
     uint32_t id;    /* names the buffer in commands; 0: none */
-    uint32_t flags; /* VGPGPU_BUFFER_GUEST or VGPGPU_BUFFER_DEVICE */
+    uint32_t flags; /* VGPGPU_BUFFER_GUEST, VGPGPU_BUFFER_DEVICE or MALV_BUFFER_MANAGED */
     uint64_t size;
     uint64_t mmap_offset;
     void *memory; /* where malv_buffer_map put it, or NULL */
@@ -70,8 +70,8 @@ struct malv_buffer {
 
 /*
  * Creates a buffer of `size` bytes: VGPGPU_BUFFER_GUEST in the program's reach, used in place by
- * the device, or VGPGPU_BUFFER_DEVICE in the device's own memory. On an error `*buffer` is all
- * zero.
+ * the device, VGPGPU_BUFFER_DEVICE in the device's own memory, or MALV_BUFFER_MANAGED, zeroed, in the
+ * one or the other as there is room (uapi/malv.h). On an error `*buffer` is all zero.
  */
 int malv_buffer_create(struct malv_device *device, uint64_t size, uint32_t flags,
                        struct malv_buffer *buffer);
@@ -79,7 +79,7 @@ int malv_buffer_create(struct malv_device *device, uint64_t size, uint32_t flags
 /*
  * Maps a GUEST buffer; the address is buffer->memory, page-aligned. What the program writes before
  * a submit the device sees, and what the device writes the program sees after the wait. -EINVAL for
- * a DEVICE buffer. Mapping it again changes nothing.
+ * any other buffer. Mapping it again changes nothing.
  */
 int malv_buffer_map(struct malv_device *device, struct malv_buffer *buffer);
 
@@ -133,6 +133,7 @@ struct malv_batch {
  */
 struct malv_arg {
     uint16_t kind;   /* enum vgpgpu_arg_kind */
+    uint16_t hint;   /* BUFFER that is managed: enum malv_arg_hint, or 0; else 0 */
     uint32_t object; /* BUFFER: its id */
     uint64_t offset; /* BUFFER: bytes, a multiple of the device's offset_align */
     uint64_t size;   /* VALUE, LOCAL */
@@ -143,6 +144,15 @@ struct malv_arg {
 static inline struct malv_arg malv_arg_buffer(const struct malv_buffer *buffer, uint64_t offset)
 {
     return (struct malv_arg){.kind = VGPGPU_ARG_BUFFER, .object = buffer->id, .offset = offset};
+}
+
+/* The same with what the kernel does to the buffer, enum malv_arg_hint; only managed buffers need it. */
+static inline struct malv_arg malv_arg_buffer_as(const struct malv_buffer *buffer, uint64_t offset,
+                                                 enum malv_arg_hint hint)
+{
+    struct malv_arg arg = malv_arg_buffer(buffer, offset);
+    arg.hint = buffer->flags & MALV_BUFFER_MANAGED ? (uint16_t)hint : 0;
+    return arg;
 }
 
 /* The `size` bytes at `value`, 1 to VGPGPU_MAX_VALUE of them, in the kernel's own type. */

@@ -42,6 +42,13 @@ enum gpu_object_kind { GPU_BUFFER, GPU_PROGRAM, GPU_KERNEL, GPU_OBJECT_KINDS };
 int gpu_object_destroy(struct gpu_context *ctx, enum gpu_object_kind kind, uint32_t id);
 
 /*
+ * A flag of gpu_buffer_create() that no device knows, instead of the two others: a managed buffer. It has
+ * zeroed memory of this machine and moves to the device when a batch names it, and back when others need
+ * the room there (docs/gpu-in-the-kernel.md). Only commands reach its contents.
+ */
+#define GPU_BUFFER_MANAGED (1u << 16)
+
+/*
  * Creates a buffer of `size` bytes. VGPGPU_BUFFER_GUEST: zeroed pages of this machine, in the
  * largest contiguous blocks to be had. VGPGPU_BUFFER_DEVICE: memory of the device. ERR_INVALID,
  * ERR_RANGE, ERR_LIMIT, ERR_NO_MEMORY, ERR_LOST.
@@ -95,8 +102,13 @@ enum gpu_submit_flags {
     GPU_NOWAIT = 1u << 0, /* any context: ERR_AGAIN instead of waiting for room */
 };
 
-/* Submits to in-order queue 0..63 and takes the batch over, except for ERR_AGAIN. *fence: the value
- * to wait for. ERR_INVALID, ERR_LOST. */
+/*
+ * Submits to in-order queue 0..63 and takes the batch over, except for ERR_AGAIN. *fence: the value
+ * to wait for. ERR_INVALID, ERR_LOST. In a context that has had managed buffers it may sleep whatever the
+ * flags (GPU_NOWAIT: ERR_INVALID), the commands are looked at here, and errors are also ERR_RANGE: the
+ * managed buffers that the batch names are more than the quota; ERR_NOT_FOUND, ERR_UNSUPPORTED: a number or
+ * a command that does not exist; ERR_NO_MEMORY; ERR_INTERRUPTED: nothing was submitted.
+ */
 int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
                uint64_t *fence);
 
@@ -124,8 +136,17 @@ struct gpu_stats {
         memory; /* bytes of guest memory in buffers and fence pages, mapped leftovers included */
     uint64_t batches;
     uint64_t submissions, sleeps; /* since the start: batches submitted; waits that slept */
+    uint64_t managed, resident;   /* bytes of managed buffers, and of those on the device */
+    uint64_t moved_in, moved_out; /* since the start: bytes that managed buffers were moved */
+    uint64_t touched;             /* since the start: bytes of the managed buffers that batches named */
+    uint64_t evictions, prefetches;
 };
 void gpu_stats(struct gpu_stats *out);
+
+/* How many bytes of managed buffers may lie on device number nth. At first what the option gpu.quota=BYTES
+ * says, else all memory that the device has. Less than lies there is reached as batches end. ERR_NOT_FOUND. */
+int gpu_quota(unsigned nth, uint64_t *bytes);
+int gpu_quota_set(unsigned nth, uint64_t bytes);
 
 /* ---- Being a device ----------------------------------------------------------------------------
  */
@@ -179,6 +200,9 @@ int gpu_device_unregister(struct gpu_device *device);
 
 /* A fence somebody sleeps for may have been signalled. Any context. */
 void gpu_fence_event(struct gpu_device *device, uint32_t context);
+
+/* Adds the class "gpu_memory"; once, at start. */
+void gpu_memory_start(void);
 
 /* The device is gone for good: every wait ends with ERR_LOST, and so does every call. Any context.
  */

@@ -3,3 +3,9 @@ NAME := gpucmd
 SRCS := gpucmd_test.c
 NEEDS := lib/gpucmd
 include tools/build/unit-test.mk
+
+DIR := tests/unit/gpucmd
+NAME := gpucmd_names
+SRCS := names_test.c
+NEEDS := lib/gpucmd
+include tools/build/unit-test.mk
