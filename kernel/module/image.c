@@ -29,7 +29,7 @@ static int image_fill(struct module *m, const struct kmodfile *file)
     m->pages = file->pages;
     m->base = module_space_alloc(m->pages);
     if (!m->base) {
-        log_error("module %s: no memory for its %zu pages", m->name, m->pages);
+        module_complain("module %s: no memory for its %zu pages", m->name, m->pages);
         return ERR_NO_MEMORY;
     }
     for (unsigned i = 0; i < KMODFILE_AREAS; i++) {
@@ -71,17 +71,17 @@ static int image_link(struct module *m, const struct kmodfile *file)
         const void *address = import_find(m, name, &cursor);
 
         if (!address && missing++ < MISSING_SHOWN)
-            log_error("module %s: neither the kernel nor a module it needs exports %s", m->name,
+            module_complain("module %s: neither the kernel nor a module it needs exports %s", m->name,
                       name);
         if (!missing)
             result = kmodfile_link(&linker, &file->imports[i].places, (uintptr_t)address);
     }
     if (result != KMODFILE_OK) {
-        log_error("module %s: it %s", m->name, kmodfile_result_text(result));
+        module_complain("module %s: it %s", m->name, kmodfile_result_text(result));
         return ERR_BAD_FORMAT;
     }
     if (missing > MISSING_SHOWN)
-        log_error("module %s: %u more symbols are missing", m->name, missing - MISSING_SHOWN);
+        module_complain("module %s: %u more symbols are missing", m->name, missing - MISSING_SHOWN);
     return missing ? ERR_NOT_FOUND : OK;
 }
 
@@ -98,7 +98,7 @@ static int entries_take(struct module *m, const struct kmodfile *file)
 
     if (!in_text(m, (uintptr_t)manifest->init) ||
         (manifest->exit && !in_text(m, (uintptr_t)manifest->exit))) {
-        log_error("module %s: its manifest's init or exit is not a function of the module",
+        module_complain("module %s: its manifest's init or exit is not a function of the module",
                   m->name);
         return ERR_BAD_FORMAT;
     }
@@ -118,7 +118,7 @@ static int image_protect(struct module *m, const struct kmodfile *file)
     }
     module_space_publish(m->base, m->pages);
     if (result != OK)
-        log_error("module %s: its memory cannot be protected: %s", m->name, status_name(result));
+        module_complain("module %s: its memory cannot be protected: %s", m->name, status_name(result));
     return result;
 }
 

@@ -41,6 +41,9 @@ struct module {
     const char *names;     /* in the image */
 };
 
+/* Logs an error, and keeps it for who asks what was wrong (module_complaints). Caller loads or unloads. */
+void module_complain(const char *format, ...) __printf(1, 2);
+
 /*
  * image.c: makes a module's image from a decoded file: memory, links, protection. m
  * has its needs. Nothing of the module runs. On an error, logged, module_image_free() cleans up.

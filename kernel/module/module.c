@@ -14,7 +14,9 @@
 
 #include "kernel/module/internal.h"
 
-#define ENTRY_MAX 80 /* of a list of modules: a name, and an option's */
+#define ENTRY_MAX      80 /* of a list of modules: a name, and an option's */
+#define COMPLAINT_MAX  224
+#define COMPLAINTS_MAX 1024
 
 TRACEPOINT(module_load, "module=%s");
 TRACEPOINT(module_unload, "module=%s");
@@ -30,6 +32,9 @@ static struct thread *load_owner;          /* written under load_mutex */
 static unsigned load_depth;                /* guarded by load_mutex */
 static const struct load_step *load_chain; /* guarded by load_mutex */
 
+static char complaints[COMPLAINTS_MAX]; /* guarded by load_mutex */
+static size_t complaints_used;          /* guarded by load_mutex */
+
 static int load_named(const char *name);
 
 static void load_lock(void)
@@ -41,7 +46,8 @@ static void load_lock(void)
         mutex_lock(&load_mutex);
         __atomic_store_n(&load_owner, self, __ATOMIC_RELAXED);
     }
-    load_depth++;
+    if (load_depth++ == 0)
+        complaints_used = 0;
 }
 
 static void load_unlock(void)
@@ -50,6 +56,35 @@ static void load_unlock(void)
         return;
     __atomic_store_n(&load_owner, NULL, __ATOMIC_RELAXED);
     mutex_unlock(&load_mutex);
+}
+
+void module_complain(const char *format, ...)
+{
+    char line[COMPLAINT_MAX];
+    va_list args;
+    size_t size;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line) - 1, format, args);
+    va_end(args);
+    log_error("%s", line);
+    size = strlen(line);
+    line[size++] = '\n';
+    size = MIN(size, sizeof(complaints) - complaints_used);
+    memcpy(complaints + complaints_used, line, size);
+    complaints_used += size;
+}
+
+size_t module_complaints(char *out, size_t size)
+{
+    size_t used;
+
+    /* The lock's other users begin with none. */
+    mutex_lock(&load_mutex);
+    used = complaints_used;
+    memcpy(out, complaints, MIN(used, size));
+    mutex_unlock(&load_mutex);
+    return used;
 }
 
 /* Logs what is wrong with a file. `name` is the one asked for, or NULL when only bytes were given.
@@ -61,10 +96,10 @@ static void decode_error_log(const char *name, int result, const struct kmodfile
     if (!name)
         name = result >= KMODFILE_MANIFEST_VERSION ? manifest->name : "(given as bytes)";
     if (result == KMODFILE_MANIFEST_ABI)
-        log_error("module %s: built for ABI %u, this kernel has %u: rebuild it", name,
+        module_complain("module %s: built for ABI %u, this kernel has %u: rebuild it", name,
                   manifest->abi_version, KMOD_ABI_VERSION);
     else
-        log_error("module %s: it %s", name, kmodfile_result_text(result));
+        module_complain("module %s: it %s", name, kmodfile_result_text(result));
 }
 
 /*
@@ -75,7 +110,7 @@ static void module_dispose(struct module *m)
 {
     module_table_remove(m);
     if (m->refs != 0) {
-        log_error("module %s: %u references were not given back: its memory stays", m->name,
+        module_complain("module %s: %u references were not given back: its memory stays", m->name,
                   m->refs);
         return;
     }
@@ -89,12 +124,12 @@ static int need_load(struct module *m, const char *need)
     int result = load_named(need);
 
     if (result != OK) {
-        log_error("module %s: cannot load %s, which it needs: %s", m->name, need,
+        module_complain("module %s: cannot load %s, which it needs: %s", m->name, need,
                   status_name(result));
         return result;
     }
     if (m->need_count == MODULE_NEEDS_MAX) {
-        log_error("module %s: it needs more than %d modules", m->name, MODULE_NEEDS_MAX);
+        module_complain("module %s: it needs more than %d modules", m->name, MODULE_NEEDS_MAX);
         return ERR_LIMIT;
     }
     m->needs[m->need_count++] = module_find(need);
@@ -127,7 +162,7 @@ static int module_start(struct module *m)
         log_info("module %s %s: loaded", m->name, m->version);
         return OK;
     }
-    log_error("module %s: its init failed: %s", m->name, status_name(result));
+    module_complain("module %s: its init failed: %s", m->name, status_name(result));
     return result < 0 ? result : ERR_INVALID;
 }
 
@@ -138,7 +173,7 @@ static int module_create(const struct kmodfile *file)
     int result;
 
     if (!m) {
-        log_error("module %s: no memory", file->manifest.name);
+        module_complain("module %s: no memory", file->manifest.name);
         return ERR_NO_MEMORY;
     }
     strlcpy(m->name, file->manifest.name, sizeof(m->name));
@@ -166,7 +201,7 @@ static int load_image(const char *name, const void *data, size_t size)
     int result;
 
     if (!file) {
-        log_error("module %s: no memory", name ? name : "(given as bytes)");
+        module_complain("module %s: no memory", name ? name : "(given as bytes)");
         return ERR_NO_MEMORY;
     }
     result = kmodfile_decode(data, module_content_size(data, size), file);
@@ -174,11 +209,11 @@ static int load_image(const char *name, const void *data, size_t size)
         decode_error_log(name, result, file);
         result = ERR_BAD_FORMAT;
     } else if (name && strcmp(name, file->manifest.name) != 0) {
-        log_error("module %s: its manifest calls it %s: file and manifest must agree", name,
+        module_complain("module %s: its manifest calls it %s: file and manifest must agree", name,
                   file->manifest.name);
         result = ERR_BAD_FORMAT;
     } else if (module_find(file->manifest.name)) {
-        log_error("module %s: it is loaded already: unload it first", file->manifest.name);
+        module_complain("module %s: it is loaded already: unload it first", file->manifest.name);
         result = ERR_EXISTS;
     } else {
         result = module_signature_check(file->manifest.name, data, size, name != NULL);
@@ -193,7 +228,7 @@ static bool load_circular(const char *name)
 {
     for (const struct load_step *step = load_chain; step; step = step->outer) {
         if (strcmp(step->name, name) == 0) {
-            log_error("module %s: it needs itself, by way of %s: the needs go in a circle", name,
+            module_complain("module %s: it needs itself, by way of %s: the needs go in a circle", name,
                       load_chain->name);
             return true;
         }
@@ -208,21 +243,21 @@ static int load_named(const char *name)
     struct module *m;
 
     if (!kmod_name_valid(name, KMOD_NAME_MAX)) {
-        log_error("module name is not [a-z0-9_]+ or longer than %d characters", KMOD_NAME_MAX - 1);
+        module_complain("module name is not [a-z0-9_]+ or longer than %d characters", KMOD_NAME_MAX - 1);
         return ERR_INVALID;
     }
     m = module_find(name);
     if (m && m->state == MODULE_LIVE)
         return OK;
     if (m) {
-        log_error("module %s: it is starting or stopping and cannot be used yet", name);
+        module_complain("module %s: it is starting or stopping and cannot be used yet", name);
         return ERR_BUSY;
     }
     if (load_circular(name))
         return ERR_INVALID;
     snprintf(path, sizeof(path), "lib/modules/%s.kmod", name);
     if (boot_file_find(path, &file) != OK) {
-        log_error("module %s: %s is not in the boot archive", name, path);
+        module_complain("module %s: %s is not in the boot archive", name, path);
         return ERR_NOT_FOUND;
     }
     return load_image(name, file.data, file.size);
@@ -253,15 +288,15 @@ static int unload_named(const char *name)
     struct module *m = module_find(name);
 
     if (!m) {
-        log_error("module %s: it is not loaded", name);
+        module_complain("module %s: it is not loaded", name);
         return ERR_NOT_FOUND;
     }
     if (!m->exit) {
-        log_error("module %s: it cannot be unloaded: it has no exit function", name);
+        module_complain("module %s: it cannot be unloaded: it has no exit function", name);
         return ERR_UNSUPPORTED;
     }
     if (module_table_stop(m) != OK) {
-        log_error("module %s: it is in use: %u modules need it, %u references are held", name,
+        module_complain("module %s: it is in use: %u modules need it, %u references are held", name,
                   m->users, m->refs);
         return ERR_BUSY;
     }

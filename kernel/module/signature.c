@@ -46,18 +46,18 @@ int module_signature_check(const char *name, const void *data, size_t size, bool
     if (!signature_needed(trusted))
         return OK;
     if (!trailer_read(data, size, &trailer)) {
-        log_error("module %s: it is not signed: sign it with the build's key, or start the machine "
+        module_complain("module %s: it is not signed: sign it with the build's key, or start the machine "
                   "with module.unsigned=allow",
                   name);
         return ERR_ACCESS;
     }
     if (trailer.version != KMOD_SIGNATURE_VERSION ||
         memcmp(trailer.key, module_public_key, sizeof(trailer.key)) != 0) {
-        log_error("module %s: it is signed with a key that this kernel does not know", name);
+        module_complain("module %s: it is signed with a key that this kernel does not know", name);
         return ERR_ACCESS;
     }
     if (!ed25519_verify(module_public_key, data, size - sizeof(trailer), trailer.signature)) {
-        log_error("module %s: its signature is wrong: the file has been changed", name);
+        module_complain("module %s: its signature is wrong: the file has been changed", name);
         return ERR_ACCESS;
     }
     return OK;

@@ -1,6 +1,6 @@
 DIR := modules/linux
 NAME := linux
-SRCS := main.c entry.c syscall_table.c sys_machine.c \
+SRCS := main.c entry.c syscall_table.c sys_machine.c sys_module.c \
   process/process.c process/exit.c process/wait.c process/clone.c process/exec.c process/elf_load.c \
   process/stack.c process/vector.c process/sys_process.c process/sys_sched.c process/rseq.c process/credentials.c \
   process/sys_credentials.c process/job.c process/pidfd.c process/limits.c process/unshare.c process/policy.c \

@@ -264,6 +264,9 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
 
     /* the machine */
     [NR_uname] = sys_uname,
+    [NR_init_module] = sys_init_module,
+    [NR_finit_module] = sys_finit_module,
+    [NR_delete_module] = sys_delete_module,
     [NR_sethostname] = sys_sethostname,
     [NR_setdomainname] = sys_setdomainname,
     [NR_sysinfo] = sys_sysinfo,

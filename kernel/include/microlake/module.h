@@ -18,6 +18,10 @@ int module_load_bytes(const void *data, size_t size);
 /* ERR_BUSY while other modules need it or references are held. */
 int module_unload(const char *name);
 
+/* What the last load or unload complained about, as lines; empty: nothing. Bytes there are; at most size are
+ * copied. Not from a module's init or exit. */
+size_t module_complaints(char *out, size_t size);
+
 /* Loads the modules that the boot archive's etc/modules names, in order. *late: it names some for later,
  * which module_load_late() loads. Both return the first error, and go on after it. */
 int module_load_boot(bool *late);

@@ -72,4 +72,5 @@ enum linux_errno {
     ECONNREFUSED = 111,
     EINPROGRESS = 115,
     EUCLEAN = 117,
+    EKEYREJECTED = 129,
 };

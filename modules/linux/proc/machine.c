@@ -6,6 +6,7 @@
 #include <microlake/cpu.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
+#include <microlake/module.h>
 #include <microlake/random.h>
 #include <microlake/thread.h>
 #include <microlake/time.h>
@@ -263,6 +264,19 @@ static const struct linux_pseudo_ops name_ops = {.show = show_name, .store = sto
 static const struct linux_pseudo_ops meminfo = {.show = show_meminfo};
 static const struct linux_pseudo_ops stat = {.show = show_stat};
 static const struct linux_pseudo_ops loadavg = {.show = show_loadavg};
+/* Who needs a module is not told. */
+static long show_modules(void *context, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    struct module_info info;
+
+    (void)context;
+    for (unsigned i = 0; module_info(i, &info) == OK; i++)
+        text_add(&t, "%s %zu %u - Live 0x0000000000000000\n", info.name, info.size, info.refs);
+    return text_length(&t);
+}
+
+static const struct linux_pseudo_ops modules = {.show = show_modules};
 static const struct linux_pseudo_ops uptime = {.show = show_uptime};
 static const struct linux_pseudo_ops version = {.show = show_version};
 static const struct linux_pseudo_ops cmdline = {.show = show_cmdline};
@@ -281,6 +295,7 @@ static const struct {
     {"/proc/stat", &stat, NULL},
     {"/proc/loadavg", &loadavg, NULL},
     {"/proc/uptime", &uptime, NULL},
+    {"/proc/modules", &modules, NULL},
     {"/proc/version", &version, NULL},
     {"/proc/cmdline", &cmdline, NULL},
     {"/proc/filesystems", &proc_constant,

@@ -24,6 +24,7 @@ enum capability {
     CAP_SETUID = 7,
     CAP_SETPCAP = 8,
     CAP_IPC_LOCK = 14,
+    CAP_SYS_MODULE = 16,
     CAP_SYS_CHROOT = 18,
     CAP_SYS_ADMIN = 21,
     CAP_SYS_NICE = 23,

@@ -1,5 +1,5 @@
 /*
- * figures.c: modules and memory of the machine.
+ * figures.c: modules and memory of the machine, and what was wrong when one was to be loaded.
  */
 #include <microlake/memory.h>
 #include <microlake/module.h>
@@ -7,6 +7,7 @@
 #include "core.h"
 
 #define MODULES_PATH MLAAS_ROOT "/modules"
+#define ERROR_PATH   MLAAS_ROOT "/load_error"
 #define MEMORY_PATH  MLAAS_ROOT "/memory"
 
 static long modules_show(void *context, char *out, size_t size)
@@ -34,13 +35,25 @@ static long memory_show(void *context, char *out, size_t size)
     return text_length(&t);
 }
 
+static long error_show(void *context, char *out, size_t size)
+{
+    size_t length = module_complaints(out, size);
+
+    (void)context;
+    return (long)length;
+}
+
 static const struct linux_pseudo_ops modules_ops = {.show = modules_show};
 static const struct linux_pseudo_ops memory_ops = {.show = memory_show};
+
+static const struct linux_pseudo_ops error_ops = {.show = error_show};
 
 int figures_start(void)
 {
     int r = linux_pseudo_register(MODULES_PATH, &modules_ops, NULL);
 
+    if (r == OK)
+        r = linux_pseudo_register(ERROR_PATH, &error_ops, NULL);
     if (r == OK)
         r = linux_pseudo_register(MEMORY_PATH, &memory_ops, NULL);
     if (r != OK)
@@ -51,5 +64,6 @@ int figures_start(void)
 void figures_stop(void)
 {
     linux_pseudo_unregister(MODULES_PATH);
+    linux_pseudo_unregister(ERROR_PATH);
     linux_pseudo_unregister(MEMORY_PATH);
 }

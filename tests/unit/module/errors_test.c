@@ -103,6 +103,28 @@ static void test_names(void **state)
     assert_true(logged("module no_such: it is not loaded"));
 }
 
+/* All reasons of the last load, the innermost first; no more than fit; none when it went well. */
+static void test_complaints(void **state)
+{
+    static const char wanted[] = "module circle_a: it needs itself, by way of circle_b: the needs go in a circle\n"
+                                 "module circle_b: cannot load circle_a, which it needs: invalid argument\n"
+                                 "module circle_a: cannot load circle_b, which it needs: invalid argument\n";
+    char text[1024], little[8] = "";
+
+    (void)state;
+    assert_int_equal(module_load("circle_a"), ERR_INVALID);
+    assert_int_equal(module_complaints(text, sizeof(text)), sizeof(wanted) - 1);
+    assert_memory_equal(text, wanted, sizeof(wanted) - 1);
+    assert_int_equal(module_complaints(little, 4), sizeof(wanted) - 1);
+    assert_string_equal(little, "modu");
+    assert_int_equal(module_load("base"), OK);
+    assert_int_equal(module_complaints(text, sizeof(text)), 0);
+    assert_int_equal(module_unload("base"), OK);
+    for (unsigned i = 0; i < 100; i++)
+        module_load("a_name_that_is_longer_than_32_characters");
+    assert_in_range(module_complaints(text, sizeof(text)), 1, 200);
+}
+
 static void test_circle(void **state)
 {
     (void)state;
@@ -159,6 +181,7 @@ int errors_run(void)
         CASE(test_bad_places),
         CASE(test_names),
         CASE(test_circle),
+        CASE(test_complaints),
         CASE(test_missing_symbols),
         CASE(test_failing_init),
         cmocka_unit_test_setup(test_permanent, reset),

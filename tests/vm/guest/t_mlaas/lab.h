@@ -48,5 +48,12 @@ bool choice_by_name(void);
 bool choices_at_once(void);
 bool choice_errors(void);
 
+/* modules.c: the tests of modules that are loaded and unloaded. */
+bool module_comes_and_goes(void);
+bool module_damaged(void);
+bool module_bad_calls(void);
+bool module_rights(void);
+bool module_of_policy(void);
+
 /* As "t_mlaas who POLICY": 0 if that one decides. */
 int who_main(const char *policy);

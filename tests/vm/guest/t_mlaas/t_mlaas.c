@@ -208,18 +208,23 @@ static void test_hostile(void)
 }
 
 /* NEED() has said what is wrong. */
-#define CHOICE_TEST(name)                                                                          \
+#define PART(name)                                                                          \
     static void test_##name(void)                                                                  \
     {                                                                                              \
         CHECK(name());                                                                             \
     }
-CHOICE_TEST(choice_of_process)
-CHOICE_TEST(choice_tree)
-CHOICE_TEST(choice_threads)
-CHOICE_TEST(choice_rights)
-CHOICE_TEST(choice_by_name)
-CHOICE_TEST(choices_at_once)
-CHOICE_TEST(choice_errors)
+PART(choice_of_process)
+PART(choice_tree)
+PART(choice_threads)
+PART(choice_rights)
+PART(choice_by_name)
+PART(choices_at_once)
+PART(choice_errors)
+PART(module_comes_and_goes)
+PART(module_damaged)
+PART(module_bad_calls)
+PART(module_rights)
+PART(module_of_policy)
 
 static const struct test tests[] = {
     {"files", test_files},
@@ -238,6 +243,11 @@ static const struct test tests[] = {
     {"guard with a ratio", test_guard_ratio},
     {"nonsense as a guard", test_guard_errors},
     {"profile", test_profile},
+    {"a module comes and goes", test_module_comes_and_goes},
+    {"damaged modules", test_module_damaged},
+    {"bad calls for modules", test_module_bad_calls},
+    {"rights to load modules", test_module_rights},
+    {"the module of a policy that decides", test_module_of_policy},
     {"hostile policies", test_hostile},
 };
 
