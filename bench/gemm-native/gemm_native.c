@@ -1,7 +1,8 @@
 /*
  * gemm_native.c: how long a product of two f32 matrices takes through gpud's built-in operation and
- * through oneDNN called directly, by turns in the same run. Value and baseline are the medians over
- * all turns.
+ * through oneDNN called directly, by turns in the same run: several in a row, as programs do, and
+ * each alone after a pause, where the processors that gpud's processes wake are asleep. Value and
+ * baseline are the medians over all.
  */
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #define BYTES   (SIDE * SIDE * sizeof(float))
 #define MEMORY  (64ull << 20)
 #define TURNS   41u
+#define ROWS    12u
+#define ROW     8u
 #define WARM_UP 3u
 
 static struct native *through;
@@ -84,17 +87,31 @@ static void direct_run(void)
 }
 
 /* A pause lets the other side's threads, which look for more work for a while, go to sleep. */
-static double turn_time(void (*run)(void))
+static void runs_time(void (*run)(void), double *times, unsigned count)
 {
     usleep(20000);
-    double start = native_now_us();
-    run();
-    return native_now_us() - start;
+    for (unsigned i = 0; i < count; i++) {
+        double start = native_now_us();
+        run();
+        times[i] = native_now_us() - start;
+    }
+}
+
+/* `turns` times `count` runs one after the other on each side. */
+static void row_measure(const char *name, unsigned turns, unsigned count)
+{
+    static double by_gpud[TURNS + ROWS * ROW], by_hand[TURNS + ROWS * ROW];
+    for (unsigned i = 0; i < turns; i++) {
+        runs_time(through_run, by_gpud + i * count, count);
+        runs_time(direct_run, by_hand + i * count, count);
+    }
+    native_check(memcmp(direct.numbers[0], numbers_there[0], BYTES) == 0,
+                 "the same result on both ways");
+    native_row(name, "direct oneDNN in C", by_gpud, by_hand, turns * count);
 }
 
 static void measure(struct native *n)
 {
-    static double by_gpud[TURNS], by_hand[TURNS];
     through = n;
     through_prepare();
     direct_prepare();
@@ -102,13 +119,8 @@ static void measure(struct native *n)
         direct_run();
         through_run();
     }
-    for (unsigned i = 0; i < TURNS; i++) {
-        by_gpud[i] = turn_time(through_run);
-        by_hand[i] = turn_time(direct_run);
-    }
-    native_check(memcmp(direct.numbers[0], numbers_there[0], BYTES) == 0,
-                 "the same result on both ways");
-    native_row("gemm_native_1024", "direct oneDNN in C", by_gpud, by_hand, TURNS);
+    row_measure("gemm_native_1024", ROWS, ROW);
+    row_measure("gemm_native_1024_alone", TURNS, 1);
 }
 
 int main(int argc, char **argv)

@@ -164,9 +164,10 @@ static void batch_ended(cuda_stream stream, cuda_result result, void *data)
     free(batch);
 }
 
-void cuda_batch_end(struct device_queue *queue, device_done done, void *token)
+bool cuda_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token)
 {
     struct batch *batch = malloc(sizeof(*batch));
+    (void)may_run; /* the GPU does it */
     cuda_queue_begin(queue);
     uint64_t start_ns = queue->start_ns;
     queue->start_ns = 0;
@@ -183,4 +184,5 @@ void cuda_batch_end(struct device_queue *queue, device_done done, void *token)
         done(token, cuda_status(ended ? ended : result), start_ns, now_ns());
     }
     cuda_leave();
+    return false;
 }

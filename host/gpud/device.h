@@ -4,9 +4,9 @@
  * An implementation owns the real device. Its caller has checked every number against its objects:
  * identifiers, ranges, argument kinds. Statuses are enum vgpgpu_status.
  *
- * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, batch_end); other operations
- * may be called from any thread at the same time. A program, kernel, queue or buffer is destroyed
- * only after every batch that names it has ended.
+ * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, batch_end), while
+ * another may be in its batch_run(); other operations may be called from any thread at the same time. A
+ * program, kernel, queue or buffer is destroyed only after every batch that names it has ended.
  */
 #pragma once
 
@@ -146,10 +146,13 @@ struct device_ops {
      * `loose`, in any order and at the same time. */
     uint32_t (*barrier)(struct device_queue *queue, bool loose);
     /*
-     * Ends a batch and sets it going: `done` is called exactly once, also when this returns an
-     * error (then perhaps before it returns), after all the batch's work has ended.
+     * Ends a batch and sets it going: `done` is called exactly once (perhaps before this returns),
+     * after all the batch's work has ended. `may_run`: the caller can do the work itself. True: it
+     * is to, by one call of batch_run(), and whatever comes into the queue meanwhile waits.
      */
-    void (*batch_end)(struct device_queue *queue, device_done done, void *token);
+    bool (*batch_end)(struct device_queue *queue, bool may_run, device_done done, void *token);
+    /* Does the work that batch_end() left to its caller, to its end. NULL: it never does. */
+    void (*batch_run)(struct device_queue *queue);
 };
 
 /*

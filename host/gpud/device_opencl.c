@@ -10,6 +10,7 @@
 #include "device_opencl.h"
 
 #include <stdlib.h>
+#include "checked.h"
 
 uint32_t opencl_status(cl_int error)
 {
@@ -71,18 +72,41 @@ static cl_int buffer_give_to_guest(struct device_buffer *buffer)
     return error;
 }
 
+/* Where functions of this process work on buffers, their memory is this side's to know. */
+static bool buffer_memory_get(struct device_buffer *buffer)
+{
+    if (buffer->memory || !buffer->context->device->native)
+        return true;
+    buffer->memory = aligned_alloc(VGPGPU_PAGE, align_up(buffer->size, VGPGPU_PAGE));
+    buffer->own = buffer->memory != NULL;
+    return buffer->own;
+}
+
+static void buffer_free(struct device_buffer *buffer)
+{
+    if (buffer->own)
+        free(buffer->memory);
+    pthread_mutex_destroy(&buffer->lock);
+    free(buffer);
+}
+
 static uint32_t opencl_buffer_create(struct device_context *context, void *memory, uint64_t size,
                                      struct device_buffer **out)
 {
     struct device_buffer *buffer = calloc(1, sizeof(*buffer));
     if (!buffer)
         return VGPGPU_ERR_NO_MEMORY;
-    cl_mem_flags flags = CL_MEM_READ_WRITE | (memory ? CL_MEM_USE_HOST_PTR : 0);
-    cl_int error;
     buffer->context = context;
     buffer->size = size;
     buffer->memory = memory;
     pthread_mutex_init(&buffer->lock, NULL);
+    if (!buffer_memory_get(buffer)) {
+        buffer_free(buffer);
+        return VGPGPU_ERR_NO_MEMORY;
+    }
+    memory = buffer->memory;
+    cl_mem_flags flags = CL_MEM_READ_WRITE | (memory ? CL_MEM_USE_HOST_PTR : 0);
+    cl_int error;
     buffer->handle = opencl.CreateBuffer(context->handle, flags, size, memory, &error);
     if (buffer->handle) {
         error = buffer_give_to_guest(buffer);
@@ -90,8 +114,7 @@ static uint32_t opencl_buffer_create(struct device_context *context, void *memor
             opencl.ReleaseMemObject(buffer->handle);
     }
     if (error) {
-        pthread_mutex_destroy(&buffer->lock);
-        free(buffer);
+        buffer_free(buffer);
         return opencl_status(error);
     }
     *out = buffer;
@@ -108,8 +131,7 @@ static void opencl_buffer_destroy(struct device_buffer *buffer)
     for (unsigned i = 0; i < buffer->sub_count; i++)
         opencl.ReleaseMemObject(buffer->subs[i].handle);
     opencl.ReleaseMemObject(buffer->handle);
-    pthread_mutex_destroy(&buffer->lock);
-    free(buffer);
+    buffer_free(buffer);
 }
 
 /* A new handle replaces the oldest: OpenCL keeps a released one until commands that use it end. */
@@ -168,4 +190,5 @@ const struct device_ops device_opencl = {
     .operation = opencl_operation,
     .barrier = opencl_barrier,
     .batch_end = opencl_batch_end,
+    .batch_run = opencl_batch_run,
 };

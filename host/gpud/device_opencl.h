@@ -30,7 +30,8 @@ struct device_buffer {
     struct device_context *context;
     cl_mem handle;
     uint64_t size;
-    void *memory; /* used in place, or NULL */
+    void *memory; /* used in place; NULL: OpenCL's own */
+    bool own;     /* the memory is this side's: free() */
     pthread_mutex_t lock;
     unsigned sub_count; /* lock */
     unsigned sub_next;  /* lock: the entry that is replaced next */
@@ -60,7 +61,16 @@ struct batch {
     device_done done;
     void *token;
     uint64_t start_ns;
-    atomic_uint status; /* of the first built-in operation that failed */
+    atomic_uint status;        /* of the first built-in operation that failed */
+    struct device_queue *told; /* the queue that counts it among what OpenCL has; or NULL */
+};
+
+#define MAX_DIRECT 64u /* operations of a batch that its thread does itself */
+
+/* A built-in operation with the places of its tensors. */
+struct direct_operation {
+    struct cpu_plan *plan;
+    void *memory[VGPGPU_MAX_TENSORS];
 };
 
 struct device_queue {
@@ -69,16 +79,37 @@ struct device_queue {
     cl_command_queue loose;  /* out of order; NULL until it is wanted */
     cl_command_queue active; /* the one of the two that commands go to */
     struct cpu_scratch scratch; /* of the command that runs, on the queue in order */
+    atomic_uint under_way;      /* batches that OpenCL has */
     /* The batch under way; the submitting thread's. */
     uint64_t start_ns;   /* 0: nothing enqueued yet */
     cl_event last;       /* of the newest command, if it has one */
     struct batch *batch; /* NULL until something needs it */
     unsigned taken_count;
     struct device_buffer *taken[MAX_TAKEN];
+    /* Operations that were not given to OpenCL. While batch_run() is at work they are that's. */
+    struct direct_operation direct[MAX_DIRECT];
+    unsigned direct_count;      /* the submitting thread's */
+    unsigned direct_left;       /* batch_run()'s */
+    struct batch *direct_batch; /* batch_run()'s */
+    pthread_mutex_t lock;
+    bool direct_runs; /* lock: until batch_run() is through */
+    cl_event gate;    /* lock: what came meanwhile waits for it, or NULL */
 };
 
+/* Before a command is given to OpenCL. */
+uint32_t opencl_begin(struct device_queue *queue);
 /* Where the next command's event goes: nowhere unless it is the last. */
 cl_event *opencl_event_place(struct device_queue *queue, bool last);
+/* Its work has ended. */
+void opencl_batch_finish(struct batch *batch, uint32_t status);
+uint64_t opencl_now_ns(void);
+
+/* opencl_operation.c. Leaves the batch, of built-in operations alone, to opencl_batch_run(). */
+void opencl_direct_leave(struct device_queue *queue, struct batch *batch);
+/* Gives OpenCL the operations that were kept from it: the batch has something else too. */
+uint32_t opencl_direct_give(struct device_queue *queue);
+/* Has what OpenCL gets next wait for a batch_run() that is under way. */
+uint32_t opencl_direct_gate(struct device_queue *queue);
 
 /* An OpenCL error as a status; CL_SUCCESS is VGPGPU_OK. */
 uint32_t opencl_status(cl_int error);
@@ -101,7 +132,8 @@ uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill,
 uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,
                           bool last);
 uint32_t opencl_barrier(struct device_queue *queue, bool loose);
-void opencl_batch_end(struct device_queue *queue, device_done done, void *token);
+bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token);
+void opencl_batch_run(struct device_queue *queue);
 
 int opencl_list(struct device_info *infos, unsigned room, unsigned *count, char *why);
 int opencl_open(const char *selector, struct device **out, struct device_info *info, char *why);

@@ -12,6 +12,10 @@
 #include "sandbox.h"
 #include "sandbox_calls.h"
 
+/* How often oneDNN's threads look for more work before they sleep: some tenths of a millisecond,
+ * where their own default is several milliseconds that the machine's processors may need. */
+#define OMP_LOOKS "20000"
+
 struct thing *thing_new(enum thing_kind kind)
 {
     struct thing *thing = calloc(1, sizeof(*thing));
@@ -128,16 +132,18 @@ _Noreturn void engine_main(const struct engine_settings *settings)
 {
     static struct engine engine;
     char why[DEVICE_WHY_BYTES];
-    pthread_t messages;
+    pthread_t runner, standby;
     prctl(PR_SET_NAME, "gpud-device");
     engine.ops = settings->ops;
     engine.socket = settings->socket;
     engine.ended_fd = settings->ended;
     engine.shared = shared_map(settings->shared);
     pthread_mutex_init(&engine.lock, NULL);
+    pthread_mutex_init(&engine.take_lock, NULL);
     pthread_mutex_init(&engine.ends_lock, NULL);
     setenv("POCL_CACHE_DIR", settings->folder, 1);
     setenv("TMPDIR", settings->folder, 1);
+    setenv("GOMP_SPINCOUNT", OMP_LOOKS, 0);
     calls_watch(); /* which the sandbox does not allow any more */
     if (!engine.shared || sandbox_enter(settings->folder))
         _exit(1);
@@ -145,7 +151,8 @@ _Noreturn void engine_main(const struct engine_settings *settings)
         log_line("%s", why);
         _exit(1);
     }
-    if (pthread_create(&messages, NULL, engine_messages_run, &engine)) {
+    if (pthread_create(&runner, NULL, engine_runner_run, &engine) ||
+        pthread_create(&standby, NULL, engine_standby_run, &engine)) {
         log_line("no thread for a device process: raise the limit of processes");
         _exit(1);
     }

@@ -4,7 +4,8 @@
  * ended at any time. engine.c brings it up and keeps what it has; engine_requests.c answers the
  * front; engine_messages.c carries out batches and destructions.
  *
- * Threads: the main thread answers requests; another takes messages; the device's own report ends.
+ * Threads: the main thread answers requests; the runner takes messages, and carries out what the
+ * device leaves to it; meanwhile the standby takes them; the device's own report ends.
  */
 #pragma once
 
@@ -63,6 +64,8 @@ struct engine {
     uint32_t room;               /* lock */
     uint32_t counts[THING_KINDS]; /* lock */
     atomic_uint running;         /* batches */
+    pthread_mutex_t take_lock; /* held while messages are taken; then the lock above */
+    bool runner_works;         /* take_lock: the runner carries out a batch itself */
     pthread_mutex_t ends_lock;
     uint64_t ended; /* ends_lock: what ->shared says */
 };
@@ -79,7 +82,8 @@ struct thing *thing_find(struct engine *engine, enum thing_kind kind, uint32_t h
 /* Destroys what a handle stands for. */
 void thing_destroy(struct engine *engine, uint32_t handle);
 
-/* engine_messages.c: body of the thread. */
-void *engine_messages_run(void *engine);
+/* engine_messages.c: bodies of the threads. */
+void *engine_runner_run(void *engine);
+void *engine_standby_run(void *engine);
 /* engine_requests.c: answers until the front has gone. */
 void engine_requests_serve(struct engine *engine);

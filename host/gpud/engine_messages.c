@@ -1,8 +1,11 @@
 /*
  * engine_messages.c: takes the front's messages, in order: starts batches, makes queues, destroys.
- * Nothing here waits for work to end. When there is no message the thread sleeps at once: on two
- * processors a thread that looks for the next one takes time from the device's own threads, and
- * launches took longer the longer it looked.
+ *
+ * Mostly one thread does that, the runner, and nothing waits for work to end. A batch that the
+ * device leaves to its caller the runner carries out itself, which saves a wake-up; meanwhile
+ * another thread, the standby, is the one that the front wakes. When there is no message a thread
+ * sleeps at once: on two processors one that looks for the next takes time from the device's own
+ * threads, and launches took longer the longer it looked.
  */
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -118,8 +121,10 @@ static uint32_t operation_apply(const struct target *target, const struct operat
     }
 }
 
-static void batch_start(struct engine *engine, struct decoded *decoded, struct link_message *message)
+/* Returns the queue whose batch is the caller's to carry out, or NULL. */
+static struct device_queue *batch_start(struct engine *engine, struct link_message *message)
 {
+    static struct decoded decoded; /* take_lock */
     struct thing *queue = thing_find(engine, THING_QUEUE, message->handle);
     struct run *run = malloc(sizeof(*run));
     uint32_t status = queue ? queue->queue.status : VGPGPU_ERR_EXEC;
@@ -129,12 +134,12 @@ static void batch_start(struct engine *engine, struct decoded *decoded, struct l
     if (status) {
         free(run);
         end_post(engine, &(struct link_end){.token = message->token, .status = status});
-        return;
+        return NULL;
     }
     struct decoder decoder = {.owner = engine,
                               .find = facts_find,
                               .offset_align = engine->info.offset_align,
-                              .out = decoded};
+                              .out = &decoded};
     *run = (struct run){.engine = engine, .token = message->token};
     status = submit_decode(&decoder, (uint8_t *)(message + 1),
                            message->bytes - (uint32_t)sizeof(*message));
@@ -143,10 +148,11 @@ static void batch_start(struct engine *engine, struct decoded *decoded, struct l
                             .loose = message->parent & VGPGPU_SUBMIT_UNORDERED};
     if (!status)
         status = barrier_apply(&target);
-    for (unsigned i = 0; i < decoded->count && !status; i++)
-        status = operation_apply(&target, &decoded->operations[i], i + 1 == decoded->count);
+    for (unsigned i = 0; i < decoded.count && !status; i++)
+        status = operation_apply(&target, &decoded.operations[i], i + 1 == decoded.count);
     run->status = status;
-    engine->ops->batch_end(queue->queue.device, run_done, run);
+    bool left = engine->ops->batch_end(target.queue, !engine->runner_works, run_done, run);
+    return left ? target.queue : NULL;
 }
 
 static void queue_make(struct engine *engine, const struct link_message *message)
@@ -166,7 +172,7 @@ static void queue_make(struct engine *engine, const struct link_message *message
 }
 
 /* Carries out the next message. False: there is none. */
-static bool message_take(struct engine *engine, struct decoded *decoded)
+static bool message_take_locked(struct engine *engine, struct device_queue **left)
 {
     struct link_shared *shared = engine->shared;
     uint64_t consumed = atomic_load_explicit(&shared->consumed, memory_order_relaxed);
@@ -177,7 +183,7 @@ static bool message_take(struct engine *engine, struct decoded *decoded)
         struct link_message *message = (void *)(shared->messages + at);
         bytes = message->bytes;
         if (message->kind == LINK_BATCH)
-            batch_start(engine, decoded, message);
+            *left = batch_start(engine, message);
         else if (message->kind == LINK_QUEUE_CREATE)
             queue_make(engine, message);
         else if (message->kind == LINK_DESTROY)
@@ -193,22 +199,67 @@ static bool has_messages(struct link_shared *shared)
            atomic_load_explicit(&shared->consumed, memory_order_relaxed);
 }
 
-static void messages_sleep(struct link_shared *shared)
+static void futex_wait(atomic_uint *word, unsigned value)
 {
-    atomic_store(&shared->device_sleeps, 1);
-    if (!has_messages(shared))
-        syscall(SYS_futex, &shared->device_sleeps, FUTEX_WAIT, 1, NULL, NULL, 0);
-    atomic_store(&shared->device_sleeps, 0);
+    syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
-void *engine_messages_run(void *argument)
+static void runner_sleep(struct link_shared *shared)
 {
-    static struct decoded decoded; /* one device process, one such thread */
+    atomic_store(&shared->device_sleeps, LINK_RUNNER);
+    if (!has_messages(shared))
+        futex_wait(&shared->device_sleeps, LINK_RUNNER);
+    atomic_store(&shared->device_sleeps, LINK_NOBODY);
+}
+
+/* Takes what there is. Returns the queue whose batch the runner is to carry out, or NULL. */
+static struct device_queue *runner_take(struct engine *engine)
+{
+    struct device_queue *left = NULL;
+    pthread_mutex_lock(&engine->take_lock);
+    engine->runner_works = false;
+    atomic_store(&engine->shared->device_sleeps, LINK_NOBODY);
+    while (!left && message_take_locked(engine, &left))
+        ;
+    if (left) {
+        engine->runner_works = true;
+        atomic_store(&engine->shared->device_sleeps, LINK_STANDBY);
+        if (has_messages(engine->shared))
+            link_device_wake(engine->shared);
+    }
+    pthread_mutex_unlock(&engine->take_lock);
+    return left;
+}
+
+void *engine_runner_run(void *argument)
+{
     struct engine *engine = argument;
     for (;;) {
-        while (message_take(engine, &decoded))
-            ;
-        messages_sleep(engine->shared);
+        struct device_queue *left = runner_take(engine);
+        if (left)
+            engine->ops->batch_run(left);
+        else
+            runner_sleep(engine->shared);
+    }
+    return NULL;
+}
+
+/* Takes what comes while the runner works: nothing of it is left to this thread. */
+void *engine_standby_run(void *argument)
+{
+    struct engine *engine = argument;
+    struct link_shared *shared = engine->shared;
+    struct device_queue *none;
+    for (;;) {
+        unsigned calls = atomic_load(&shared->standby_calls);
+        pthread_mutex_lock(&engine->take_lock);
+        while (engine->runner_works && has_messages(shared)) {
+            while (message_take_locked(engine, &none))
+                ;
+            atomic_store(&shared->device_sleeps, LINK_STANDBY);
+        }
+        pthread_mutex_unlock(&engine->take_lock);
+        futex_wait(&shared->standby_calls, calls);
     }
     return NULL;
 }

@@ -15,11 +15,8 @@ static void event_queue_locked(struct machine *machine, struct context *context,
     machine->due = context;
 }
 
-void events_flush(struct machine *machine)
+static void events_send_locked(struct machine *machine, struct ring *ring)
 {
-    struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_EVENT];
-    ring_lock(ring);
-    pthread_mutex_lock(&machine->event_lock);
     while (machine->due && ring_pop_locked(ring, &machine->event_chain)) {
         struct context *context = machine->due;
         uint32_t written = 0;
@@ -30,6 +27,18 @@ void events_flush(struct machine *machine)
         }
         ring_push_locked(ring, machine->event_chain.head, written);
     }
+}
+
+/* A driver that gives room for events says so only while one waits for it. */
+void events_flush(struct machine *machine)
+{
+    struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_EVENT];
+    ring_lock(ring);
+    pthread_mutex_lock(&machine->event_lock);
+    do {
+        events_send_locked(machine, ring);
+        virtqueue_want_kicks(&ring->queue, machine->due != NULL);
+    } while (machine->due && !virtqueue_is_empty(&ring->queue));
     pthread_mutex_unlock(&machine->event_lock);
     ring_unlock(ring);
 }

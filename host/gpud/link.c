@@ -2,9 +2,11 @@
 #include "link.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MAX_PARTS 4u
@@ -102,4 +104,18 @@ int link_receive_fds(int socket, void *target, size_t bytes, int *fds, unsigned 
         memcpy(fds, CMSG_DATA(c), *fd_count * sizeof(int));
     }
     return link_receive(socket, (uint8_t *)target + got, bytes - (size_t)got);
+}
+
+void link_device_wake(struct link_shared *shared)
+{
+    atomic_uint *word = NULL;
+    unsigned who = atomic_exchange(&shared->device_sleeps, LINK_NOBODY);
+    if (who == LINK_RUNNER)
+        word = &shared->device_sleeps;
+    if (who == LINK_STANDBY) {
+        word = &shared->standby_calls;
+        atomic_fetch_add(word, 1);
+    }
+    if (word)
+        syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }

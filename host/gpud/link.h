@@ -41,12 +41,20 @@ struct link_end {
     uint64_t start_ns, end_ns;
 };
 
+/* Whom the front wakes when it has posted something. */
+enum link_sleep {
+    LINK_NOBODY,  /* somebody looks by himself */
+    LINK_RUNNER,  /* who sleeps on ->device_sleeps */
+    LINK_STANDBY, /* who sleeps on ->standby_calls: the runner is at work */
+};
+
 /* Each counter has one writer, and a cache line of its own. They count from 0 and never wrap. */
 struct link_shared {
     _Alignas(64) _Atomic uint64_t posted;   /* front: bytes of messages */
     _Alignas(64) _Atomic uint64_t consumed; /* device process: the same */
     _Alignas(64) _Atomic uint64_t ended;    /* device process: ends */
-    _Alignas(64) atomic_uint device_sleeps; /* a futex: 1 while the device process sleeps */
+    _Alignas(64) atomic_uint device_sleeps; /* enum link_sleep; a futex */
+    _Alignas(64) atomic_uint standby_calls; /* front: counts; a futex */
     _Alignas(64) atomic_uint front_sleeps;  /* 1: the front wants its eventfd signalled */
     _Alignas(64) struct link_end ends[LINK_ENDS];
     _Alignas(64) uint8_t messages[LINK_MESSAGE_ROOM];
@@ -85,6 +93,9 @@ struct link_counts {
     uint32_t batches;  /* under way */
     uint32_t mappings; /* of scattered buffers */
 };
+
+/* Wakes who has said in ->device_sleeps that he sleeps. */
+void link_device_wake(struct link_shared *shared);
 
 /*
  * Sends all of the pieces, and descriptors with the first. Not to be called by two threads at a

@@ -40,6 +40,8 @@
     X(EnqueueUnmapMemObject)                                                                       \
     X(EnqueueMarkerWithWaitList)                                                                   \
     X(EnqueueBarrierWithWaitList)                                                                  \
+    X(CreateUserEvent)                                                                             \
+    X(SetUserEventStatus)                                                                          \
     X(SetEventCallback)                                                                            \
     X(ReleaseEvent)                                                                                \
     X(Flush)                                                                                       \

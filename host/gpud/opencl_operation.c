@@ -1,93 +1,161 @@
 /*
  * opencl_operation.c: built-in operations in a queue's order. On a device that is this host's
- * processor a native kernel, a function of this process, runs the plan on the buffers' own memory.
+ * processor a function of this process does them, on the buffers' own memory.
+ *
+ * A batch of nothing but operations, on a queue with no other work, is left to the thread that ends
+ * it: it is the same for all such batches, so that the library, which keeps a team of threads for
+ * each thread that calls it, works with one. All others OpenCL runs, as native kernels. What comes
+ * into a queue while a batch of it is done here waits in OpenCL for an event, the gate.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include "device_opencl.h"
 
-/* What the function gets, a copy that OpenCL makes; it puts the buffers' memory in place. */
+/* What a native kernel gets, a copy that OpenCL makes. */
 struct native_call {
     struct batch *batch;
-    struct cpu_plan *plan;
     struct cpu_scratch *scratch;
-    unsigned count;
-    void *buffers[VGPGPU_MAX_TENSORS];   /* each once: PoCL forgets one for each that comes twice */
-    uint8_t buffer[VGPGPU_MAX_TENSORS];  /* of each tensor, an index into them, or NO_BUFFER */
-    uint64_t offset[VGPGPU_MAX_TENSORS]; /* of each tensor */
+    struct direct_operation operation;
 };
 
-#define NO_BUFFER 255u
+static void operation_run(struct direct_operation *operation, struct cpu_scratch *scratch,
+                          struct batch *batch)
+{
+    unsigned none = VGPGPU_OK, status = cpu_plan_run(operation->plan, operation->memory, scratch);
+    if (status)
+        atomic_compare_exchange_strong(&batch->status, &none, status);
+    cpu_plan_release(operation->plan);
+}
 
 static void CL_CALLBACK native_run(void *data)
 {
     struct native_call *call = data;
-    void *memory[VGPGPU_MAX_TENSORS];
-    for (unsigned i = 0; i < call->count; i++)
-        memory[i] = call->buffer[i] != NO_BUFFER
-                        ? (uint8_t *)call->buffers[call->buffer[i]] + call->offset[i]
-                        : NULL;
-    unsigned none = VGPGPU_OK, status = cpu_plan_run(call->plan, memory, call->scratch);
+    operation_run(&call->operation, call->scratch, call->batch);
+}
+
+static uint32_t native_enqueue(struct device_queue *queue, const struct direct_operation *operation,
+                               bool last)
+{
+    struct native_call call = {
+        .batch = queue->batch, .scratch = &queue->scratch, .operation = *operation};
+    uint32_t status = opencl_status(
+        opencl.EnqueueNativeKernel(queue->handle, native_run, &call, sizeof(call), 0, NULL, NULL, 0,
+                                   NULL, opencl_event_place(queue, last)));
     if (status)
-        atomic_compare_exchange_strong(&call->batch->status, &none, status);
-    cpu_plan_release(call->plan);
+        cpu_plan_release(operation->plan);
+    return status;
 }
 
-/* Where a handle is among them, or their count. */
-static unsigned handle_find(const cl_mem *handles, unsigned count, cl_mem handle)
+/* Nothing of the batch is in OpenCL, nor anything of those before it. */
+static bool is_direct(struct device_queue *queue)
 {
-    unsigned i = 0;
-    while (i < count && handles[i] != handle)
-        i++;
-    return i;
+    pthread_mutex_lock(&queue->lock);
+    bool runs = queue->direct_runs;
+    pthread_mutex_unlock(&queue->lock);
+    return !queue->start_ns && queue->active == queue->handle && !runs &&
+           !atomic_load(&queue->under_way) && queue->direct_count < MAX_DIRECT;
 }
 
-static uint32_t native_enqueue(struct device_queue *queue, const struct device_operation *operation,
-                               struct cpu_plan *plan, bool last)
+uint32_t opencl_direct_give(struct device_queue *queue)
 {
-    struct native_call call = {.batch = queue->batch,
-                               .plan = plan,
-                               .scratch = &queue->scratch,
-                               .count = operation->tensor_count};
-    cl_mem handles[VGPGPU_MAX_TENSORS];
-    const void *places[VGPGPU_MAX_TENSORS];
-    cl_uint used = 0;
-    for (unsigned i = 0; i < operation->tensor_count; i++) {
-        call.buffer[i] = NO_BUFFER;
-        if (!operation->buffers[i])
-            continue;
-        unsigned at = handle_find(handles, used, operation->buffers[i]->handle);
-        if (at == used) {
-            handles[used] = operation->buffers[i]->handle;
-            places[used] = &call.buffers[used];
-            used++;
-        }
-        call.buffer[i] = (uint8_t)at;
-        call.offset[i] = operation->tensors[i].offset;
+    uint32_t status = VGPGPU_OK;
+    for (unsigned i = 0; i < queue->direct_count; i++) {
+        if (!status)
+            status = native_enqueue(queue, &queue->direct[i], false);
+        else
+            cpu_plan_release(queue->direct[i].plan);
     }
-    return opencl_status(opencl.EnqueueNativeKernel(queue->handle, native_run, &call, sizeof(call),
-                                                    used, handles, (const void **)places, 0, NULL,
-                                                    opencl_event_place(queue, last)));
+    queue->direct_count = 0;
+    return status;
+}
+
+void opencl_direct_leave(struct device_queue *queue, struct batch *batch)
+{
+    queue->direct_left = queue->direct_count;
+    queue->direct_count = 0;
+    queue->direct_batch = batch;
+    pthread_mutex_lock(&queue->lock);
+    queue->direct_runs = true;
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void opencl_batch_run(struct device_queue *queue)
+{
+    struct batch *batch = queue->direct_batch;
+    batch->start_ns = opencl_now_ns();
+    for (unsigned i = 0; i < queue->direct_left; i++)
+        operation_run(&queue->direct[i], &queue->scratch, batch);
+    pthread_mutex_lock(&queue->lock);
+    queue->direct_runs = false;
+    cl_event gate = queue->gate;
+    queue->gate = NULL;
+    pthread_mutex_unlock(&queue->lock);
+    if (gate) {
+        opencl.SetUserEventStatus(gate, CL_COMPLETE);
+        opencl.ReleaseEvent(gate);
+    }
+    opencl_batch_finish(batch, VGPGPU_OK);
+}
+
+static cl_int gate_make_locked(struct device_queue *queue)
+{
+    cl_int error;
+    cl_event gate = opencl.CreateUserEvent(queue->context->handle, &error);
+    if (error)
+        return error;
+    error = opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &gate, NULL);
+    if (error)
+        opencl.ReleaseEvent(gate);
+    else
+        queue->gate = gate;
+    return error;
+}
+
+uint32_t opencl_direct_gate(struct device_queue *queue)
+{
+    cl_int error = CL_SUCCESS;
+    pthread_mutex_lock(&queue->lock);
+    if (queue->direct_runs && !queue->gate)
+        error = gate_make_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return opencl_status(error);
+}
+
+static uint32_t native_add(struct device_queue *queue, const struct device_operation *operation,
+                           bool last)
+{
+    struct direct_operation direct;
+    if (!queue->batch)
+        queue->batch = calloc(1, sizeof(*queue->batch));
+    if (!queue->batch)
+        return VGPGPU_ERR_NO_MEMORY;
+    uint32_t status = cpu_plan_prepare(operation, &direct.plan);
+    if (status)
+        return status;
+    for (unsigned i = 0; i < operation->tensor_count; i++)
+        direct.memory[i] = operation->buffers[i] ? (uint8_t *)operation->buffers[i]->memory +
+                                                       operation->tensors[i].offset
+                                                 : NULL;
+    if (is_direct(queue)) {
+        queue->direct[queue->direct_count++] = direct;
+        return VGPGPU_OK;
+    }
+    status = opencl_begin(queue);
+    if (!status)
+        return native_enqueue(queue, &direct, last);
+    cpu_plan_release(direct.plan);
+    return status;
 }
 
 static uint32_t operation_enqueue(struct device_queue *queue,
                                   const struct device_operation *operation, bool last)
 {
-    struct cpu_plan *plan;
-    if (queue->context->device->clblast)
-        return opencl_clblast(queue, operation);
-    if (!queue->context->device->native)
+    if (queue->context->device->native)
+        return native_add(queue, operation, last);
+    if (!queue->context->device->clblast)
         return VGPGPU_ERR_UNSUPPORTED;
-    if (!queue->batch)
-        queue->batch = calloc(1, sizeof(*queue->batch));
-    if (!queue->batch)
-        return VGPGPU_ERR_NO_MEMORY;
-    uint32_t status = cpu_plan_prepare(operation, &plan);
-    if (status)
-        return status;
-    status = native_enqueue(queue, operation, plan, last);
-    if (status)
-        cpu_plan_release(plan);
-    return status;
+    uint32_t status = opencl_begin(queue);
+    return status ? status : opencl_clblast(queue, operation);
 }
 
 /* In the middle of commands in any order, an operation has its turn alone: it has scratch memory. */

@@ -11,7 +11,7 @@
 
 #define LOCAL_ALIGN 128u /* each local argument starts at a multiple of this, bytes */
 
-static uint64_t now_ns(void)
+uint64_t opencl_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -31,6 +31,7 @@ uint32_t opencl_queue_create(struct device_context *context, struct device_queue
         return opencl_status(error);
     }
     queue->active = queue->handle;
+    pthread_mutex_init(&queue->lock, NULL);
     *out = queue;
     return VGPGPU_OK;
 }
@@ -41,14 +42,23 @@ void opencl_queue_destroy(struct device_queue *queue)
     opencl.ReleaseCommandQueue(queue->handle);
     if (queue->loose)
         opencl.ReleaseCommandQueue(queue->loose);
+    pthread_mutex_destroy(&queue->lock);
     free(queue->scratch.memory);
     free(queue);
 }
 
+uint32_t opencl_begin(struct device_queue *queue)
+{
+    uint32_t status = VGPGPU_OK;
+    if (!queue->start_ns) {
+        queue->start_ns = opencl_now_ns();
+        status = opencl_direct_gate(queue);
+    }
+    return status ? status : opencl_direct_give(queue);
+}
+
 cl_event *opencl_event_place(struct device_queue *queue, bool last)
 {
-    if (!queue->start_ns)
-        queue->start_ns = now_ns();
     if (queue->last)
         opencl.ReleaseEvent(queue->last);
     queue->last = NULL;
@@ -124,12 +134,13 @@ static bool local_memory_fits(const struct device_launch *launch)
 uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch, bool last)
 {
     cl_kernel kernel = launch->kernel->handle;
-    if (!local_memory_fits(launch))
-        return VGPGPU_ERR_LIMIT;
+    uint32_t status = local_memory_fits(launch) ? opencl_begin(queue) : VGPGPU_ERR_LIMIT;
+    if (status)
+        return status;
     for (unsigned i = 0; i < launch->arg_count; i++) {
         const struct device_arg *arg = &launch->args[i];
         if (arg->kind == VGPGPU_ARG_BUFFER) {
-            uint32_t status = opencl_buffer_take(queue, arg->buffer);
+            status = opencl_buffer_take(queue, arg->buffer);
             if (status)
                 return status;
         }
@@ -198,7 +209,9 @@ static uint32_t copy_rows(struct device_queue *queue, const struct device_copy *
 
 uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last)
 {
-    uint32_t status = opencl_buffer_take(queue, copy->source);
+    uint32_t status = opencl_begin(queue);
+    if (!status)
+        status = opencl_buffer_take(queue, copy->source);
     if (!status)
         status = opencl_buffer_take(queue, copy->target);
     if (status)
@@ -213,7 +226,9 @@ uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy,
 
 uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill, bool last)
 {
-    uint32_t status = opencl_buffer_take(queue, fill->target);
+    uint32_t status = opencl_begin(queue);
+    if (!status)
+        status = opencl_buffer_take(queue, fill->target);
     if (status)
         return status;
     cl_int error = opencl.EnqueueFillBuffer(queue->active, fill->target->handle, fill->pattern,
@@ -222,19 +237,20 @@ uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill,
     return opencl_status(error);
 }
 
-static void batch_finish(struct batch *batch, cl_int execution)
+/* The queue may be gone once done() has been called. */
+void opencl_batch_finish(struct batch *batch, uint32_t status)
 {
-    uint32_t status = atomic_load(&batch->status);
-    if (!status && execution < 0)
-        status = VGPGPU_ERR_EXEC;
-    batch->done(batch->token, status, batch->start_ns, now_ns());
+    uint32_t failed = atomic_load(&batch->status);
+    if (batch->told)
+        atomic_fetch_sub(&batch->told->under_way, 1);
+    batch->done(batch->token, failed ? failed : status, batch->start_ns, opencl_now_ns());
     free(batch);
 }
 
 static void CL_CALLBACK batch_ended(cl_event last, cl_int execution, void *data)
 {
     (void)last;
-    batch_finish(data, execution);
+    opencl_batch_finish(data, execution < 0 ? VGPGPU_ERR_EXEC : VGPGPU_OK);
 }
 
 /* Ends a batch that cannot be watched: waits for all of the queue. */
@@ -243,7 +259,18 @@ static void batch_end_waiting(struct device_queue *queue, struct batch *batch, d
 {
     opencl.Finish(queue->handle);
     free(batch);
-    done(token, VGPGPU_ERR_NO_MEMORY, start_ns, now_ns());
+    done(token, VGPGPU_ERR_NO_MEMORY, start_ns, opencl_now_ns());
+}
+
+/* The callback tells of the end, which may come at once. */
+static void batch_watch(struct device_queue *queue, struct batch *batch, cl_event last)
+{
+    batch->told = queue;
+    atomic_fetch_add(&queue->under_way, 1);
+    if (opencl.SetEventCallback(last, CL_COMPLETE, batch_ended, batch)) {
+        opencl.Finish(queue->handle);
+        opencl_batch_finish(batch, VGPGPU_OK);
+    }
 }
 
 /* What is in one queue ends before what comes into the other begins. */
@@ -269,16 +296,20 @@ uint32_t opencl_barrier(struct device_queue *queue, bool loose)
     if (loose && !queue->loose && device->unified)
         queue->loose = opencl.CreateCommandQueue(queue->context->handle, device->id,
                                                  CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &error);
-    opencl_event_place(queue, false);
     cl_command_queue next = loose && queue->loose ? queue->loose : queue->handle;
-    if (next != queue->active)
-        return opencl_status(queues_switch(queue, next));
-    return next == queue->handle
-               ? VGPGPU_OK
-               : opencl_status(opencl.EnqueueBarrierWithWaitList(next, 0, NULL, NULL));
+    if (next == queue->handle && next == queue->active)
+        return VGPGPU_OK;
+    uint32_t status = opencl_begin(queue);
+    if (status)
+        return status;
+    opencl_event_place(queue, false);
+    return opencl_status(next != queue->active
+                             ? queues_switch(queue, next)
+                             : opencl.EnqueueBarrierWithWaitList(next, 0, NULL, NULL));
 }
 
-void opencl_batch_end(struct device_queue *queue, device_done done, void *token)
+/* Gives a batch that OpenCL has its last event. NULL: there is none. */
+static cl_event batch_last_take(struct device_queue *queue)
 {
     if (queue->active != queue->handle && opencl_barrier(queue, false)) {
         opencl.Finish(queue->loose);
@@ -288,23 +319,39 @@ void opencl_batch_end(struct device_queue *queue, device_done done, void *token)
     if (!queue->last)
         opencl.EnqueueMarkerWithWaitList(queue->handle, 0, NULL, opencl_event_place(queue, true));
     cl_event last = queue->last;
-    uint64_t start_ns = queue->start_ns;
-    struct batch *batch = queue->batch ? queue->batch : calloc(1, sizeof(*batch));
     queue->last = NULL;
-    queue->start_ns = 0;
-    queue->batch = NULL;
-    if (!last || !batch) {
-        batch_end_waiting(queue, batch, done, token, start_ns);
-    } else {
+    return last;
+}
+
+bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token)
+{
+    struct batch *batch = queue->batch ? queue->batch : calloc(1, sizeof(*batch));
+    if (batch) {
         batch->done = done;
         batch->token = token;
+    }
+    if (may_run && queue->direct_count) { /* so there is a batch */
+        queue->batch = NULL;
+        opencl_direct_leave(queue, batch);
+        return true;
+    }
+    queue->batch = batch;
+    uint32_t status = opencl_begin(queue);
+    cl_event last = batch_last_take(queue);
+    uint64_t start_ns = queue->start_ns;
+    queue->start_ns = 0;
+    queue->batch = NULL;
+    if (last && batch) {
+        unsigned none = VGPGPU_OK;
         batch->start_ns = start_ns;
-        if (opencl.SetEventCallback(last, CL_COMPLETE, batch_ended, batch)) {
-            opencl.Finish(queue->handle);
-            batch_finish(batch, CL_COMPLETE);
-        }
+        if (status)
+            atomic_compare_exchange_strong(&batch->status, &none, status);
+        batch_watch(queue, batch, last);
         opencl.Flush(queue->handle);
+    } else {
+        batch_end_waiting(queue, batch, done, token, start_ns);
     }
     if (last)
         opencl.ReleaseEvent(last);
+    return false;
 }

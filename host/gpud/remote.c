@@ -2,14 +2,12 @@
 #include "remote.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "keeper.h"
@@ -264,9 +262,8 @@ static uint64_t now_us(void)
 static void device_wake(struct link_shared *shared)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&shared->device_sleeps, memory_order_relaxed) &&
-        atomic_exchange(&shared->device_sleeps, 0))
-        syscall(SYS_futex, &shared->device_sleeps, FUTEX_WAKE, 1, NULL, NULL, 0);
+    if (atomic_load_explicit(&shared->device_sleeps, memory_order_relaxed))
+        link_device_wake(shared);
 }
 
 /* Where a message of `bytes` can be put, in one piece; NULL: not now. */

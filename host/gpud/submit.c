@@ -189,11 +189,13 @@ static bool ring_drain_locked(struct submitter *submitter, struct ring *ring)
     return any;
 }
 
-/* Looks until something comes or the time is over. Lets other threads run meanwhile. */
+/* Looks until something comes or the time is over. Lets other threads run meanwhile, first of all
+ * those that were woken just now. */
 static bool ring_watch_locked(struct submitter *submitter, struct ring *ring)
 {
     uint64_t end = now_ns() + submitter->spin_ns;
     do {
+        sched_yield();
         for (unsigned i = 0; i < 4; i++) {
             if (!virtqueue_is_empty(&ring->queue) || remote_has_ends(submitter->machine))
                 return true;
@@ -201,7 +203,6 @@ static bool ring_watch_locked(struct submitter *submitter, struct ring *ring)
         }
         if (ring_is_wanted(ring))
             return false;
-        sched_yield();
     } while (now_ns() < end);
     return false;
 }
@@ -211,8 +212,8 @@ static void ring_serve(struct submitter *submitter, struct ring *ring)
     ring_lock(ring);
     virtqueue_want_kicks(&ring->queue, false);
     while (ring_drain_locked(submitter, ring)) {
-        garbage_collect(submitter->machine);
         bool paid = ring_watch_locked(submitter, ring);
+        garbage_collect(submitter->machine);
         uint64_t next = paid ? submitter->spin_ns * 2 : submitter->spin_ns / 2;
         submitter->spin_ns = next < SPIN_LEAST_NS  ? SPIN_LEAST_NS
                              : next > SPIN_MOST_NS ? SPIN_MOST_NS

@@ -62,7 +62,7 @@ static void on_end(void *token, uint32_t status, uint64_t start_ns, uint64_t end
 static uint32_t batch_run(void)
 {
     unsigned before = rig.ends;
-    ops->batch_end(rig.queue, on_end, &rig);
+    assert_false(ops->batch_end(rig.queue, true, on_end, &rig));
     assert_int_equal(rig.ends, before + 1);
     return rig.status;
 }
