@@ -86,7 +86,7 @@ static bool memory_enough(uint64_t size)
     struct memory_stats stats;
 
     memory_stats(&stats);
-    return size < stats.free;
+    return size < stats.free + stats.reclaimable;
 }
 
 int gpu_memory_create(uint64_t size, uint32_t max_blocks, struct gpu_memory **out)

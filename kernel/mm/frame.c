@@ -177,8 +177,12 @@ paddr_t frame_alloc(unsigned order, unsigned flags)
     if (order > FRAME_MAX_ORDER || allocation_must_fail())
         return 0;
     n = block_take(order);
-    if (unlikely(!n) && !(flags & FRAME_NOWAIT) && reclaim_direct(1ul << order))
+    /* What comes back is scattered: a block takes some more tries. */
+    for (unsigned tries = 1 + 3 * order; unlikely(!n) && !(flags & FRAME_NOWAIT) && tries > 0; tries--) {
+        if (!reclaim_direct(1ul << order))
+            break;
         n = block_take(order);
+    }
     if (n && (flags & FRAME_ZERO))
         memset(phys_to_virt((paddr_t)n << PAGE_SHIFT), 0, PAGE_SIZE << order);
     return (paddr_t)n << PAGE_SHIFT;
@@ -403,6 +407,7 @@ void memory_stats(struct memory_stats *out)
         cached += caches[i].count;
     out->total = (total_frames + reserved_frames) << PAGE_SHIFT;
     out->free = (free_frames + cached) << PAGE_SHIFT;
+    out->reclaimable = reclaimable_frames() << PAGE_SHIFT;
     out->metadata = reserved_frames << PAGE_SHIFT;
     out->heap = heap_bytes();
 }

@@ -72,8 +72,15 @@ uint64_t memobj_size(const struct memobj *obj)
     return obj->size;
 }
 
+/* A pager that counts its pages hears of each. The lock is held. */
+static void page_moved(struct memobj *obj, uint64_t index, paddr_t frame, bool came)
+{
+    if (obj->ops && obj->ops->moved)
+        obj->ops->moved(obj->pager, index, frame, came);
+}
+
 /* Frees pages with index >= first below a node; true when the node is empty then. */
-static bool node_free(uint64_t *node, unsigned level, uint64_t base, uint64_t first)
+static bool node_free(struct memobj *obj, uint64_t *node, unsigned level, uint64_t base, uint64_t first)
 {
     uint64_t span = 1ul << (NODE_BITS * level);
     bool empty = true;
@@ -86,9 +93,10 @@ static bool node_free(uint64_t *node, unsigned level, uint64_t base, uint64_t fi
         if (at + span <= first) {
             empty = false;
         } else if (level == 0) {
+            page_moved(obj, at, slot_frame(node[i]), false);
             frame_unref(slot_frame(node[i]));
             node[i] = 0;
-        } else if (node_free(phys_to_virt(node[i]), level - 1, at, first)) {
+        } else if (node_free(obj, phys_to_virt(node[i]), level - 1, at, first)) {
             frame_free(node[i], 0);
             node[i] = 0;
         } else {
@@ -100,7 +108,7 @@ static bool node_free(uint64_t *node, unsigned level, uint64_t base, uint64_t fi
 
 static void pages_free(struct memobj *obj, uint64_t first)
 {
-    if (obj->root && node_free(phys_to_virt(obj->root), obj->levels - 1, 0, first)) {
+    if (obj->root && node_free(obj, phys_to_virt(obj->root), obj->levels - 1, 0, first)) {
         frame_free(obj->root, 0);
         obj->root = 0;
         obj->levels = 0;
@@ -111,7 +119,9 @@ void memobj_unref(struct memobj *obj)
 {
     if (__atomic_sub_fetch(&obj->refs, 1, __ATOMIC_ACQ_REL))
         return;
+    mutex_lock(&obj->lock); /* memobj_evict() may have found a page of it */
     pages_free(obj, 0);
+    mutex_unlock(&obj->lock);
     if (obj->ops && obj->ops->closed)
         obj->ops->closed(obj->pager);
     kfree(obj);
@@ -180,14 +190,41 @@ static int page_fill(struct memobj *obj, uint64_t index, uint64_t *slot)
     return r;
 }
 
+static uint64_t page_count(const struct memobj *obj)
+{
+    return ALIGN_UP(obj->size, PAGE_SIZE) / PAGE_SIZE;
+}
+
+/* The slot of page `index`, with its page. The lock is held, but not while the pager brings the page. */
+static int slot_filled(struct memobj *obj, uint64_t index, uint64_t **out)
+{
+    int r = OK;
+
+    while (r == OK) {
+        *out = tree_slot(obj, index);
+        if (!*out)
+            return ERR_NO_MEMORY;
+        if (**out)
+            return OK;
+        if (!obj->ops || !obj->ops->bring)
+            return page_fill(obj, index, *out);
+        mutex_unlock(&obj->lock);
+        r = obj->ops->bring(obj->pager, index);
+        mutex_lock(&obj->lock);
+        if (r == OK && index >= page_count(obj))
+            r = ERR_RANGE;
+    }
+    return r;
+}
+
 /* The page and, for counted frames, a reference: so that a truncation in between does no harm. */
 int memobj_page_get(struct memobj *obj, uint64_t index, bool writes, paddr_t *out, bool *counted)
 {
     uint64_t *slot;
-    int r = OK;
+    int r;
 
     *counted = false;
-    if (index >= ALIGN_UP(obj->size, PAGE_SIZE) / PAGE_SIZE)
+    if (index >= page_count(obj))
         return ERR_RANGE;
     if (obj->kind == MEMOBJ_PHYS) {
         *out = obj->base + index * PAGE_SIZE;
@@ -196,11 +233,7 @@ int memobj_page_get(struct memobj *obj, uint64_t index, bool writes, paddr_t *ou
     if (obj->kind == MEMOBJ_PAGER && obj->ops->frame)
         return obj->ops->frame(obj->pager, index, out);
     mutex_lock(&obj->lock);
-    slot = tree_slot(obj, index);
-    if (!slot)
-        r = ERR_NO_MEMORY;
-    else if (!*slot)
-        r = page_fill(obj, index, slot);
+    r = slot_filled(obj, index, &slot);
     if (r == OK) {
         if (writes && memobj_tracks(obj))
             *slot |= SLOT_WRITTEN;
@@ -258,7 +291,7 @@ bool memobj_page_present(struct memobj *obj, uint64_t index, paddr_t *out, bool 
     uint64_t *slot;
 
     *counted = false;
-    if (obj->kind == MEMOBJ_PHYS || index >= ALIGN_UP(obj->size, PAGE_SIZE) / PAGE_SIZE)
+    if (obj->kind == MEMOBJ_PHYS || index >= page_count(obj))
         return false;
     if (obj->ops && obj->ops->frame)
         return obj->ops->frame(obj->pager, index, out) == OK;
@@ -271,6 +304,86 @@ bool memobj_page_present(struct memobj *obj, uint64_t index, paddr_t *out, bool 
     }
     mutex_unlock(&obj->lock);
     return slot;
+}
+
+bool memobj_page_ref(struct memobj *obj, uint64_t index, paddr_t *out)
+{
+    bool counted;
+
+    return memobj_page_present(obj, index, out, &counted) && counted;
+}
+
+uint64_t memobj_present(struct memobj *obj, uint64_t first, uint64_t count)
+{
+    uint64_t n = 0;
+
+    mutex_lock(&obj->lock);
+    while (n < count && slot_present(obj, first + n))
+        n++;
+    mutex_unlock(&obj->lock);
+    return n;
+}
+
+int memobj_insert(struct memobj *obj, uint64_t index, paddr_t frame)
+{
+    uint64_t *slot;
+    int r = OK;
+
+    mutex_lock(&obj->lock);
+    slot = index < page_count(obj) ? tree_slot(obj, index) : NULL;
+    if (!slot)
+        r = index < page_count(obj) ? ERR_NO_MEMORY : ERR_RANGE;
+    else if (*slot)
+        r = ERR_EXISTS;
+    if (r == OK) {
+        *slot = frame;
+        page_moved(obj, index, frame, true);
+    }
+    mutex_unlock(&obj->lock);
+    return r;
+}
+
+static bool node_is_empty(const uint64_t *node, uint64_t from)
+{
+    for (unsigned i = 0; i < NODE_SLOTS; i++) /* pages that were read together go together: look beside first */
+        if (node[(from + i) & (NODE_SLOTS - 1)])
+            return false;
+    return true;
+}
+
+/* Frees the nodes above page `index` that have become empty; the root stays. */
+static void tree_prune(struct memobj *obj, uint64_t index)
+{
+    for (unsigned low = 0; low + 1 < obj->levels; low++) {
+        uint64_t *node = phys_to_virt(obj->root), *slot = NULL;
+
+        for (unsigned l = obj->levels - 1; l > low; l--) {
+            slot = &node[index >> (NODE_BITS * l) & (NODE_SLOTS - 1)];
+            node = phys_to_virt(*slot);
+        }
+        if (!node_is_empty(node, (index >> (NODE_BITS * low)) + 1))
+            return;
+        frame_free(*slot, 0);
+        *slot = 0;
+    }
+}
+
+paddr_t memobj_evict(struct memobj *obj, uint64_t index)
+{
+    paddr_t frame = 0;
+    uint64_t *slot;
+
+    if (!mutex_trylock(&obj->lock))
+        return 0;
+    slot = slot_present(obj, index);
+    if (slot && !(*slot & SLOT_WRITTEN) && frame_refs(*slot) == 1) {
+        frame = *slot;
+        frame_unref(frame);
+        *slot = 0;
+        tree_prune(obj, index);
+    }
+    mutex_unlock(&obj->lock);
+    return frame;
 }
 
 void memobj_writer(struct memobj *obj, int by)

@@ -61,6 +61,7 @@ uint64_t heap_bytes(void);
 /* Between frame.c and reclaim.c. */
 uint64_t frames_free(void);              /* without the per-CPU caches */
 bool reclaim_below_low(uint64_t free);
+uint64_t reclaimable_frames(void);
 void reclaim_wake(void);                 /* any context */
 bool reclaim_direct(uint64_t frames);    /* true: something was given back, try again */
 

@@ -20,6 +20,17 @@ static struct wait_queue thread_queue = WAIT_QUEUE_INIT(thread_queue);
 static struct thread *thread;
 static bool wanted;
 static struct reclaim_stats stats;
+static int64_t reclaimable; /* atomic */
+
+void reclaimable_add(int64_t frames)
+{
+    __atomic_add_fetch(&reclaimable, frames, __ATOMIC_RELAXED);
+}
+
+uint64_t reclaimable_frames(void)
+{
+    return (uint64_t)MAX(__atomic_load_n(&reclaimable, __ATOMIC_RELAXED), 0);
+}
 
 /* Caller holds the lock. */
 static uint64_t reclaim_locked(uint64_t frames)

@@ -7,6 +7,7 @@
 #include <microlake/user.h>
 
 #include "modules/linux/entry.h"
+#include "modules/linux/fs/ahead.h"
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/fs/stream.h"
@@ -460,6 +461,8 @@ static int linux_init(void)
         r = devfs_init();
     if (r == OK)
         r = tmpfs_init();
+    if (r == OK)
+        r = ahead_init();
     if (r == OK)
         boot_set_main(linux_main);
     return r;

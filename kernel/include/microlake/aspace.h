@@ -26,6 +26,13 @@ struct pager_ops {
      * mappings; NULL: nobody wants to know. Locks of address spaces may be held: it must not touch user
      * memory. OK, ERR_IO. */
     int (*write)(void *pager, uint64_t first, const void *const *pages, unsigned count);
+    /* In place of fill, when not NULL, for pages that come and go: puts page `index` into the object with
+     * memobj_insert() and comes back. No lock of the object is held, so several may be on their way at once;
+     * an address space's may be. OK: look again; ERR_IO, ERR_NO_MEMORY, ERR_INTERRUPTED. */
+    int (*bring)(void *pager, uint64_t index);
+    /* A page came into the object, or left it otherwise than through memobj_evict(). The object's lock is
+     * held. May be NULL. */
+    void (*moved)(void *pager, uint64_t index, paddr_t frame, bool came);
     /* The last reference to the object is gone. */
     void (*closed)(void *pager);
 };
@@ -46,6 +53,22 @@ int memobj_resize(struct memobj *obj, uint64_t size); /* frees pages behind the 
 
 /* The frame of page `index`, allocated or filled if it was not there. The object keeps owning it. */
 int memobj_page(struct memobj *obj, uint64_t index, paddr_t *out);
+
+/* The same if it is there already, with a reference to the frame that the caller gives back
+ * (frame_unref); false: it is not, or it is no frame of the object's own. */
+bool memobj_page_ref(struct memobj *obj, uint64_t index, paddr_t *out);
+
+/* Of pages [first, first + count), how many are there up to the first that is not. */
+uint64_t memobj_present(struct memobj *obj, uint64_t first, uint64_t count);
+
+/* Page `index` becomes a frame that the caller has filled and whose reference it gives away, when OK.
+ * ERR_EXISTS, ERR_RANGE, ERR_NO_MEMORY. */
+int memobj_insert(struct memobj *obj, uint64_t index, paddr_t frame);
+
+/* Gives page `index` back, when it is in nobody's hands: not mapped, not written since the pager's write()
+ * had it. The frame that it was; 0: it stays, or the object is in use just now. Takes no lock that it has to
+ * wait for, so a reclaimer may call it, with preemption disabled. */
+paddr_t memobj_evict(struct memobj *obj, uint64_t index);
 
 /* Hands pages [first, first + count) that were written through mappings to the pager's write(). The last
  * error; such pages are tried again the next time. It also happens when a mapping goes. */

@@ -44,6 +44,7 @@ bool frame_is_ram(paddr_t pa);
 struct memory_stats {
     uint64_t total;      /* bytes of RAM the machine has */
     uint64_t free;       /* bytes free, per-CPU caches included */
+    uint64_t reclaimable; /* bytes in use that reclaimers say they could give back */
     uint64_t heap;       /* bytes in live heap objects, rounded to their size class */
     uint64_t metadata;   /* bytes of the frame table, page tables of the direct map and the image */
 };

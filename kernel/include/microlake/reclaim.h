@@ -25,6 +25,9 @@ struct reclaimer {
 int reclaimer_register(struct reclaimer *r);
 void reclaimer_unregister(struct reclaimer *r);
 
+/* So many frames more (or less) could be given back: memory_stats() tells of them. Any context. */
+void reclaimable_add(int64_t frames);
+
 struct reclaim_stats {
     uint64_t low, high;  /* watermarks, frames */
     uint64_t runs;       /* of the thread */

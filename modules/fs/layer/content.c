@@ -15,7 +15,7 @@ static bool memory_used_up(void)
     struct memory_stats memory;
 
     memory_stats(&memory);
-    return memory.free < memory.total / 8;
+    return memory.free + memory.reclaimable < memory.total / 8;
 }
 
 /* Called by read, write and resize of the object, so the node's data_lock is held. */

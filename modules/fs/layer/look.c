@@ -196,8 +196,8 @@ int layer_space(void *fs, void *object, struct linux_fs_space *out)
     *out = (struct linux_fs_space){
         .block_size = PAGE_SIZE,
         .blocks = memory.total / PAGE_SIZE,
-        .blocks_free = memory.free / PAGE_SIZE,
-        .blocks_available = memory.free / PAGE_SIZE,
+        .blocks_free = (memory.free + memory.reclaimable) / PAGE_SIZE,
+        .blocks_available = (memory.free + memory.reclaimable) / PAGE_SIZE,
     };
     return OK;
 }

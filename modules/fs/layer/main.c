@@ -10,6 +10,7 @@
 static const struct linux_fs_ops layer_ops = {
     .name = "overlay",
     .magic = 0x794c7630, /* overlayfs */
+    .read_most = 60 * 1024,
     .walk = layer_walk,
     .attr = layer_attr,
     .open = layer_open,

@@ -254,6 +254,7 @@ static void object_release(void *fs, void *object)
 const struct linux_fs_ops p9_fs_ops = {
     .name = "9p",
     .magic = MAGIC,
+    .read_most = CLIENT_PAYLOAD,
     .walk = object_walk,
     .attr = object_attr,
     .open = object_open,

@@ -33,15 +33,19 @@ bool foreign_memory_low(void)
     struct memory_stats memory;
 
     memory_stats(&memory);
-    return memory.free < memory.total / 4;
+    return memory.free + memory.reclaimable < memory.total / 4;
 }
 
 void foreign_put(struct foreign *d)
 {
     if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
-    foreign_forget_ahead(d);
     d->mount->ops->release(d->mount->fs, d->object);
+    if (d->ahead) {
+        cache_file_gone();
+        kfree(d->ahead->mapped.shadow);
+        kfree(d->ahead);
+    }
     kfree(d->text);
     kfree(d);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "modules/linux/fs/ahead.h"
 #include "modules/linux/fs/file.h"
 #include "modules/linux/fs/node.h"
 #include "modules/linux/include/linux_fs.h"
@@ -31,6 +32,7 @@ struct foreign {
     uint64_t checked;     /* time_now() of the last facts, 0: they are old; guarded by the node's lock */
     bool own_change;      /* we wrote since; guarded by the node's lock */
     struct memobj *pages; /* a reference, made when first wanted; guarded by the node's lock */
+    struct ahead_file *ahead; /* made with them; goes after them */
     char *text;           /* of a link, once read; guarded by the node's lock */
     bool lost;            /* its name went, the file has others; guarded by the folder's lock */
     struct node *node;    /* guarded by foreign.c's lock */
@@ -62,8 +64,8 @@ int foreign_sync(struct node *node); /* folders too */
 /* The content is another one now, of this size. */
 void foreign_replaced_locked(struct foreign *d, uint64_t size);
 
-/* Pages that were read ahead for it are of no use any more. */
-void foreign_forget_ahead(struct foreign *d);
+/* Advice on what of a file is wanted soon, or not at all any more; enum linux_advice. f NULL: for mappings. */
+int foreign_advise(struct node *node, struct file *f, uint64_t offset, uint64_t length, int advice);
 
 /* ---- foreign_xattr.c
  * ---------------- */

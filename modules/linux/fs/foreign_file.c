@@ -9,114 +9,46 @@
 #include "modules/linux/fs/foreign.h"
 #include "modules/linux/fs/window.h"
 
-#define AHEAD_SIZE  (60u * 1024) /* read at once; whole pages */
-#define AHEAD_COUNT 4u
 #define WRITE_SIZE  (60u * 1024)
+#define READ_PART   (1u << 20) /* bytes; whole pages */
 #define SIZE_MAX_64 ((uint64_t)INT64_MAX)
 
-/* What was read around a page that was wanted, for the pages that come next. */
-struct ahead {
-    struct mutex lock;
-    const struct foreign *filling; /* whose server is asked just now; written under lock */
-    const struct foreign *owner;   /* this and the following: guarded by lock */
-    uint64_t start;
-    size_t size;
-    uint8_t *bytes; /* AHEAD_SIZE; NULL: not made yet */
-};
-
-#define AHEAD_INIT(i)                                                                              \
-    {                                                                                              \
-        .lock = MUTEX_INIT(aheads[i].lock)                                                         \
-    }
-static struct ahead aheads[AHEAD_COUNT] = {AHEAD_INIT(0), AHEAD_INIT(1), AHEAD_INIT(2),
-                                           AHEAD_INIT(3)};
-
-static struct ahead *ahead_of(const struct foreign *d)
+static uint64_t page_count(const struct foreign *d)
 {
-    return &aheads[((uintptr_t)d >> 6) % AHEAD_COUNT];
+    return ALIGN_UP(__atomic_load_n(&d->size, __ATOMIC_RELAXED), PAGE_SIZE) / PAGE_SIZE;
 }
 
-/* A server may take long to answer: files that have the same place must not wait for each other.
- * False: it is being filled for another file, and so holds nothing of this one. */
-static bool ahead_lock(struct ahead *a, const struct foreign *d)
-{
-    const struct foreign *filling;
+/* ---- Pages ---- */
 
-    if (mutex_trylock(&a->lock))
-        return true;
-    filling = __atomic_load_n(&a->filling, __ATOMIC_ACQUIRE);
-    if (filling && filling != d)
-        return false;
-    mutex_lock(&a->lock);
-    return true;
+static long read_file(void *context, uint64_t offset, void *to, size_t size)
+{
+    const struct foreign *d = context;
+
+    return d->mount->ops->read(d->mount->fs, d->object, offset, to, size);
 }
 
-void foreign_forget_ahead(struct foreign *d)
+static int foreign_bring(void *pager, uint64_t index)
 {
-    struct ahead *a = ahead_of(d);
+    struct foreign *d = pager;
 
-    if (!ahead_lock(a, d))
-        return;
-    if (a->owner == d)
-        a->owner = NULL;
-    mutex_unlock(&a->lock);
+    return ahead_bring(d->ahead, page_count(d), index);
 }
 
-/* Reads until `size` bytes or the end of the file. Bytes read, or an error. */
-static long read_all(const struct foreign *d, uint64_t offset, uint8_t *to, size_t size)
+static void foreign_moved(void *pager, uint64_t index, paddr_t frame, bool came)
 {
-    size_t done = 0;
+    struct foreign *d = pager;
 
-    while (done < size) {
-        long n = d->mount->ops->read(d->mount->fs, d->object, offset + done, to + done, size - done);
-
-        if (n < 0)
-            return n;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (long)done;
+    if (came)
+        cache_came(&d->ahead->fill.cache, index, frame);
+    else
+        cache_left(frame);
 }
 
-static int ahead_fill_locked(struct ahead *a, const struct foreign *d, uint64_t offset)
+/* What is on its way from the server may be old. */
+static void content_changed(struct foreign *d)
 {
-    uint64_t size = __atomic_load_n(&d->size, __ATOMIC_RELAXED);
-    size_t wanted = offset < size ? MIN(AHEAD_SIZE, size - offset) : PAGE_SIZE;
-    long n;
-
-    a->owner = NULL;
-    if (!a->bytes)
-        a->bytes = kmalloc(AHEAD_SIZE);
-    if (!a->bytes)
-        return ERR_NO_MEMORY;
-    __atomic_store_n(&a->filling, d, __ATOMIC_RELEASE);
-    n = read_all(d, offset, a->bytes, wanted);
-    __atomic_store_n(&a->filling, NULL, __ATOMIC_RELEASE);
-    if (n < 0)
-        return (int)n;
-    a->owner = d;
-    a->start = offset;
-    a->size = (size_t)n;
-    return OK;
-}
-
-/* A page that lies behind what the server has is zero. */
-static int foreign_fill(void *pager, uint64_t index, void *page)
-{
-    const struct foreign *d = pager;
-    struct ahead *a = ahead_of(d);
-    uint64_t offset = index * PAGE_SIZE;
-    int r = OK;
-
-    if (!ahead_lock(a, d))
-        return read_all(d, offset, page, PAGE_SIZE) < 0 ? ERR_IO : OK;
-    if (a->owner != d || offset < a->start || offset >= a->start + a->size)
-        r = ahead_fill_locked(a, d, offset);
-    if (r == OK && offset - a->start < a->size)
-        memcpy(page, a->bytes + (offset - a->start), MIN(PAGE_SIZE, a->size - (offset - a->start)));
-    mutex_unlock(&a->lock);
-    return r == OK || r == ERR_NO_MEMORY ? r : ERR_IO;
+    if (d->ahead)
+        fill_changed(&d->ahead->fill);
 }
 
 static void foreign_closed(void *pager)
@@ -161,23 +93,37 @@ static int foreign_write_pages(void *pager, uint64_t first, const void *const *p
     if (r != OK)
         return r;
     __atomic_store_n(&d->own_change, true, __ATOMIC_RELEASE);
-    foreign_forget_ahead(d);
     return OK;
 }
 
 static const struct pager_ops foreign_pager = {
-    .fill = foreign_fill, .write = foreign_write_pages, .closed = foreign_closed};
+    .bring = foreign_bring, .moved = foreign_moved, .write = foreign_write_pages, .closed = foreign_closed};
+
+static int pages_make_locked(struct foreign *d)
+{
+    uint32_t most = d->mount->ops->read_most / PAGE_SIZE;
+    struct ahead_file *ahead = kzalloc(sizeof(*ahead));
+    int r = ahead ? memobj_create_pager(d->size, &foreign_pager, d, &d->pages) : ERR_NO_MEMORY;
+
+    if (r != OK) {
+        kfree(ahead);
+        return r;
+    }
+    fill_file_init(&ahead->fill, most ? MIN(most, FILL_PAGES) : FILL_PAGES, read_file, d);
+    ahead->fill.cache.pages = d->pages;
+    ahead->serial = d->serial;
+    ahead->mapped.seen.mapped = true;
+    d->ahead = ahead;
+    __atomic_add_fetch(&d->refs, 1, __ATOMIC_RELAXED); /* the pager's */
+    return OK;
+}
 
 static int pages_locked(struct foreign *d, struct memobj **out)
 {
-    int r = OK;
+    int r = d->pages ? OK : pages_make_locked(d);
 
-    if (!d->pages) {
-        r = memobj_create_pager(d->size, &foreign_pager, d, &d->pages);
-        if (r != OK)
-            return r;
-        __atomic_add_fetch(&d->refs, 1, __ATOMIC_RELAXED); /* the pager's */
-    }
+    if (r != OK)
+        return r;
     memobj_ref(d->pages);
     *out = d->pages;
     return r;
@@ -201,10 +147,10 @@ static bool pages_are_ahead(const struct foreign *d)
 
 void foreign_replaced_locked(struct foreign *d, uint64_t size)
 {
-    foreign_forget_ahead(d);
     __atomic_store_n(&d->size, size, __ATOMIC_RELAXED);
     if (!d->pages)
         return;
+    content_changed(d);
     if (!pages_are_ahead(d))
         memobj_resize(d->pages, 0);
     memobj_resize(d->pages, size);
@@ -213,7 +159,29 @@ void foreign_replaced_locked(struct foreign *d, uint64_t size)
 /* ---- Reading
  * ------------------------------------------------------------------------------------- */
 
-static long read_pages(struct memobj *pages, uint64_t offset, vaddr_t at, size_t size)
+/* An open file's stream; NULL: there is no memory for one. */
+static struct ahead_stream *stream_of(struct file *f)
+{
+    struct ahead_stream *s = __atomic_load_n(&f->data, __ATOMIC_ACQUIRE), *fresh;
+    void *none = NULL;
+
+    if (s)
+        return s;
+    fresh = ahead_stream_create();
+    if (!fresh || __atomic_compare_exchange_n(&f->data, &none, (void *)fresh, false, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_ACQUIRE))
+        return fresh;
+    ahead_stream_free(fresh);
+    return none;
+}
+
+static void foreign_close(struct file *f)
+{
+    ahead_stream_free(f->data);
+}
+
+/* Bytes of pages that were asked for. */
+static long read_asked(struct ahead_file *ahead, struct ahead_stream *s, uint64_t offset, vaddr_t at, size_t size)
 {
     size_t done = 0;
 
@@ -221,10 +189,12 @@ static long read_pages(struct memobj *pages, uint64_t offset, vaddr_t at, size_t
         uint64_t in_page = (offset + done) & PAGE_MASK;
         size_t n = MIN(size - done, PAGE_SIZE - in_page);
         paddr_t page;
-        int r = memobj_page(pages, (offset + done) / PAGE_SIZE, &page);
+        int r = ahead_page(ahead, s, (offset + done) / PAGE_SIZE, &page);
 
-        if (r == OK)
+        if (r == OK) {
             r = bytes_out(at + done, (const uint8_t *)phys_to_virt(page) + in_page, n);
+            frame_unref(page);
+        }
         if (r != OK)
             return done > 0 ? (long)done : r;
         done += n;
@@ -232,10 +202,30 @@ static long read_pages(struct memobj *pages, uint64_t offset, vaddr_t at, size_t
     return (long)done;
 }
 
-/* Without keeping what is read. */
+/* In parts: much more than can be on its way at once need not be asked for together. */
+static long read_pages(struct foreign *d, struct ahead_stream *s, uint64_t offset, vaddr_t at, size_t size)
+{
+    size_t done = 0;
+    long r = 0;
+
+    while (done < size) {
+        uint64_t from = offset + done, first = from / PAGE_SIZE;
+        size_t n = MIN(size - done, READ_PART - (from & PAGE_MASK));
+
+        ahead_access(d->ahead, s, page_count(d), first, (uint32_t)((from + n - 1) / PAGE_SIZE - first + 1));
+        r = read_asked(d->ahead, s, from, at + done, n);
+        if (r > 0)
+            done += (size_t)r;
+        if (r < (long)n)
+            break;
+    }
+    return done > 0 ? (long)done : r;
+}
+
+/* Where there is no memory to keep anything in. */
 static long read_through(const struct foreign *d, uint64_t offset, vaddr_t at, size_t size)
 {
-    uint8_t *buffer = kmalloc(AHEAD_SIZE);
+    uint8_t *buffer = kmalloc(PAGE_SIZE);
     size_t done = 0;
     long n = 0;
 
@@ -243,7 +233,7 @@ static long read_through(const struct foreign *d, uint64_t offset, vaddr_t at, s
         return ERR_NO_MEMORY;
     while (done < size) {
         n = d->mount->ops->read(d->mount->fs, d->object, offset + done, buffer,
-                              MIN(size - done, AHEAD_SIZE));
+                                MIN(size - done, PAGE_SIZE));
         if (n > 0 && bytes_out(at + done, buffer, (size_t)n) != OK)
             n = ERR_FAULT;
         if (n <= 0)
@@ -254,46 +244,71 @@ static long read_through(const struct foreign *d, uint64_t offset, vaddr_t at, s
     return done > 0 ? (long)done : n;
 }
 
+/* The node's lock is not held while pages come: other readers of the file, and what others read ahead,
+ * need not wait. */
 static long foreign_read(struct file *f, vaddr_t at, size_t size, uint64_t *offset)
 {
     struct node *node = f->node;
     struct foreign *d = node->data;
-    struct memobj *pages;
-    long r = 0;
+    struct ahead_stream *s = stream_of(f);
+    struct memobj *pages = NULL;
+    uint64_t file_size;
+    int made;
+    long r;
 
     mutex_lock(&node->lock);
-    if (*offset < d->size) {
-        size = MIN(size, d->size - *offset);
-        if ((foreign_memory_low() && !pages_are_ahead(d)) || pages_locked(d, &pages) != OK) {
-            r = read_through(d, *offset, at, size);
-        } else {
-            r = read_pages(pages, *offset, at, size);
-            memobj_unref(pages);
-        }
-    }
+    file_size = d->size;
+    made = *offset < file_size && s ? pages_locked(d, &pages) : ERR_NO_MEMORY;
     mutex_unlock(&node->lock);
-    if (r > 0)
+    if (*offset >= file_size)
+        return 0;
+    size = MIN(size, file_size - *offset);
+    r = made == OK ? read_pages(d, s, *offset, at, size) : ERR_NO_MEMORY;
+    if (r == ERR_NO_MEMORY && !pages_are_ahead(d))
+        r = read_through(d, *offset, at, size);
+    if (pages)
+        memobj_unref(pages);
+    if (r > 0) {
         *offset += (uint64_t)r;
-    return r;
+        ahead_given((uint64_t)r);
+    }
+    return r == ERR_RANGE ? 0 : r; /* it was cut meanwhile */
 }
 
 /* ---- Writing
  * ------------------------------------------------------------------------------------- */
 
-/* The server has these bytes now; pages that are there get them too. */
+/* Pages that are there get what was written; others come from the server when they are wanted. */
+static void pages_write(struct memobj *pages, uint64_t offset, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        size_t in_page = offset & PAGE_MASK, n = MIN(size, PAGE_SIZE - in_page);
+        paddr_t page;
+
+        if (memobj_page_ref(pages, offset / PAGE_SIZE, &page)) {
+            memcpy((uint8_t *)phys_to_virt(page) + in_page, bytes, n);
+            frame_unref(page);
+        }
+        offset += n;
+        bytes += n;
+        size -= n;
+    }
+}
+
+/* The server has these bytes now. */
 static void written_locked(struct foreign *d, uint64_t offset, const uint8_t *bytes, size_t size)
 {
     uint64_t end = offset + size;
 
     d->own_change = true;
-    foreign_forget_ahead(d);
+    content_changed(d);
     if (end > d->size) {
         __atomic_store_n(&d->size, end, __ATOMIC_RELAXED);
         if (d->pages)
             memobj_resize(d->pages, end);
     }
-    if (d->pages && memobj_write(d->pages, offset, bytes, size) != OK)
-        foreign_replaced_locked(d, d->size);
+    if (d->pages)
+        pages_write(d->pages, offset, bytes, size);
 }
 
 static long write_locked(struct foreign *d, uint8_t *buffer, vaddr_t at, size_t size,
@@ -348,36 +363,29 @@ static long foreign_write(struct file *f, vaddr_t at, size_t size, uint64_t *off
 }
 
 /* What a shorter file leaves of its last page must read as zero. */
-static int clear_tail(struct memobj *pages, uint64_t size)
+static void clear_tail(struct memobj *pages, uint64_t size)
 {
     uint64_t offset = size & PAGE_MASK;
     paddr_t page;
-    int r;
 
-    if (offset == 0)
-        return OK;
-    r = memobj_page(pages, size / PAGE_SIZE, &page);
-    if (r == OK)
-        memset((uint8_t *)phys_to_virt(page) + offset, 0, PAGE_SIZE - offset);
-    return r;
+    if (offset == 0 || !memobj_page_ref(pages, size / PAGE_SIZE, &page))
+        return;
+    memset((uint8_t *)phys_to_virt(page) + offset, 0, PAGE_SIZE - offset);
+    frame_unref(page);
 }
 
 static void resized_locked(struct foreign *d, uint64_t size)
 {
     bool shorter = size < d->size;
-    int r = OK;
 
     d->own_change = true;
-    foreign_forget_ahead(d);
     __atomic_store_n(&d->size, size, __ATOMIC_RELAXED);
     if (!d->pages)
         return;
+    content_changed(d);
     if (shorter)
-        r = clear_tail(d->pages, size);
-    if (r == OK)
-        memobj_resize(d->pages, size);
-    else
-        foreign_replaced_locked(d, size);
+        clear_tail(d->pages, size);
+    memobj_resize(d->pages, size);
 }
 
 int foreign_resize(struct node *node, uint64_t size)
@@ -417,7 +425,7 @@ static int foreign_map(struct file *f, uint64_t offset, uint64_t length, unsigne
 }
 
 static const struct file_ops foreign_file_ops = {
-    .read = foreign_read, .write = foreign_write, .map = foreign_map, .seekable = true};
+    .read = foreign_read, .write = foreign_write, .map = foreign_map, .close = foreign_close, .seekable = true};
 
 int foreign_sync(struct node *node)
 {

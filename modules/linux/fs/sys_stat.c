@@ -220,7 +220,7 @@ static void space_of_memory(const struct file_system *fs, struct file_system_spa
     memory_stats(&memory);
     *out = (struct file_system_space){.block_size = PAGE_SIZE,
                                       .blocks = memory.total / PAGE_SIZE,
-                                      .blocks_free = memory.free / PAGE_SIZE};
+                                      .blocks_free = (memory.free + memory.reclaimable) / PAGE_SIZE};
     if (fs->read_only)
         out->blocks_free = 0;
     out->blocks_available = out->blocks_free;

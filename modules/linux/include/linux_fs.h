@@ -47,6 +47,7 @@ enum linux_fs_access { LINUX_FS_READ = 1u << 0, LINUX_FS_WRITE = 1u << 1 };
 struct linux_fs_ops {
     const char *name; /* as in statfs and mounts */
     int64_t magic;    /* statfs f_type */
+    uint32_t read_most; /* bytes that one read() moves at most, whole pages; 0: any number */
 
     int (*walk)(void *fs, void *folder, const char *name, void **out, struct linux_fs_attr *attr);
     int (*attr)(void *fs, void *object, struct linux_fs_attr *out);

@@ -38,11 +38,12 @@ static void add_size(struct text *t, const char *name, uint64_t bytes)
     text_add(t, "%-15s %8llu kB\n", name, (unsigned long long)(bytes / 1024));
 }
 
-/* What there is none of here is 0: swap, and a cache of blocks; files' pages are in use, not free. */
+/* What there is none of here is 0: swap, and a cache of blocks. Cached are pages of files that were read,
+ * not those that programs mapped. */
 static long show_meminfo(void *context, char *out, size_t size)
 {
-    static const char *const none[] = {"Buffers:",  "Cached:",   "SwapCached:", "Active:",
-                                       "Inactive:", "SwapTotal:", "SwapFree:",   "Dirty:",
+    static const char *const none[] = {"Buffers:",   "SwapCached:", "Active:", "Inactive:",
+                                       "SwapTotal:", "SwapFree:",   "Dirty:",
                                        "Writeback:", "Shmem:",    "SReclaimable:"};
     struct text t = {out, size, 0};
     struct memory_stats m;
@@ -51,7 +52,8 @@ static long show_meminfo(void *context, char *out, size_t size)
     memory_stats(&m);
     add_size(&t, "MemTotal:", m.total);
     add_size(&t, "MemFree:", m.free);
-    add_size(&t, "MemAvailable:", m.free);
+    add_size(&t, "MemAvailable:", m.free + m.reclaimable);
+    add_size(&t, "Cached:", m.reclaimable);
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         add_size(&t, none[i], 0);
     add_size(&t, "Slab:", m.heap);

@@ -56,6 +56,11 @@ bool reclaim_below_low(uint64_t free)
     return rig_low;
 }
 
+uint64_t reclaimable_frames(void)
+{
+    return 0;
+}
+
 void reclaim_wake(void)
 {
     rig_wakes++;
