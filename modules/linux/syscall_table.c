@@ -27,6 +27,7 @@ static const syscall_handler table[SYSCALL_NUMBERS] = {
     [NR_fsync] = sys_fsync,
     [NR_fdatasync] = sys_fdatasync,
     [NR_fadvise64] = sys_fadvise64,
+    [NR_readahead] = sys_readahead,
 
     [NR_setxattr] = sys_setxattr,
     [NR_lsetxattr] = sys_lsetxattr,

@@ -190,3 +190,13 @@ struct linux_pollfd {
     int16_t events;
     int16_t revents;
 };
+
+/* posix_fadvise(2) */
+enum linux_fadvice {
+    LINUX_FADV_NORMAL = 0,
+    LINUX_FADV_RANDOM = 1,
+    LINUX_FADV_SEQUENTIAL = 2,
+    LINUX_FADV_WILLNEED = 3,
+    LINUX_FADV_DONTNEED = 4,
+    LINUX_FADV_NOREUSE = 5,
+};

@@ -387,6 +387,7 @@ static const struct node_ops file_node_ops = {
     .object = foreign_object,
     .resize = foreign_resize,
     .sync = foreign_sync,
+    .advise = foreign_advise,
 };
 static const struct node_ops link_ops = {COMMON_OPS, .text = foreign_text};
 

@@ -63,8 +63,6 @@ int foreign_sync(struct node *node); /* folders too */
 
 /* The content is another one now, of this size. */
 void foreign_replaced_locked(struct foreign *d, uint64_t size);
-
-/* Advice on what of a file is wanted soon, or not at all any more; enum linux_advice. f NULL: for mappings. */
 int foreign_advise(struct node *node, struct file *f, uint64_t offset, uint64_t length, int advice);
 
 /* ---- foreign_xattr.c

@@ -10,6 +10,7 @@
 #include "modules/linux/fs/window.h"
 
 #define WRITE_SIZE  (60u * 1024)
+#define DROP_PART   4096u      /* pages looked at before somebody may have to end */
 #define READ_PART   (1u << 20) /* bytes; whole pages */
 #define SIZE_MAX_64 ((uint64_t)INT64_MAX)
 
@@ -426,6 +427,53 @@ static int foreign_map(struct file *f, uint64_t offset, uint64_t length, unsigne
 
 static const struct file_ops foreign_file_ops = {
     .read = foreign_read, .write = foreign_write, .map = foreign_map, .close = foreign_close, .seekable = true};
+
+/* How a stream reads from now on. */
+static void advise_stream(struct ahead_stream *s, int advice)
+{
+    if (s)
+        ahead_advise(s, advice == LINUX_FADV_SEQUENTIAL ? READAHEAD_SEQUENTIAL : READAHEAD_NO_ADVICE,
+                     advice == LINUX_FADV_RANDOM);
+}
+
+/* Whole pages only: others may be wanted for what they hold beside. */
+static void drop_range(struct foreign *d, uint64_t offset, uint64_t end)
+{
+    uint64_t first = ALIGN_UP(offset, PAGE_SIZE) / PAGE_SIZE, last = page_count(d);
+
+    if (end < __atomic_load_n(&d->size, __ATOMIC_RELAXED))
+        last = end / PAGE_SIZE;
+    while (first < last && !linux_fs_caller_ends()) {
+        uint64_t n = MIN(last - first, DROP_PART);
+
+        ahead_drop(d->ahead, first, n);
+        first += n;
+    }
+}
+
+int foreign_advise(struct node *node, struct file *f, uint64_t offset, uint64_t length, int advice)
+{
+    uint64_t end = length && offset + length > offset ? offset + length : UINT64_MAX;
+    struct foreign *d = node->data;
+    struct memobj *pages;
+    int r;
+
+    mutex_lock(&node->lock);
+    r = pages_locked(d, &pages);
+    mutex_unlock(&node->lock);
+    if (r != OK)
+        return OK; /* it was advice */
+    if (advice == LINUX_FADV_WILLNEED)
+        ahead_want(d->ahead, page_count(d), offset / PAGE_SIZE, (end - 1) / PAGE_SIZE + 1 - offset / PAGE_SIZE);
+    else if (advice == LINUX_FADV_DONTNEED)
+        drop_range(d, offset, end);
+    else if (!f)
+        advise_stream(&d->ahead->mapped, advice);
+    else if (f->ops == &foreign_file_ops)
+        advise_stream(stream_of(f), advice);
+    memobj_unref(pages);
+    return OK;
+}
 
 int foreign_sync(struct node *node)
 {

@@ -105,6 +105,9 @@ struct node_ops {
     int (*set_times)(struct node *node, const struct node_times *times);
     int (*space)(struct node *node, struct file_system_space *out); /* NULL: the machine's memory */
     int (*sync)(struct node *node);
+    /* What of a file is wanted soon, or no more: enum linux_fadvice. f NULL: by mappings. NULL: all of it is
+     * in memory anyway. */
+    int (*advise)(struct node *node, struct file *f, uint64_t offset, uint64_t length, int advice);
     const struct xattr_ops *xattrs; /* NULL: the node has them in memory, if its file system has any */
 
     void (*release)(struct node *node); /* the last reference is gone: free data */
@@ -266,6 +269,9 @@ long node_path_from(const struct node *root, struct node *n, char *out, size_t s
 /* Mappings of the object are shown as the node's; what a node that goes must do about it. */
 void node_name_object(struct node *n, struct memobj *object);
 void node_unname_object(struct node *n);
+
+/* The file whose pages an object holds, with a reference; NULL: it is not known. */
+struct node *node_named_by_object(const struct memobj *object);
 
 uint64_t node_size(struct node *n);
 

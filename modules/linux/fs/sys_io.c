@@ -262,14 +262,45 @@ long sys_fdatasync(struct call *c)
     return sys_fsync(c);
 }
 
-/* Advice on how a file will be read; all of it is in memory. */
+static long advise(struct file *f, uint64_t offset, uint64_t length, int advice)
+{
+    struct node *n = node_body(f->node);
+
+    if (!n->ops->advise || advice == LINUX_FADV_NOREUSE)
+        return OK;
+    return n->ops->advise(n, f, offset, length, advice);
+}
+
 long sys_fadvise64(struct call *c)
 {
     struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
-    long r = f && !f->node ? LINUX_ERRNO(ESPIPE) : c->arg[3] > 5 ? ERR_INVALID : OK;
+    long r;
 
     if (!f)
         return LINUX_ERRNO(EBADF);
+    if (!f->node)
+        r = LINUX_ERRNO(ESPIPE);
+    else if (c->arg[3] > LINUX_FADV_NOREUSE || (int64_t)c->arg[2] < 0)
+        r = ERR_INVALID;
+    else
+        r = advise(f, c->arg[1], c->arg[2], (int)c->arg[3]);
+    file_unref(f);
+    return r;
+}
+
+long sys_readahead(struct call *c)
+{
+    struct file *f = fd_get(c->task->process->files, (int)c->arg[0]);
+    long r;
+
+    if (!f)
+        return LINUX_ERRNO(EBADF);
+    if (!file_readable(f))
+        r = LINUX_ERRNO(EBADF);
+    else if (!f->node || !node_is_file(f->node))
+        r = ERR_INVALID;
+    else
+        r = c->arg[2] ? advise(f, c->arg[1], c->arg[2], LINUX_FADV_WILLNEED) : OK;
     file_unref(f);
     return r;
 }

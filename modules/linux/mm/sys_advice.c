@@ -4,7 +4,9 @@
  */
 #include <microlake/user.h>
 
+#include "modules/linux/abi/fs.h"
 #include "modules/linux/abi/mm.h"
+#include "modules/linux/fs/node.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 #include "modules/linux/syscall.h"
@@ -23,12 +25,26 @@ static int touch_range(struct aspace *as, vaddr_t at, vaddr_t end, unsigned acce
     return OK;
 }
 
-/* The protection may forbid it: that is no error of a hint. */
-static int madvise_willneed(struct aspace *as, vaddr_t at, vaddr_t end)
+/* Advice for the files that are mapped in the range: they hear of it as from posix_fadvise(), for all who
+ * map them. */
+static int madvise_files(struct aspace *as, vaddr_t at, vaddr_t end, int advice)
 {
-    int r = touch_range(as, at, end, FAULT_READ);
+    struct aspace_mapping m;
 
-    return r == ERR_NO_MEMORY ? r : OK;
+    for (; at < end && aspace_find_ref(as, at, &m) == OK && m.start < end; at = m.end) {
+        struct node *n = m.obj ? node_named_by_object(m.obj) : NULL;
+        vaddr_t from = MAX(at, m.start);
+
+        if (n && n->ops->advise)
+            n->ops->advise(n, NULL, m.offset + (from - m.start), MIN(end, m.end) - from, advice);
+        if (n)
+            node_unref(n);
+        if (m.obj)
+            memobj_unref(m.obj);
+        if (task_must_exit(task_current()))
+            return ERR_INTERRUPTED;
+    }
+    return OK;
 }
 
 static int madvise_populate(struct aspace *as, vaddr_t at, vaddr_t end, unsigned access)
@@ -82,7 +98,13 @@ static int madvise_apply(struct aspace *as, vaddr_t at, uint64_t length, int adv
     case LINUX_MADV_DONTNEED_LOCKED:
         return aspace_discard(as, at, length);
     case LINUX_MADV_WILLNEED:
-        return madvise_willneed(as, at, at + length);
+        return madvise_files(as, at, at + length, LINUX_FADV_WILLNEED);
+    case LINUX_MADV_NORMAL:
+        return madvise_files(as, at, at + length, LINUX_FADV_NORMAL);
+    case LINUX_MADV_RANDOM:
+        return madvise_files(as, at, at + length, LINUX_FADV_RANDOM);
+    case LINUX_MADV_SEQUENTIAL:
+        return madvise_files(as, at, at + length, LINUX_FADV_SEQUENTIAL);
     case LINUX_MADV_POPULATE_READ:
         return madvise_populate(as, at, at + length, FAULT_READ);
     case LINUX_MADV_POPULATE_WRITE:

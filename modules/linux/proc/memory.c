@@ -43,6 +43,18 @@ void node_unname_object(struct node *n)
     memobj_unref(n->named);
 }
 
+struct node *node_named_by_object(const struct memobj *object)
+{
+    struct node *n;
+
+    spin_lock(&name_lock);
+    n = memobj_owner(object);
+    if (n && !node_ref_live(n))
+        n = NULL;
+    spin_unlock(&name_lock);
+    return n;
+}
+
 /* What maps shows of a mapping's file. */
 struct shown_file {
     char path[PATH_SHOWN]; /* "": it has none */
