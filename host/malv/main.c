@@ -6,6 +6,7 @@
 
 #include "message.h"
 #include "options.h"
+#include "policy.h"
 #include "run.h"
 
 #define MALV_VERSION "0.1.0"
@@ -13,6 +14,8 @@
 static const char usage[] =
     "usage: malv run [OPTIONS] [--] COMMAND [ARGUMENTS]   run a command in a machine of its own\n"
     "       malv run [OPTIONS] --kernel-test NAME         run tests of the kernel\n"
+    "       malv policy [--machine NAME|PID] VERB ...     see and choose policies of a machine\n"
+    "       malv ps                                       list the machines that run\n"
     "       malv version                                  print the version\n"
     "       malv --help                                   print this\n"
     "\n"
@@ -33,6 +36,7 @@ static const char usage[] =
     "  --bind HOST:GUEST[:ro]  a folder or file of the host is one of the machine; may be repeated\n"
     "  --read-only         programs may change nothing of the root\n"
     "  --env NAME=VALUE    a variable of the command's environment; may be repeated\n"
+    "  --name NAME         what malv policy calls the machine\n"
     "  --workdir DIR       the folder in the machine in which the command starts\n"
     "  --tty               the command runs on this terminal\n"
     "  --append OPTIONS    more options for the machine's kernel\n"
@@ -40,6 +44,10 @@ static const char usage[] =
     "  --machine TYPE      microvm or q35, a PC with PCI (microvm)\n"
     "  --accel WHICH       auto: KVM where it works; kvm; or tcg, QEMU's own processor (auto)\n"
     "  --kernel-test NAME  run a suite, SUITE/CASE or all of the kernel's own tests, no command\n"
+    "\n"
+    "policy has the verbs of mlctl, which runs in the machine: list, load, unload, set, shadow, guard,\n"
+    "pilot, stats, watch, profile; a path given to load is a file of the host.\n"
+    "  --machine NAME|PID  which one, where there are several\n"
     "\n"
     "The exit status is the command's; 125: malv or the machine failed, 126: the command can't be\n"
     "run, 127: there is no such command, 124: --timeout, 128+N: malv was ended by signal N.\n";
@@ -56,6 +64,10 @@ int main(int argc, char **argv)
         puts("malv " MALV_VERSION);
         return 0;
     }
+    if (!strcmp(verb, "policy"))
+        return policy_main(argv + 2);
+    if (!strcmp(verb, "ps"))
+        return policy_machines(argv + 2);
     if (strcmp(verb, "run")) {
         if (*verb)
             message("there is no \"malv %s\"; see malv --help", verb);

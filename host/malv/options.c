@@ -14,6 +14,9 @@
 #define MEMORY_MAX (1024ull * 1024 * MIB)
 #define CPUS_MAX   64u
 
+#define NAME_BYTES_MAX 48u
+#define NAME_BYTES     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 /* Reads a decimal number in min..max that ends where *end then points. */
 static bool number_read(const char *text, uint64_t max, uint64_t *out, const char **end)
 {
@@ -149,6 +152,20 @@ static bool parse_bind(const char *text, struct run_options *out)
     return bind_parse(text, &out->binds[out->bind_count++]);
 }
 
+/* It becomes a file's name, and must not look like a process's number. */
+static bool parse_name(const char *text, struct run_options *out)
+{
+    size_t length = strlen(text);
+    if (length == 0 || length > NAME_BYTES_MAX || *text == '-' || *text == '.' ||
+        text[strspn(text, NAME_BYTES)] || !text[strspn(text, "0123456789")]) {
+        message("--name takes letters, digits and ._- and is no number, at most %u bytes, not \"%s\"",
+                NAME_BYTES_MAX, text);
+        return false;
+    }
+    out->name = text;
+    return true;
+}
+
 static bool parse_workdir(const char *text, struct run_options *out)
 {
     if (*text != '/') {
@@ -212,6 +229,7 @@ static const struct {
     {"--root", parse_root},
     {"--bind", parse_bind},
     {"--workdir", parse_workdir},
+    {"--name", parse_name},
     {"--env", parse_env},
 };
 

@@ -26,6 +26,7 @@ struct run_options {
     bool read_only; /* programs may change nothing of the root */
     struct bind binds[BIND_MAX];
     unsigned bind_count;
+    const char *name;        /* what `malv policy --machine` calls it, or NULL */
     const char *workdir;     /* where the command starts, or NULL: "/" */
     const char *env[ENV_MAX + 1]; /* "NAME=VALUE" each; NULL-terminated */
     const char *gdb;              /* where gdb may connect: a TCP port or a path; NULL: nowhere */

@@ -2,8 +2,8 @@
  * qemu.c: says in QEMU's options what the machine is.
  *
  * microvm without ACPI, PIT and PIC: the guest finds its devices on the kernel command line and its
- * time in the local APIC. Or q35, a PC as it comes. The two serial lines are the console (COM1) and
- * the control channel (COM2); a write to port 0x501 ends the machine. Guest memory is a shared
+ * time in the local APIC. Or q35, a PC as it comes. The serial lines are the console (COM1), the
+ * control channel (COM2) and the owner's requests (COM3); a write to port 0x501 ends the machine. Guest memory is a shared
  * memfd, so that gpud works in it.
  */
 #include <limits.h>
@@ -18,6 +18,7 @@
 #include "qemu.h"
 #include "terminal.h"
 #include "uapi/hostctl.h"
+#include "uapi/hostrun.h"
 #include "uapi/virtio_gpgpu.h"
 
 #define MIB (1024ull * 1024)
@@ -233,6 +234,14 @@ static void add_port(struct word_list *list, const struct machine *machine)
     word_add(list, "virtserialport,nr=1,chardev=port,name=" HOSTCTL_PORT_NAME);
 }
 
+static void add_owner(struct word_list *list, const struct machine *machine)
+{
+    word_add(list, "-chardev");
+    word_add(list, "socket,id=owner,fd=%d", machine->owner_fd);
+    word_add(list, "-device");
+    word_add(list, "isa-serial,chardev=owner,iobase=0x%x,irq=%u", HOSTRUN_PORT, HOSTRUN_LINE);
+}
+
 static void add_devices(struct word_list *list, const struct machine *machine)
 {
     word_add(list, "-device");
@@ -245,6 +254,8 @@ static void add_devices(struct word_list *list, const struct machine *machine)
     word_add(list, "socket,id=control,fd=%d", machine->control_fd);
     word_add(list, "-device");
     word_add(list, "isa-serial,chardev=control");
+    if (machine->owner_fd >= 0)
+        add_owner(list, machine);
     if (!is_q35(machine->options)) {
         word_add(list, "-global");
         word_add(list, "virtio-mmio.force-legacy=false");
@@ -354,6 +365,8 @@ static bool own_options_write(char *out, size_t size, const struct machine *mach
     bool room;
     *out = '\0';
     room = devices_write(out, size, machine);
+    if (machine->owner_fd >= 0)
+        room &= option_add(out, size, "owner ");
     if (options->kernel_test)
         room &= option_add(out, size, "modules=ktest ktest=%s ", options->kernel_test);
     if (options->append)
@@ -391,7 +404,8 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
                 TRANSPORTS, devices_count(machine));
         return false;
     }
-    const int keep[] = {machine->console_fd, machine->control_fd, machine->port_fd};
+    const int keep[] = {machine->console_fd, machine->control_fd, machine->port_fd,
+                        machine->owner_fd};
     list = (struct word_list){0};
     for (char *const *word = qemu->words; *word; word++)
         word_add(&list, "%s", *word);
@@ -403,5 +417,5 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
         message("the paths of kernel, boot archive and QEMU are too long");
         return false;
     }
-    return child_start(child, list.words, keep, 3);
+    return child_start(child, list.words, keep, machine->owner_fd >= 0 ? 4 : 3);
 }

@@ -17,7 +17,8 @@ struct machine {
     const char *gpu_socket; /* path, or NULL: no GPU */
     int console_fd;         /* QEMU's ends of the two serial lines */
     int control_fd;
-    int port_fd; /* and of the faster line beside the second */
+    int port_fd;  /* and of the faster line beside the second */
+    int owner_fd; /* and of the third, for requests of the owner; -1: there is none */
 };
 
 /* Starts QEMU. False: a line on standard error said why. */

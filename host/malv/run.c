@@ -23,6 +23,7 @@
 #include "locate.h"
 #include "message.h"
 #include "outgoing.h"
+#include "owner.h"
 #include "qemu.h"
 #include "report.h"
 #include "run.h"
@@ -58,6 +59,7 @@ struct run {
     struct frame_reader reader;
     struct console console;
     struct report report;
+    struct owner owner;
 };
 
 static void run_finish(struct run *run, int status)
@@ -73,16 +75,21 @@ static void signal_handle(struct run *run);
 static void deadline_check(struct run *run);
 static int poll_timeout(const struct run *run);
 
-/* Waits until a stream of ours can be written. False: the run is over before. */
+/* Waits until a stream of ours can be written; the owner is heard meanwhile. False: the run is over
+ * before. */
 static bool output_wait(struct run *run, int fd)
 {
-    struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = run->signal_fd, .events = POLLIN}};
+    struct pollfd fds[2 + OWNER_FDS] = {{.fd = fd, .events = POLLOUT},
+                                        {.fd = run->signal_fd, .events = POLLIN}};
     while (!run->over) {
-        int ready = poll(fds, 2, poll_timeout(run));
+        owner_poll_prepare(&run->owner, fds + 2);
+        int ready = poll(fds, 2 + OWNER_FDS, poll_timeout(run));
         if (ready > 0 && fds[1].revents)
             signal_handle(run);
-        else if (ready > 0)
+        else if (ready > 0 && fds[0].revents)
             return true;
+        if (ready > 0)
+            owner_poll_handle(&run->owner, fds + 2);
         deadline_check(run);
     }
     return false;
@@ -306,7 +313,7 @@ static bool lines_ended(const struct run *run)
 
 static void run_step(struct run *run)
 {
-    enum { SIGNALS, CONTROL, PORT, CONSOLE, STDIN, GPU, COUNT };
+    enum { SIGNALS, CONTROL, PORT, CONSOLE, STDIN, GPU, OWNER, COUNT = OWNER + OWNER_FDS };
     struct pollfd fds[COUNT] = {
         [SIGNALS] = {.fd = run->signal_fd, .events = POLLIN},
         [CONTROL] = {.fd = run->control_fd, .events = POLLIN},
@@ -315,6 +322,7 @@ static void run_step(struct run *run)
         [STDIN] = {.fd = -1, .events = POLLIN},
         [GPU] = {.fd = run->gpu.notice_fd, .events = POLLIN},
     };
+    owner_poll_prepare(&run->owner, fds + OWNER);
     size_check(run);
     if (run->heard)
         outgoing_next(&run->outgoing);
@@ -330,6 +338,7 @@ static void run_step(struct run *run)
     lines_read(run, &fds[CONTROL], &fds[PORT], &fds[CONSOLE]);
     if (fds[STDIN].revents)
         outgoing_read_stdin(&run->outgoing);
+    owner_poll_handle(&run->owner, fds + OWNER);
     if (fds[GPU].revents && gpu_notice(&run->gpu))
         run->outgoing.gpu_lost_due = true;
     if (fds[SIGNALS].revents)
@@ -383,11 +392,18 @@ static bool accel_check(const struct run_options *options)
     return !missing;
 }
 
+/* Where instructions are counted, and in tests of the kernel, there is nothing but what is measured. */
+static bool has_owner(const struct run_options *options)
+{
+    return !options->icount && !options->kernel_test;
+}
+
 static bool machine_start(struct run *run, const char *kernel, const char *initrd)
 {
     static struct qemu_program qemu;
     bool with_gpu = strcmp(run->options->gpu, "off") != 0;
-    struct machine machine = {.options = run->options, .kernel = kernel, .initrd = initrd};
+    struct machine machine = {
+        .options = run->options, .kernel = kernel, .initrd = initrd, .owner_fd = -1};
     if (!accel_check(run->options) || !locate_qemu(&qemu))
         return false;
     if (with_gpu && !gpu_start(&run->gpu, run->options->gpu, run->signal_fd))
@@ -395,7 +411,8 @@ static bool machine_start(struct run *run, const char *kernel, const char *initr
     machine.gpu_socket = with_gpu ? run->gpu.socket : NULL;
     if (!line_make(&run->console_fd, &machine.console_fd) ||
         !line_make(&run->control_fd, &machine.control_fd) ||
-        !line_make(&run->port_fd, &machine.port_fd))
+        !line_make(&run->port_fd, &machine.port_fd) ||
+        (has_owner(run->options) && !line_make(&run->owner.line_fd, &machine.owner_fd)))
         return false;
     run->report.start_ns = monotonic_ns();
     if (run->options->timeout)
@@ -404,7 +421,10 @@ static bool machine_start(struct run *run, const char *kernel, const char *initr
     close(machine.console_fd);
     close(machine.control_fd);
     close(machine.port_fd);
-    return started;
+    if (machine.owner_fd < 0)
+        return started;
+    close(machine.owner_fd);
+    return started && owner_start(&run->owner, run->options);
 }
 
 int machine_run(const struct run_options *options)
@@ -414,6 +434,8 @@ int machine_run(const struct run_options *options)
         .control_fd = -1,
         .port_fd = -1,
         .gpu.notice_fd = -1,
+        .owner.listen_fd = -1,
+        .owner.line_fd = -1,
         .outgoing.stdin_open = true,
     };
     char beside[2][PATH_MAX];
@@ -444,6 +466,7 @@ int machine_run(const struct run_options *options)
     while (!run.over)
         run_step(&run);
     child_end(&run.qemu, 0);
+    owner_stop(&run.owner);
     gpu_stop(&run.gpu);
     if (options->stats)
         report_print(&run.report, options, run.status);

@@ -3,7 +3,7 @@ NAME := linux
 SRCS := main.c entry.c syscall_table.c sys_machine.c sys_module.c \
   process/process.c process/exit.c process/wait.c process/clone.c process/exec.c process/elf_load.c \
   process/stack.c process/vector.c process/sys_process.c process/sys_sched.c process/rseq.c process/credentials.c \
-  process/sys_credentials.c process/job.c process/pidfd.c process/limits.c process/unshare.c process/policy.c \
+  process/sys_credentials.c process/job.c process/pidfd.c process/limits.c process/unshare.c process/policy.c process/run.c \
   mm/mm.c mm/limits.c mm/sys_lock.c mm/sys_mm.c mm/sys_advice.c mm/oom.c mm/futex.c mm/futex_waitv.c \
   signal/signal.c signal/queue.c signal/frame.c signal/sys_signal.c \
   tty/tty.c tty/tty_ioctl.c tty/control.c tty/line.c tty/line_edit.c tty/line_out.c tty/bytes.c \

@@ -18,6 +18,7 @@ struct watch_options {
     double interval; /* seconds */
     unsigned long count; /* blocks; 0: without end */
     const char *class;   /* NULL: all */
+    bool redraw;         /* in place */
 };
 
 static struct class_list classes;
@@ -114,7 +115,6 @@ static bool pause_for(double seconds)
 
 static int watch(const struct watch_options *options)
 {
-    bool redraw = isatty(STDOUT_FILENO);
     double last = now();
     if (!take(options, figures[0])) {
         return STATUS_FAILED;
@@ -124,7 +124,8 @@ static int watch(const struct watch_options *options)
         if (!take(options, figures[block % 2])) {
             return STATUS_FAILED;
         }
-        block_print(options, figures[block % 2], figures[(block + 1) % 2], time - last, redraw);
+        block_print(options, figures[block % 2], figures[(block + 1) % 2], time - last,
+                    options->redraw);
         last = time;
         if (ferror(stdout) || block == options->count) {
             break;
@@ -161,6 +162,9 @@ static bool options_read(char **words, struct watch_options *options)
             if (options->count == 0) {
                 return false;
             }
+        } else if (strcmp(words[0], "--redraw") == 0) {
+            options->redraw = true;
+            taken = 1;
         } else if (words[0][0] != '-' && options->class == NULL) {
             options->class = words[0];
             taken = 1;
@@ -175,7 +179,7 @@ static bool options_read(char **words, struct watch_options *options)
 
 static int watch_run(int count, char **words)
 {
-    struct watch_options options = {.interval = 1};
+    struct watch_options options = {.interval = 1, .redraw = isatty(STDOUT_FILENO)};
     (void)count;
     if (!options_read(words, &options)) {
         return complain_usage(&verb_watch, "watch wants a class at most, --interval of 0.01 to 3600 "
@@ -189,13 +193,14 @@ static int watch_run(int count, char **words)
 
 const struct verb verb_watch = {
     .name = "watch",
-    .usage = "watch [CLASS] [--interval SECONDS] [--count N]",
+    .usage = "watch [CLASS] [--interval SECONDS] [--count N] [--redraw]",
     .summary = "a live view: decisions, their time, scores, objective, fallbacks",
     .help = "\nEach block tells of the seconds since the one before: decisions of the active policy, what\n"
             "one took, how many of those judged were right, the same of the policy in the shadow, and\n"
             "the class's objective (less is better; 'mlctl stats' says what it is). FALLBACKS counts\n"
             "from the machine's start. On a terminal the view is redrawn until Ctrl-C.\n"
             "--interval SECONDS   between two blocks, 1 unless given\n"
-            "--count N            end after that many blocks\n",
+            "--count N            end after that many blocks\n"
+            "--redraw             in place, also where the output is no terminal\n",
     .run = watch_run,
 };

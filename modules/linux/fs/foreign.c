@@ -17,6 +17,7 @@
 
 #define REMEMBERED_MAX 8192u
 #define FORGET_AT_ONCE 8u
+#define ARCHIVE_PATH   "sys/kernel/archive"
 
 static struct foreign_mount *root_mount; /* set once, before programs run */
 static int (*root_cover)(const struct linux_fs_ops **ops, void **fs, void **root);
@@ -585,18 +586,37 @@ static int foreign_rename(struct node *from, const char *from_name, struct node 
 /* ---- The root
  * ------------------------------------------------------------------------------------ */
 
-/* No program runs yet: nobody else looks at the tree. */
+/* No program runs yet: nobody else looks at the tree. Gives up the reference to n. */
+static void move_node(struct node *from, struct node *to, struct node *n)
+{
+    node_detach(n);
+    node_ref(to);
+    n->parent = to;
+    node_unref(from);
+    node_attach(n);
+    node_unref(n);
+}
+
 static void move_own_folder(struct node *from, struct node *to, const char *name)
 {
     struct node *folder;
 
-    if (node_lookup(from, name, &folder) != OK)
+    if (node_lookup(from, name, &folder) == OK)
+        move_node(from, to, folder);
+}
+
+/* The boot archive stays in sight, with its modules and what belongs to them. */
+static void keep_archive(struct node *old)
+{
+    struct node *folder, *child;
+
+    if (node_make_folders(node_root, ARCHIVE_PATH, strlen(ARCHIVE_PATH), old->fs, old->ops, &folder) != OK)
         return;
-    node_detach(folder);
-    node_ref(to);
-    folder->parent = to;
-    node_unref(from);
-    node_attach(folder);
+    while (!list_empty(&old->children)) {
+        child = list_entry(list_first(&old->children), struct node, sibling);
+        node_ref(child);
+        move_node(old, folder, child);
+    }
     node_unref(folder);
 }
 
@@ -662,6 +682,7 @@ int linux_fs_mount_root(const struct linux_fs_ops *ops, void *fs, void *root)
     for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
         move_own_folder(old, node, own[i]);
     node_root = node;
+    keep_archive(old);
     return OK;
 }
 

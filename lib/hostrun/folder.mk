@@ -1,0 +1,4 @@
+DIR := lib/hostrun
+SRCS := hostrun.c
+NEEDS :=
+include tools/build/library.mk

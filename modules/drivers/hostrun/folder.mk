@@ -1,0 +1,5 @@
+DIR := modules/drivers/hostrun
+NAME := hostrun
+SRCS := main.c line.c request.c
+NEEDS := modules/linux lib/hostrun
+include tools/build/kmod.mk
