@@ -99,6 +99,26 @@ static void test_gemm_in_one_buffer(void **state)
     rig_close(&rig);
 }
 
+/* Buffers in another order than that in which they were made: each tensor is in its own all the same. */
+static void test_gemm_buffers_in_any_order(void **state)
+{
+    static const uint32_t orders[][3] = {{3, 1, 2}, {2, 3, 1}, {3, 9, 2}, {2, 1, 3}, {1, 5, 4}};
+    struct vgpgpu_gemm gemm = {.alpha = 1};
+    (void)state;
+    machine_open();
+    for (unsigned i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        if (!is_supported(VGPGPU_GEMM, VGPGPU_F32))
+            break;
+        struct vgpgpu_tensor tensors[3] = {
+            matrix_random(orders[i][0], VGPGPU_F32, 2, 1, 5, 7),
+            matrix_random(orders[i][1], VGPGPU_F32, 2, 1, 5, 11),
+            matrix_random(orders[i][2], VGPGPU_F32, 2, 1, 11, 7)};
+        operation_try(VGPGPU_GEMM, tensors, 3, &gemm, sizeof(gemm));
+        gemm_expect(tensors, &gemm);
+    }
+    rig_close(&rig);
+}
+
 /* F32, or sometimes BF16 where the device has it. */
 static unsigned type_random(unsigned operation)
 {
@@ -355,6 +375,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_gemm),   cmocka_unit_test(test_conv2d),
         cmocka_unit_test(test_pool2d), cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_reduce), cmocka_unit_test(test_gemm_in_one_buffer),
+        cmocka_unit_test(test_gemm_buffers_in_any_order),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

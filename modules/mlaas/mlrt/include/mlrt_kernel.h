@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "lib/mlrt/gpu.h"
 #include "lib/mlrt/mlrt.h"
 
 /*
