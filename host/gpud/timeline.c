@@ -120,7 +120,7 @@ void submission_done(struct submission *submission, uint32_t status, uint64_t st
     pthread_mutex_unlock(&machine->garbage_lock);
     context_release(context);
     atomic_fetch_sub(&machine->running, count);
-    if (atomic_load(&machine->deferred_count))
+    if (atomic_load(&machine->deferred_count)) /* it collects what was signalled here */
         eventfd_signal(machine->control_wake);
     if (atomic_exchange(&machine->throttled, false))
         eventfd_signal(machine->submit_wake);
@@ -132,6 +132,8 @@ void garbage_collect(struct machine *machine)
     struct submission *submission = machine->garbage;
     machine->garbage = NULL;
     pthread_mutex_unlock(&machine->garbage_lock);
+    if (!submission)
+        return;
     while (submission) {
         struct submission *next = submission->next;
         struct context *context = submission->timeline->context;
@@ -141,4 +143,7 @@ void garbage_collect(struct machine *machine)
         context_release(context);
         submission = next;
     }
+    /* The control thread may have looked at the references before they were given back here. */
+    if (atomic_load(&machine->deferred_count))
+        eventfd_signal(machine->control_wake);
 }

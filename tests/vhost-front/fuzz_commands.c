@@ -132,12 +132,12 @@ static void command_make(struct front_batch *batch)
 {
     static void (*const makers[])(struct front_batch *batch) = {
         copy_make,    fill_make,      copy_2d_make,   fill_2d_make, batch_barrier,
-        launch_make,  launch_make,    operation_make, operation_make, operation_make,
+        launch_make,  launch_make,    operation_make, operation_make, operation_make, operation_make,
     };
     uint32_t start = batch->bytes;
     makers[random_below(sizeof(makers) / sizeof(makers[0]))](batch);
     struct vgpgpu_command *command = (void *)(batch->commands + start);
-    if (one_in(20))
+    if (one_in(4))
         bytes_spoil(command, sizeof(*command));
 }
 

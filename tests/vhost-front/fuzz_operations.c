@@ -201,8 +201,9 @@ static void operation_spoil(struct operation *operation)
 {
     struct vgpgpu_tensor *tensor = &operation->tensors[random_below(operation->count)];
     unsigned at = random_below(VGPGPU_MAX_RANK);
-    switch (random_below(12)) {
+    switch (random_below(14)) {
     case 0:
+    case 12:
         tensor->buffer = one_in(4) ? random_id() : 0;
         break;
     case 1:
@@ -212,6 +213,7 @@ static void operation_spoil(struct operation *operation)
         tensor->rank = (uint16_t)random_or_edge(8);
         break;
     case 3:
+    case 13:
         tensor->offset = random_edge();
         break;
     case 4:

@@ -25,7 +25,7 @@
 #define BOMB_EVERY   250000u
 #define COMPLETE_FROM 20000u /* iterations that meet every outcome */
 
-static unsigned long iterations = 30000;
+static unsigned long iterations = 25000;
 
 static bool front_lives(void)
 {

@@ -251,6 +251,28 @@ static void test_destroy_waits_for_running_work(void **state)
     free(rig.batch);
 }
 
+/* A destruction at about the time when the work ends that holds it up is told of the end, whoever comes first:
+ * work and pauses of many lengths. */
+static void test_destroy_hears_of_the_end(void **state)
+{
+    enum { ROUNDS = 3000 };
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(front_buffer_device(rig.front, 1, 2, VGPGPU_PAGE), 0);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        assert_int_equal(front_buffer_device(rig.front, 1, 1, VGPGPU_PAGE), 0);
+        rig_batch(&rig);
+        for (unsigned i = 0; i < 1 + round % 13 * 8; i++)
+            batch_copy(rig.batch, 1, 0, 2, 0, 1);
+        rig_submit(&rig, round % 4);
+        for (unsigned pause = round % 17 * 40; pause; pause--)
+            __builtin_ia32_pause();
+        assert_int_equal(front_destroy(rig.front, VGPGPU_BUFFER_DESTROY, 1, 1), 0);
+    }
+    rig_close(&rig);
+}
+
 static void test_builds_do_not_hold_up_fences(void **state)
 {
     struct rig rig;
@@ -557,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_empty_submission_signals),
         cmocka_unit_test(test_events_for_sleepers_only),
         cmocka_unit_test(test_destroy_waits_for_running_work),
+        cmocka_unit_test(test_destroy_hears_of_the_end),
         cmocka_unit_test(test_builds_do_not_hold_up_fences),
         cmocka_unit_test(test_two_machines_are_apart),
         cmocka_unit_test(test_pause_keeps_and_reset_forgets),

@@ -140,6 +140,18 @@ pid_t rig_process(const char *name)
     return strcmp(name, "gpud-keeper") == 0 ? newest_keeper : child_find(newest_keeper, name);
 }
 
+pid_t rig_broker(void)
+{
+    return gpud;
+}
+
+void rig_processes_end(void)
+{
+    for (int waited = 0; child_find(gpud, NULL) && waited < 60000; waited++)
+        poll(NULL, 0, 1);
+    assert_int_equal(child_find(gpud, NULL), 0);
+}
+
 void rig_open(struct rig *rig)
 {
     *rig = (struct rig){.front = front_open(socket_path, 128u << 20)};

@@ -25,6 +25,9 @@ void rig_broker_replace(void);
 /* A process of the machine that connected last: "gpud-keeper", "gpud-front" or "gpud-device". 0:
  * there is none. */
 pid_t rig_process(const char *name);
+pid_t rig_broker(void);
+/* Waits until no process of a machine that has gone is left. */
+void rig_processes_end(void);
 /* Whether gpud has said that, within a few seconds. */
 bool rig_log_has(const char *text);
 /* How often gpud has said that so far. */
