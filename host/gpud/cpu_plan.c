@@ -171,6 +171,17 @@ static void plan_keep_locked(struct cpu_plan *plan)
     atomic_fetch_add(&plan->references, 1);
 }
 
+/* The stride of a dimension of 1 is never used, but the library reckons with it: softmax wrote far beyond
+ * its result. All are what they would be if rows followed each other. */
+static void strides_tidy(struct vgpgpu_tensor *tensor)
+{
+    for (unsigned i = tensor->rank; i-- > 0;)
+        if (tensor->dimensions[i] == 1)
+            tensor->strides[i] = i + 1u < tensor->rank
+                                     ? tensor->dimensions[i + 1] * tensor->strides[i + 1]
+                                     : 1;
+}
+
 /* Takes the key over. */
 static uint32_t plan_make(const struct device_operation *operation, void *key, size_t bytes,
                           struct cpu_plan **out)
@@ -191,11 +202,18 @@ static uint32_t plan_make(const struct device_operation *operation, void *key, s
     return status;
 }
 
-uint32_t cpu_plan_prepare(const struct device_operation *operation, struct cpu_plan **out)
+uint32_t cpu_plan_prepare(const struct device_operation *given, struct cpu_plan **out)
 {
+    struct vgpgpu_tensor tensors[VGPGPU_MAX_TENSORS];
+    struct device_operation tidy = *given;
+    const struct device_operation *operation = &tidy;
     size_t bytes;
     if (!dnnl_load())
         return VGPGPU_ERR_UNSUPPORTED;
+    memcpy(tensors, given->tensors, given->tensor_count * sizeof(tensors[0]));
+    for (unsigned i = 0; i < given->tensor_count; i++)
+        strides_tidy(&tensors[i]);
+    tidy.tensors = tensors;
     void *key = key_make(operation, &bytes);
     if (!key)
         return VGPGPU_ERR_NO_MEMORY;

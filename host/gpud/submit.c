@@ -125,7 +125,8 @@ static uint32_t queue_make(struct timeline *timeline)
         return VGPGPU_OK;
     timeline->handle = remote_queue_create(context->machine, context->epoch, context->handle);
     if (!timeline->handle)
-        return context_is_lost(context) ? VGPGPU_ERR_LOST : VGPGPU_ERR_NO_MEMORY;
+        return remote_is_up(context->machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY
+                                                              : VGPGPU_ERR_LOST;
     atomic_fetch_add(&context->machine->queue_count, 1);
     return VGPGPU_OK;
 }

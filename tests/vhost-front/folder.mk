@@ -28,3 +28,4 @@ $(eval $(call gpud_test,gpud_bad_operations,bad_operations_test.c rig.c,lib/gpuc
 $(eval $(call gpud_test,gpud_fuzz,gpud_fuzz.c fuzz_commands.c fuzz_control.c fuzz_count.c fuzz_machine.c fuzz_model.c \
   fuzz_operations.c fuzz_random.c fuzz_rings.c rig.c,,,$(BUILD)/tests/gpud-asan))
 $(eval $(call gpud_test,gpud_fuzz_messages,fuzz_messages.c fuzz_random.c rig.c,,,$(BUILD)/tests/gpud-asan))
+$(eval $(call gpud_test,gpud_kills,kills_test.c fuzz_random.c rig.c))

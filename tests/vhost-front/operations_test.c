@@ -359,6 +359,28 @@ static void test_softmax(void **state)
     rig_close(&rig);
 }
 
+/* Along a dimension of 1, with strides of such that lead far away: nothing steps there. */
+static void test_softmax_of_one(void **state)
+{
+    const uint64_t dimensions[VGPGPU_MAX_RANK] = {4, 2, 2, 1, 1, 1};
+    (void)state;
+    machine_open();
+    for (unsigned which = 0; which < 9 && is_supported(VGPGPU_SOFTMAX, VGPGPU_F32); which++) {
+        struct vgpgpu_softmax softmax = {.axis = 3 + which / 3};
+        struct vgpgpu_tensor tensors[2] = {tensor_dense(1, VGPGPU_F32, 0, 6, dimensions),
+                                           tensor_dense(2, VGPGPU_F32, 84, 6, dimensions)};
+        uint64_t index[VGPGPU_MAX_RANK] = {0};
+        tensors[0].strides[3 + which % 3] = 4097;
+        tensor_fill(&tensors[1]);
+        operation_try(VGPGPU_SOFTMAX, tensors, 2, &softmax, sizeof(softmax));
+        do {
+            element_expect(&tensors[0], index, 1, 1e-6);
+        } while (index_step(&tensors[0], index));
+        gaps_expect(&tensors[0]);
+    }
+    rig_close(&rig);
+}
+
 static void test_reduce(void **state)
 {
     (void)state;
@@ -373,7 +395,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),   cmocka_unit_test(test_conv2d),
-        cmocka_unit_test(test_pool2d), cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_pool2d), cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_of_one),
         cmocka_unit_test(test_reduce), cmocka_unit_test(test_gemm_in_one_buffer),
         cmocka_unit_test(test_gemm_buffers_in_any_order),
     };

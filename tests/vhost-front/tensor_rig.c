@@ -141,6 +141,9 @@ struct vgpgpu_tensor tensor_random(uint32_t buffer, unsigned type, unsigned rank
         tensor.strides[i] = stride;
         stride = stride * dimensions[i] + (random_below(2) ? random_below(5) : 0);
     }
+    for (unsigned i = 0; i < rank; i++) /* means nothing, and may be anything */
+        if (dimensions[i] == 1 && random_below(3) == 0)
+            tensor.strides[i] = 1 + random_below(1u << random_below(24));
     return tensor;
 }
 
