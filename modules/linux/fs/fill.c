@@ -10,7 +10,7 @@
 
 #include "modules/linux/include/linux_fs.h"
 
-#define WORKERS_MAX   6u
+#define WORKERS_MAX   4u /* of a processor */
 #define FILLS_MAX     96u /* on their way; then nothing is read ahead */
 #define BUFFERS_KEPT  4u
 #define LOOK_NS       (100 * NS_PER_MS) /* how often who waits looks whether its program is to end */
@@ -24,16 +24,24 @@ struct fill {
     uint16_t by;
     struct list in_file;  /* guarded by lock */
     struct list in_queue; /* guarded by lock; unlinked: somebody does it */
+    struct pool *pool;
     bool ended;           /* atomic */
     struct wait_queue waiters;
 };
 
 static struct spinlock lock = SPINLOCK_INIT;
-static struct list queue_wanted = LIST_INIT(queue_wanted); /* guarded by lock */
-static struct list queue_ahead = LIST_INIT(queue_ahead);   /* guarded by lock */
-static unsigned fills_count, queued_count;                 /* guarded by lock */
-static unsigned workers, workers_idle;                     /* guarded by lock */
-static struct wait_queue work = WAIT_QUEUE_INIT(work);
+static unsigned fills_count; /* guarded by lock */
+
+/* What a processor's readers left to its threads: most of the work is waiting, and to wake another processor
+ * for it costs more than it would spare. Guarded by lock. */
+struct pool {
+    bool ready;
+    struct list wanted, ahead; /* struct fill, by in_queue */
+    unsigned queued;
+    unsigned workers, idle;
+    struct wait_queue work;
+};
+static struct pool pools[MAX_CPUS];
 
 void fill_file_init(struct fill_file *file, unsigned at_once,
                     long (*read)(void *context, uint64_t offset, void *to, size_t size), void *context)
@@ -210,56 +218,74 @@ static int fill_run(struct fill *f, bool alone)
 
 /* ---- In the background ---- */
 
-static struct fill *queue_pop_locked(void)
+static struct fill *queue_pop_locked(struct pool *pool)
 {
-    struct list *l = list_pop_front(&queue_wanted);
+    struct list *l = list_pop_front(&pool->wanted);
 
     if (!l)
-        l = list_pop_front(&queue_ahead);
-    queued_count -= l != NULL;
+        l = list_pop_front(&pool->ahead);
+    pool->queued -= l != NULL;
     return l ? list_entry(l, struct fill, in_queue) : NULL;
 }
 
 static void worker(void *arg)
 {
-    (void)arg;
+    struct pool *pool = arg;
+
     for (;;) {
         struct fill *f;
 
         spin_lock(&lock);
-        workers_idle--;
-        f = queue_pop_locked();
-        workers_idle += !f;
+        pool->idle--;
+        f = queue_pop_locked(pool);
+        pool->idle += !f;
         spin_unlock(&lock);
-        if (f) {
-            fill_run(f, false);
-            spin_lock(&lock);
-            workers_idle++;
-            spin_unlock(&lock);
+        if (!f) {
+            WAIT_UNTIL(&pool->work, __atomic_load_n(&pool->queued, __ATOMIC_RELAXED), TIME_NEVER, 0);
             continue;
         }
-        WAIT_UNTIL(&work, __atomic_load_n(&queued_count, __ATOMIC_RELAXED), TIME_NEVER, 0);
+        fill_run(f, false);
+        spin_lock(&lock);
+        pool->idle++;
+        spin_unlock(&lock);
     }
 }
 
 /* One more thread where all that there are have work. */
-static void worker_wake(void)
+static void worker_wake(struct pool *pool)
 {
     struct thread *t;
     bool more;
 
     spin_lock(&lock);
-    more = queued_count > workers_idle && workers < WORKERS_MAX;
-    workers += more;
-    workers_idle += more;
+    more = pool->queued > pool->idle && pool->workers < WORKERS_MAX;
+    pool->workers += more;
+    pool->idle += more;
     spin_unlock(&lock);
-    if (more && thread_create("readahead", worker, NULL, &t) != OK) {
+    if (more && thread_create("readahead", worker, pool, &t) == OK) {
+        thread_set_affinity(t, 1ull << (pool - pools));
+        thread_unref(t);
+    } else if (more) {
         spin_lock(&lock);
-        workers--;
-        workers_idle--;
+        pool->workers--;
+        pool->idle--;
         spin_unlock(&lock);
     }
-    wait_wake(&work, 1);
+    wait_wake(&pool->work, 1);
+}
+
+/* The caller's processor's. The lock is held. */
+static struct pool *pool_here_locked(void)
+{
+    struct pool *pool = &pools[cpu_id()];
+
+    if (!pool->ready) {
+        list_init(&pool->wanted);
+        list_init(&pool->ahead);
+        wait_queue_init(&pool->work);
+        pool->ready = true;
+    }
+    return pool;
 }
 
 /* ---- Orders ---- */
@@ -308,21 +334,23 @@ static struct fill *fill_create(struct fill_file *file, const struct fill_order 
     return f;
 }
 
-static void fill_enter_locked(struct fill *f, bool run)
+static void fill_enter_locked(struct fill *f, bool queue)
 {
     list_push_back(&f->file->fills, &f->in_file);
     fills_count++;
     memobj_ref(f->file->cache.pages);
-    if (run)
+    if (!queue)
         return;
-    list_push_back(f->wanted ? &queue_wanted : &queue_ahead, &f->in_queue);
-    queued_count++;
+    f->pool = pool_here_locked();
+    list_push_back(f->wanted ? &f->pool->wanted : &f->pool->ahead, &f->in_queue);
+    f->pool->queued++;
 }
 
-/* Puts a fill for [first, first + *count) on its way, or for as many as are free of others'. ERR_BUSY: the
+/* Puts a fill for [first, first + *count) on its way, or for as many as are free of others'; the caller does
+ * *own then, or, where that is NULL, wakes one of *pool. ERR_BUSY: the
  * first *count are on their way. ERR_LIMIT: too much is. ERR_NO_MEMORY. */
 static int fill_post(struct fill_file *file, const struct fill_order *order, uint64_t first, unsigned *count,
-                     bool run, struct fill **out)
+                     struct fill **own, struct pool **pool)
 {
     uint64_t wanted_end = order->first + order->wanted;
     struct fill *f = fill_create(file, order);
@@ -340,8 +368,11 @@ static int fill_post(struct fill_file *file, const struct fill_order *order, uin
         f->first = first;
         f->count = *count;
         f->wanted = wanted ? (unsigned)MIN(wanted_end - first, *count) : 0;
-        fill_enter_locked(f, run);
-        *out = f;
+        fill_enter_locked(f, !own);
+        if (own)
+            *own = f;
+        else
+            *pool = f->pool; /* the fill may be over soon */
     }
     spin_unlock(&lock);
     if (r != OK)
@@ -365,17 +396,16 @@ void fill_start(struct fill_file *file, const struct fill_order *order, bool run
     struct fill *own = NULL;
 
     for (uint64_t at = order->first; at < end;) {
-        struct fill *f = NULL;
+        bool mine = run && !own;
+        struct pool *pool;
         unsigned n;
 
         at += memobj_present(file->cache.pages, at, end - at);
         if (at >= end)
             break;
         n = missing_run(file, at, end - at);
-        if (fill_post(file, order, at, &n, run && !own, &f) == OK && !(run && !own))
-            worker_wake();
-        else if (f)
-            own = f;
+        if (fill_post(file, order, at, &n, mine ? &own : NULL, &pool) == OK && !mine)
+            worker_wake(pool);
         at += n;
     }
     if (own)
@@ -410,7 +440,8 @@ static int join(struct fill_file *file, uint64_t index)
         f->refs++;
         queued = !list_empty(&f->in_queue);
         list_remove(&f->in_queue);
-        queued_count -= queued;
+        if (queued)
+            f->pool->queued--;
     }
     spin_unlock(&lock);
     if (!f) /* it has just ended */
@@ -431,7 +462,7 @@ int fill_page(struct fill_file *file, uint64_t index, unsigned marks)
 
         if (memobj_present(file->cache.pages, index, 1))
             return OK;
-        r = fill_post(file, &order, index, &n, true, &f);
+        r = fill_post(file, &order, index, &n, &f, NULL);
         if (r == OK)
             r = fill_run(f, tries >= TRIES_FREE);
         else if (r == ERR_BUSY)
