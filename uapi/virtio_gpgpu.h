@@ -81,6 +81,7 @@ enum vgpgpu_request_type {
     VGPGPU_KERNEL_CREATE = 7,
     VGPGPU_KERNEL_DESTROY = 8,
     VGPGPU_QUERY = 9,
+    VGPGPU_CONTEXT_LIMIT = 10,
 };
 
 /* Starts every request. `object` is 0 for requests on the context itself. */
@@ -102,6 +103,13 @@ struct vgpgpu_reply {
 struct vgpgpu_context_create {
     struct vgpgpu_request header;
     uint64_t fence_page; /* guest-physical, 4096-aligned */
+};
+
+/* CONTEXT_LIMIT: of a context that has no objects and no submissions yet; once. */
+struct vgpgpu_context_limit {
+    struct vgpgpu_request header;
+    uint32_t time_ms; /* not 0 */
+    uint32_t reserved;
 };
 
 enum vgpgpu_buffer_flags {
@@ -191,9 +199,11 @@ struct vgpgpu_fence_slot {
     uint64_t failed;    /* device: fence value of the first submission that failed, or 0 */
     uint32_t status;    /* device: its enum vgpgpu_status */
     uint32_t reserved;
-    uint64_t start_ns; /* device: the newest finished submission began, device clock */
-    uint64_t end_ns;   /* device: it ended */
-    uint64_t pad[2];
+    /* Times of the newest finished submission, by the device's clock. */
+    uint64_t start_ns;  /* device: it began */
+    uint64_t end_ns;    /* device: it ended */
+    uint64_t queued_ns; /* device: it was taken out of the submit queue */
+    uint64_t ready_ns;  /* device: it was handed to who carries it out */
 };
 _Static_assert(sizeof(struct vgpgpu_fence_slot) == 64, "one cache line a slot");
 

@@ -32,6 +32,7 @@ static const struct {
     [VGPGPU_KERNEL_CREATE] = {sizeof(struct vgpgpu_kernel_create), control_kernel_create},
     [VGPGPU_KERNEL_DESTROY] = {sizeof(struct vgpgpu_request), control_kernel_destroy, true},
     [VGPGPU_QUERY] = {sizeof(struct vgpgpu_query), control_query},
+    [VGPGPU_CONTEXT_LIMIT] = {sizeof(struct vgpgpu_context_limit), control_context_limit},
 };
 
 /* Takes up what was submitted before now, so that a destruction does not overtake its users. */
@@ -109,14 +110,17 @@ static bool deferred_is_due(const struct deferred *deferred)
 }
 
 /* The last reference: the device process lets go of guest memory before the driver hears of it. */
-static void dying_end(struct machine *machine, const struct deferred *deferred)
+static void dying_end(const struct deferred *deferred)
 {
-    uint32_t epoch = (deferred->object ? deferred->object->context : deferred->context)->epoch;
+    const struct context *context =
+        deferred->object ? deferred->object->context : deferred->context;
+    struct remote *remote = context->remote;
+    uint32_t epoch = context->epoch;
     if (deferred->object)
         object_release(deferred->object);
     else
         context_release(deferred->context);
-    remote_settle(machine, epoch);
+    remote_settle(remote, epoch);
 }
 
 /* Answers what the device has let go of. */
@@ -129,7 +133,7 @@ static void deferred_finish_locked(struct machine *machine, struct ring *ring)
             continue;
         }
         *link = deferred->next;
-        dying_end(machine, deferred);
+        dying_end(deferred);
         uint32_t written = reply_write(deferred->chain, VGPGPU_OK, 0, NULL, 0);
         ring_push_locked(ring, deferred->chain->head, written);
         free(deferred->chain);
@@ -146,7 +150,7 @@ static void dying_wait(struct machine *machine, struct control_call *call)
         poll(NULL, 0, 1);
         garbage_collect(machine);
     }
-    dying_end(machine, &now);
+    dying_end(&now);
 }
 
 static void chain_serve_locked(struct machine *machine, struct ring *ring, struct chain *chain)
@@ -206,7 +210,7 @@ void *control_run(void *argument)
     struct machine *machine = argument;
     struct ring *rings = machine->session.rings;
     static struct chain chain; /* one front, one control thread */
-    remote_ensure(machine); /* without one, the first context tries again */
+    remote_ensure(&machine->remotes[0]); /* without one, the first context tries again */
     for (;;) {
         struct pollfd events[3] = {{.fd = machine->control_wake, .events = POLLIN}};
         ring_lock(&rings[VGPGPU_QUEUE_CONTROL]);
@@ -238,5 +242,6 @@ void machine_reset(struct machine *machine)
             poll(NULL, 0, 1);
         context_release(context);
     }
-    remote_settle(machine, atomic_load(&machine->remote.epoch));
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++)
+        remote_settle(&machine->remotes[i], atomic_load(&machine->remotes[i].epoch));
 }

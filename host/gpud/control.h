@@ -33,6 +33,7 @@ uint32_t control_kernel_create(struct control_call *call);
 uint32_t control_kernel_destroy(struct control_call *call);
 
 /* control_query.c */
+uint32_t control_context_limit(struct control_call *call);
 uint32_t control_query(struct control_call *call);
 /* Lets go of the binary that a guest was reading. */
 void sealed_forget(struct machine *machine);

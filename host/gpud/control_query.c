@@ -17,12 +17,12 @@ void sealed_forget(struct machine *machine)
 }
 
 /* One answer of the device process, malloc'd. */
-static uint32_t piece_ask(struct machine *machine, const struct object *object, uint32_t what,
+static uint32_t piece_ask(const struct object *object, uint32_t what,
                           uint64_t offset, struct link_answer *answer, char **piece)
 {
     struct link_request ask = {
         .kind = LINK_QUERY, .handle = object->handle, .count = what, .size = offset};
-    return remote_call(machine, object->context->epoch, &ask, NULL, 0, answer, piece);
+    return remote_call(object->context->remote, object->context->epoch, &ask, NULL, 0, answer, piece);
 }
 
 /* Puts a piece in its place. False: it is not one of this binary's. */
@@ -55,7 +55,7 @@ static uint32_t sealed_fetch(struct machine *machine, const struct object *objec
     do {
         struct link_answer answer;
         char *piece = NULL;
-        status = piece_ask(machine, object, VGPGPU_QUERY_BINARY, have, &answer, &piece);
+        status = piece_ask(object, VGPGPU_QUERY_BINARY, have, &answer, &piece);
         if (!status && !have)
             status = sealed_room(machine, answer.value);
         if (!status && !piece_keep(machine, &answer, piece, &have))
@@ -97,7 +97,7 @@ static uint32_t kernel_query(struct control_call *call, const struct object *obj
 {
     struct link_answer answer;
     uint32_t status =
-        piece_ask(call->machine, object, VGPGPU_QUERY_KERNEL, offset, &answer, &call->payload);
+        piece_ask(object, VGPGPU_QUERY_KERNEL, offset, &answer, &call->payload);
     if (status)
         return status;
     call->value = answer.value;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "checked.h"
 #include "log.h"
+#include "watch.h"
 #include "seal.h"
 
 static struct vgpgpu_request header_of(const struct control_call *call)
@@ -45,6 +46,7 @@ static struct context *context_new(struct control_call *call, uint32_t id,
     atomic_init(&context->references, 1);
     context->id = id;
     context->machine = call->machine;
+    context->remote = &call->machine->remotes[0];
     context->memory = guest_memory_hold(call->memory);
     atomic_fetch_add(&call->machine->context_count, 1);
     for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
@@ -55,25 +57,31 @@ static struct context *context_new(struct control_call *call, uint32_t id,
     return NULL;
 }
 
-/* Makes it in the device process, which is started when there is none. */
-static uint32_t context_place(struct context *context)
+/* Makes a context in the device process, which is started when there is none. */
+static uint32_t place_make(struct remote *remote, uint32_t *epoch, uint32_t *handle)
 {
-    struct machine *machine = context->machine;
-    uint32_t status = remote_ensure(machine);
+    uint32_t status = remote_ensure(remote);
     if (status)
         return status;
     struct link_answer answer;
     struct link_request request = {.kind = LINK_CONTEXT};
-    context->epoch = atomic_load(&machine->remote.epoch);
-    request.handle = remote_handle(machine, context->epoch);
+    *epoch = atomic_load(&remote->epoch);
+    request.handle = remote_handle(remote, *epoch);
     if (!request.handle)
-        return remote_is_up(machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY : VGPGPU_ERR_LOST;
-    status = remote_call(machine, context->epoch, &request, NULL, 0, &answer, NULL);
+        return remote_is_up(remote, *epoch) ? VGPGPU_ERR_NO_MEMORY : VGPGPU_ERR_LOST;
+    status = remote_call(remote, *epoch, &request, NULL, 0, &answer, NULL);
     if (status)
-        remote_handle_drop(machine, context->epoch, request.handle);
+        remote_handle_drop(remote, *epoch, request.handle);
     else
-        context->handle = request.handle;
+        *handle = request.handle;
     return status;
+}
+
+/* The device process may have been about to go: then another tries. */
+static uint32_t context_place(struct remote *remote, uint32_t *epoch, uint32_t *handle)
+{
+    uint32_t status = place_make(remote, epoch, handle);
+    return status == VGPGPU_ERR_LOST ? place_make(remote, epoch, handle) : status;
 }
 
 uint32_t control_context_create(struct control_call *call)
@@ -93,9 +101,7 @@ uint32_t control_context_create(struct control_call *call)
     struct context *context = context_new(call, id, slots);
     if (!context)
         return VGPGPU_ERR_NO_MEMORY;
-    status = context_place(context);
-    if (status == VGPGPU_ERR_LOST) /* of a device process that was about to go, perhaps */
-        status = context_place(context);
+    status = context_place(context->remote, &context->epoch, &context->handle);
     if (status) {
         context_release(context);
         return status;
@@ -104,6 +110,67 @@ uint32_t control_context_create(struct control_call *call)
     machine->contexts[id] = context;
     pthread_mutex_unlock(&machine->objects_lock);
     return VGPGPU_OK;
+}
+
+static bool context_is_new(const struct context *context)
+{
+    for (unsigned kind = 0; kind < OBJECT_KINDS; kind++)
+        for (uint32_t i = 1; i <= MAX_OBJECTS; i++)
+            if (context->objects[kind][i])
+                return false;
+    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
+        if (context->timelines[i].submitted)
+            return false;
+    return context->remote == context->machine->remotes;
+}
+
+/* Changes its place, unless something has been submitted to it meanwhile. */
+static bool context_move(struct context *context, struct remote *remote, uint32_t epoch,
+                         uint32_t handle)
+{
+    struct ring *submit = &context->machine->session.rings[VGPGPU_QUEUE_SUBMIT];
+    ring_lock_first(submit);
+    bool moves = context_is_new(context);
+    if (moves) {
+        remote_destroy(context->remote, context->epoch, context->handle);
+        context->remote = remote;
+        context->epoch = epoch;
+        context->handle = handle;
+    }
+    ring_unlock(submit);
+    return moves;
+}
+
+/* A context with a limit of its own has a device process of its own, which can be ended alone. */
+uint32_t control_context_limit(struct control_call *call)
+{
+    struct machine *machine = call->machine;
+    struct vgpgpu_context_limit request;
+    uint32_t epoch, handle;
+    memcpy(&request, call->request, sizeof(request));
+    struct context *context = context_find_locked(machine, request.header.context);
+    if (request.header.object || request.reserved || !request.time_ms)
+        return VGPGPU_ERR_INVALID;
+    if (!context)
+        return VGPGPU_ERR_ID;
+    if (context_is_lost(context))
+        return VGPGPU_ERR_LOST;
+    if (!context_is_new(context))
+        return VGPGPU_ERR_INVALID;
+    uint64_t limit_ns = request.time_ms * 1000000ull, most_ns = machine->watch.limit_ns;
+    struct remote *remote =
+        remote_take(machine, most_ns && most_ns < limit_ns ? most_ns : limit_ns);
+    if (!remote)
+        return VGPGPU_ERR_LIMIT;
+    watch_limit_add(&machine->watch, limit_ns);
+    uint32_t status = context_place(remote, &epoch, &handle);
+    if (!status && !context_move(context, remote, epoch, handle)) {
+        remote_destroy(remote, epoch, handle);
+        status = VGPGPU_ERR_INVALID;
+    }
+    if (status)
+        remote_leave(remote);
+    return status;
 }
 
 uint32_t control_context_destroy(struct control_call *call)
@@ -135,14 +202,14 @@ static uint32_t object_place(struct object *object, struct link_request *request
                              char **payload)
 {
     struct context *context = object->context;
-    request->handle = remote_handle(context->machine, context->epoch);
+    request->handle = remote_handle(context->remote, context->epoch);
     if (!request->handle)
-        return remote_is_up(context->machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY
+        return remote_is_up(context->remote, context->epoch) ? VGPGPU_ERR_NO_MEMORY
                                                               : VGPGPU_ERR_LOST;
-    uint32_t status = remote_call(context->machine, context->epoch, request, parts, count, answer,
+    uint32_t status = remote_call(context->remote, context->epoch, request, parts, count, answer,
                                   payload);
     if (status)
-        remote_handle_drop(context->machine, context->epoch, request->handle);
+        remote_handle_drop(context->remote, context->epoch, request->handle);
     else
         object->handle = request->handle;
     return status;
@@ -222,7 +289,7 @@ static uint32_t buffer_place(struct control_call *call, const struct vgpgpu_segm
     struct iovec part = {(void *)(uintptr_t)segments, count * sizeof(*segments)};
     uint32_t status = VGPGPU_OK;
     if (object->guest)
-        status = remote_call_memory(call->machine, object->context->epoch, call->memory);
+        status = remote_call_memory(object->context->remote, object->context->epoch, call->memory);
     if (!status)
         status = object_place(object, &request, &part, count ? 1 : 0, &answer, NULL);
     return status;

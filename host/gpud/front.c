@@ -17,17 +17,15 @@ static void counts_write(char *text, size_t room, const struct link_counts *coun
              counts->contexts, counts->queues, counts->buffers, counts->programs, counts->kernels);
 }
 
-/* What the device process has. False: there is none. */
-static bool device_count(struct machine *machine, struct link_counts *counts)
+static bool remote_count(struct remote *remote, struct link_counts *counts)
 {
-    uint32_t epoch = atomic_load(&machine->remote.epoch);
+    uint32_t epoch = atomic_load(&remote->epoch);
     struct link_request request = {.kind = LINK_COUNT};
     struct link_answer answer;
     char *payload = NULL;
-    *counts = (struct link_counts){0};
-    if (!remote_is_up(machine, epoch) || machine->remote.socket < 0)
+    if (!remote_is_up(remote, epoch) || remote->socket < 0)
         return false;
-    bool good = remote_call(machine, epoch, &request, NULL, 0, &answer, &payload) == 0 && payload &&
+    bool good = remote_call(remote, epoch, &request, NULL, 0, &answer, &payload) == 0 && payload &&
                 answer.payload_bytes == sizeof(*counts);
     if (good)
         memcpy(counts, payload, sizeof(*counts));
@@ -35,18 +33,43 @@ static bool device_count(struct machine *machine, struct link_counts *counts)
     return good;
 }
 
+/* What the device processes have together. *first: they are the first of their remotes, so that no
+ * context is lost. False: there is none. */
+static bool devices_count(struct machine *machine, struct link_counts *all, bool *first)
+{
+    bool any = false;
+    *all = (struct link_counts){0};
+    *first = true;
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++) {
+        struct link_counts counts;
+        *first &= atomic_load(&machine->remotes[i].epoch) == 1;
+        if (!remote_count(&machine->remotes[i], &counts))
+            continue;
+        any = true;
+        all->contexts += counts.contexts;
+        all->queues += counts.queues;
+        all->buffers += counts.buffers;
+        all->programs += counts.programs;
+        all->kernels += counts.kernels;
+        all->batches += counts.batches;
+        all->mappings += counts.mappings;
+    }
+    return any;
+}
+
 /* What is there beyond what the guest owned? The machine has gone: its rings stand still. */
 static void leftovers_tell(struct machine *machine, bool always)
 {
     struct link_counts owned, held, there;
     char guests[128], fronts[128], devices[128] = "none";
+    bool first;
     machine_quiet(machine);
     machine_count(machine, &owned, &held);
     bool same = !memcmp(&owned, &held, sizeof(owned));
-    if (device_count(machine, &there)) {
+    if (devices_count(machine, &there, &first)) {
         counts_write(devices, sizeof(devices), &there);
         /* Contexts of a former device process are the guest's still. */
-        if (atomic_load(&machine->remote.epoch) == 1)
+        if (first)
             same &= there.contexts == owned.contexts && there.queues == owned.queues &&
                     there.buffers == owned.buffers && there.programs == owned.programs &&
                     there.kernels == owned.kernels;

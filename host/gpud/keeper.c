@@ -28,7 +28,7 @@ struct keeper {
     int socket;              /* to the front */
     struct remote_ends ends; /* what the front has of it */
     pid_t front;
-    pid_t device; /* 0: there is none */
+    pid_t devices[KEEPER_DEVICES]; /* 0: there is none */
 };
 
 static void signals_restore(void)
@@ -39,6 +39,16 @@ static void signals_restore(void)
     signal(SIGPIPE, SIG_DFL);
 }
 
+/* Neither side can take the memory away under the other. It takes none before it is used. */
+static int shared_make(void)
+{
+    int fd = memfd_create("gpud-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || ftruncate(fd, sizeof(struct link_shared)) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return -1;
+    return fd;
+}
+
 static int ends_make(struct keeper *keeper)
 {
     int pair[2];
@@ -47,14 +57,12 @@ static int ends_make(struct keeper *keeper)
     keeper->socket = pair[0];
     keeper->ends.keeper = pair[1];
     keeper->ends.ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    keeper->ends.shared = memfd_create("gpud-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    /* Neither side can take the memory away under the other. */
-    return keeper->ends.ended < 0 || keeper->ends.shared < 0 ||
-                   ftruncate(keeper->ends.shared, sizeof(struct link_shared)) < 0 ||
-                   fcntl(keeper->ends.shared, F_ADD_SEALS,
-                         F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0
-               ? -1
-               : 0;
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++) {
+        keeper->ends.shared[i] = shared_make();
+        if (keeper->ends.shared[i] < 0)
+            return -1;
+    }
+    return keeper->ends.ended < 0 ? -1 : 0;
 }
 
 static void front_start(struct keeper *keeper, int connection)
@@ -73,61 +81,64 @@ static void front_start(struct keeper *keeper, int connection)
     close(keeper->ends.keeper);
 }
 
-static void front_tell(struct keeper *keeper, char what, int fd)
+static void front_tell(struct keeper *keeper, char what, unsigned device, int fd)
 {
-    struct iovec part = {&what, 1};
+    struct keeper_message message = {what, (uint8_t)device};
+    struct iovec part = {&message, sizeof(message)};
     link_send(keeper->socket, &part, 1, &fd, fd >= 0);
 }
 
-static _Noreturn void device_child(struct keeper *keeper, int socket)
+static _Noreturn void device_child(struct keeper *keeper, unsigned device, int socket)
 {
     struct engine_settings settings = {.ops = keeper->settings->ops,
                                        .selector = keeper->settings->selector,
                                        .folder = keeper->folder,
                                        .socket = socket,
-                                       .shared = keeper->ends.shared,
+                                       .shared = keeper->ends.shared[device],
                                        .ended = keeper->ends.ended};
-    seal_key_forget(); /* it will run a guest's code */
     setpgid(0, 0); /* it is ended with all that it starts */
     signals_restore();
     cache_folder_forget(&keeper->own_cache);
     close(keeper->signals);
     close(keeper->socket);
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++)
+        if (i != device)
+            close(keeper->ends.shared[i]);
     if (keeper->settings->ready_fd >= 0)
         close(keeper->settings->ready_fd);
     engine_main(&settings);
 }
 
-static void device_start(struct keeper *keeper)
+static void device_start(struct keeper *keeper, unsigned device)
 {
     int pair[2];
-    if (keeper->device || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-        front_tell(keeper, KEEPER_GONE, -1);
+    if (keeper->devices[device] || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        front_tell(keeper, KEEPER_GONE, device, -1);
         return;
     }
-    keeper->device = fork();
-    if (keeper->device == 0) {
+    pid_t child = keeper->devices[device] = fork();
+    if (child == 0) {
         close(pair[0]);
-        device_child(keeper, pair[1]);
+        device_child(keeper, device, pair[1]);
     }
     close(pair[1]);
-    if (keeper->device > 0) {
-        setpgid(keeper->device, keeper->device); /* whoever of the two comes first */
-        front_tell(keeper, KEEPER_STARTED, pair[0]);
+    if (child > 0) {
+        setpgid(child, child); /* whoever of the two comes first */
+        front_tell(keeper, KEEPER_STARTED, device, pair[0]);
     } else {
         log_line("no process for the device: %s", strerror(errno));
-        keeper->device = 0;
-        front_tell(keeper, KEEPER_GONE, -1);
+        keeper->devices[device] = 0;
+        front_tell(keeper, KEEPER_GONE, device, -1);
     }
     close(pair[0]);
 }
 
 /* Nothing of the device process's group is left when this returns. Its leader is a zombie or lives:
  * the group's number is still its own. */
-static void device_end(struct keeper *keeper, int *status)
+static void device_end(struct keeper *keeper, unsigned device, int *status)
 {
-    pid_t group = keeper->device;
-    keeper->device = 0;
+    pid_t group = keeper->devices[device];
+    keeper->devices[device] = 0;
     kill(-group, SIGKILL);
     kill(group, SIGKILL); /* it may not have a group yet */
     waitpid(group, status, 0);
@@ -135,19 +146,29 @@ static void device_end(struct keeper *keeper, int *status)
         ;
 }
 
-static void device_ended(struct keeper *keeper)
+static void device_ended(struct keeper *keeper, unsigned device)
 {
     int status = 0;
-    device_end(keeper, &status);
+    device_end(keeper, device, &status);
     if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
         log_line("the device process was ended by signal %d", WTERMSIG(status));
-    front_tell(keeper, KEEPER_GONE, -1);
+    front_tell(keeper, KEEPER_GONE, device, -1);
+}
+
+/* KEEPER_DEVICES: none of them. */
+static unsigned device_find(const struct keeper *keeper, pid_t child)
+{
+    unsigned i = 0;
+    while (i < KEEPER_DEVICES && keeper->devices[i] != child)
+        i++;
+    return i;
 }
 
 static _Noreturn void keeper_end(struct keeper *keeper, int status)
 {
-    if (keeper->device)
-        device_end(keeper, &(int){0});
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++)
+        if (keeper->devices[i])
+            device_end(keeper, i, &(int){0});
     if (keeper->front > 0) {
         kill(keeper->front, SIGKILL);
         waitpid(keeper->front, NULL, 0);
@@ -177,8 +198,9 @@ static void children_reap(struct keeper *keeper)
     while (waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT | WNOHANG) == 0 && ended.si_pid) {
         if (ended.si_pid == keeper->front)
             front_ended(keeper);
-        if (ended.si_pid == keeper->device)
-            device_ended(keeper);
+        unsigned device = device_find(keeper, ended.si_pid);
+        if (device < KEEPER_DEVICES)
+            device_ended(keeper, device);
         else
             waitpid(ended.si_pid, NULL, 0);
         ended.si_pid = 0;
@@ -197,13 +219,14 @@ static void signal_handle(struct keeper *keeper)
 
 static void wish_handle(struct keeper *keeper)
 {
-    char what = 0;
-    if (recv(keeper->socket, &what, 1, MSG_DONTWAIT) != 1)
+    struct keeper_message wish;
+    ssize_t got = recv(keeper->socket, &wish, sizeof(wish), MSG_DONTWAIT);
+    if (got != (ssize_t)sizeof(wish) || wish.device >= KEEPER_DEVICES)
         return; /* the front has ended: its signal says so */
-    if (what == KEEPER_START)
-        device_start(keeper);
-    else if (what == KEEPER_KILL && keeper->device)
-        kill(-keeper->device, SIGKILL);
+    if (wish.what == KEEPER_START)
+        device_start(keeper, wish.device);
+    else if (wish.what == KEEPER_KILL && keeper->devices[wish.device])
+        kill(-keeper->devices[wish.device], SIGKILL);
 }
 
 static void signals_prepare(struct keeper *keeper)

@@ -18,10 +18,18 @@ struct keeper_settings {
     bool counts;             /* tell at the machine's end what was there */
 };
 
-/* What a front says to its keeper, one byte each. */
+#define KEEPER_DEVICES 9u /* device processes of a machine at a time */
+
+/* What a front and its keeper say to each other: of which device process. */
+struct keeper_message {
+    char what;
+    uint8_t device; /* below KEEPER_DEVICES */
+};
+
+/* The front. */
 #define KEEPER_START 'S' /* a device process: there is none */
 #define KEEPER_KILL  'K' /* end it */
-/* And what the keeper says. */
+/* The keeper. */
 #define KEEPER_STARTED 'E' /* here is its socket, a descriptor */
 #define KEEPER_GONE    'G' /* it has ended, with all that it started */
 

@@ -41,14 +41,14 @@ static int count_wait(struct machine *machine, atomic_uint *count)
     for (unsigned waited = 0; atomic_load(count); waited++) {
         if (waited == STOP_LIMIT_MS) {
             log_line("work did not end within %u ms of a stop", STOP_LIMIT_MS);
-            remote_kill(machine, NULL, false);
+            remotes_kill(machine);
         }
         if (waited == 2 * STOP_LIMIT_MS) {
             log_line("and cannot be ended: the machine loses its device");
             return -1;
         }
         poll(NULL, 0, 1);
-        remote_pump(machine); /* the submit thread may be waiting for its ring */
+        remotes_pump(machine); /* the submit thread may be waiting for its ring */
     }
     return 0;
 }
@@ -58,7 +58,7 @@ static void call_wait(struct machine *machine)
 {
     for (unsigned waited = 0; control_is_asking(machine); waited++) {
         if (waited == STOP_LIMIT_MS)
-            remote_kill(machine, NULL, true);
+            remote_kill(atomic_load(&machine->watch.call_remote), NULL, true);
         poll(NULL, 0, 1);
     }
 }
@@ -111,7 +111,7 @@ void machine_quiet(struct machine *machine)
 {
     for (unsigned waited = 0; atomic_load(&machine->running) || control_is_asking(machine); waited++) {
         if (waited == END_LIMIT_MS)
-            remote_kill(machine, NULL, false);
+            remotes_kill(machine);
         poll(NULL, 0, 1);
     }
     count_wait(machine, &machine->deferred_count);
@@ -158,17 +158,17 @@ int machine_start(struct machine *machine, int socket, const struct remote_ends 
     pthread_mutex_init(&machine->objects_lock, NULL);
     pthread_mutex_init(&machine->garbage_lock, NULL);
     pthread_mutex_init(&machine->event_lock, NULL);
-    watch_init(&machine->watch, limit_ns);
     vhost_session_init(&machine->session, socket, &owner_calls, machine, &machine->config,
                        sizeof(machine->config));
     machine->control_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     machine->submit_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (remote_init(machine, ends))
+    if (remotes_init(machine, ends))
         return -1;
-    if (machine->control_wake < 0 || machine->submit_wake < 0 ||
+    if (watch_init(&machine->watch, limit_ns) || machine->control_wake < 0 ||
+        machine->submit_wake < 0 ||
         pthread_create(&machine->control_thread, NULL, control_run, machine) ||
         pthread_create(&machine->submit_thread, NULL, submit_run, machine) ||
-        (limit_ns && pthread_create(&machine->watch_thread, NULL, watch_run, machine))) {
+        pthread_create(&machine->watch_thread, NULL, watch_run, machine)) {
         log_line("cannot start the threads of a machine: raise the limits of processes and files");
         return -1;
     }

@@ -53,7 +53,8 @@ struct submission {
     struct submission *next; /* timeline's lock, then garbage_lock */
     struct timeline *timeline;
     uint64_t fence;
-    uint64_t start_ns;
+    uint64_t queued_ns;
+    uint64_t start_ns; /* when it was handed over */
     uint64_t end_ns;
     uint32_t status; /* enum vgpgpu_status */
     bool ended;      /* timeline's lock */
@@ -81,7 +82,8 @@ struct context {
     atomic_uint references; /* the table's, one per object, one per submission */
     uint32_t id;
     struct machine *machine;
-    uint32_t epoch;  /* of the device process that has it: lost when the machine's is another */
+    struct remote *remote; /* changes once, with the submit ring's lock held */
+    uint32_t epoch;  /* of the device process that has it: lost when the remote's is another */
     uint32_t handle; /* there; 0: it was not made */
     struct guest_memory *memory;           /* reference held: the fence page lies in it */
     struct object **objects[OBJECT_KINDS]; /* objects_lock: [1 .. MAX_OBJECTS] */
@@ -102,10 +104,13 @@ struct deferred {
 
 /* What the time limit looks at. */
 struct watch {
-    uint64_t limit_ns; /* 0: none */
+    uint64_t limit_ns;         /* the machine's; 0: none */
+    _Atomic uint64_t least_ns; /* the shortest there has been */
+    int wake;                  /* eventfd: that has changed */
     pthread_mutex_t lock;
     struct timeline *first;         /* lock: the timelines with work under way */
-    _Atomic uint64_t call_since_ns; /* a request to the device process; 0: none is under way */
+    _Atomic uint64_t call_since_ns; /* a request to a device process; 0: none is under way */
+    struct remote *_Atomic call_remote; /* the process that is, or was, asked */
 };
 
 /* A program's binary with its seal, which the guest reads in pieces. */
@@ -117,7 +122,10 @@ struct sealed {
 
 struct machine {
     struct vhost_session session;
-    struct remote remote;
+    struct remote_ends ends;
+    struct remote remotes[KEEPER_DEVICES]; /* the first is for all who have none for themselves */
+    atomic_uint remote_count;              /* those after them have never been used */
+    pthread_mutex_t keeper_lock;           /* held while the keeper's words are taken; outermost */
     struct device_info info;
     struct vgpgpu_config config;
 

@@ -5,7 +5,7 @@
 
 bool context_is_lost(const struct context *context)
 {
-    return atomic_load(&context->machine->remote.epoch) != context->epoch;
+    return atomic_load(&context->remote->epoch) != context->epoch;
 }
 
 struct context *context_hold(struct context *context)
@@ -20,13 +20,15 @@ static void context_free(struct context *context)
     event_forget(machine, context);
     for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++) {
         if (context->timelines[i].handle) {
-            remote_destroy(machine, context->epoch, context->timelines[i].handle);
+            remote_destroy(context->remote, context->epoch, context->timelines[i].handle);
             atomic_fetch_sub(&machine->queue_count, 1);
         }
         pthread_mutex_destroy(&context->timelines[i].lock);
     }
     if (context->handle)
-        remote_destroy(machine, context->epoch, context->handle);
+        remote_destroy(context->remote, context->epoch, context->handle);
+    if (context->remote != machine->remotes)
+        remote_leave(context->remote);
     for (unsigned kind = 0; kind < OBJECT_KINDS; kind++)
         free(context->objects[kind]);
     guest_memory_release(context->memory);
@@ -74,7 +76,7 @@ void object_release(struct object *object)
     if (atomic_fetch_sub(&object->references, 1) != 1)
         return;
     if (object->handle)
-        remote_destroy(context->machine, context->epoch, object->handle);
+        remote_destroy(context->remote, context->epoch, object->handle);
     if (object->kind == OBJECT_BUFFER)
         buffer_free(object);
     atomic_fetch_sub(&context->machine->object_counts[object->kind], 1);

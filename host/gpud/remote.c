@@ -18,10 +18,8 @@
 #define LOOK_MS        100
 #define TAKE_AT_ONCE   16u
 
-int remote_init(struct machine *machine, const struct remote_ends *ends)
+static int remote_init(struct remote *remote, int shared)
 {
-    struct remote *remote = &machine->remote;
-    remote->ends = *ends;
     remote->socket = remote->arrived = -1;
     pthread_mutex_init(&remote->lock, NULL);
     atomic_init(&remote->epoch, 1);
@@ -29,11 +27,44 @@ int remote_init(struct machine *machine, const struct remote_ends *ends)
         remote->free_flights[i] = (uint16_t)i;
     remote->free_flight_count = MAX_RUNNING;
     remote->shared =
-        mmap(NULL, sizeof(*remote->shared), PROT_READ | PROT_WRITE, MAP_SHARED, ends->shared, 0);
+        mmap(NULL, sizeof(*remote->shared), PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
     if (remote->shared != MAP_FAILED)
         return 0;
     log_line("no memory to speak to a device process: %s", strerror(errno));
     return -1;
+}
+
+int remotes_init(struct machine *machine, const struct remote_ends *ends)
+{
+    machine->ends = *ends;
+    pthread_mutex_init(&machine->keeper_lock, NULL);
+    atomic_init(&machine->remote_count, 1);
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++) {
+        machine->remotes[i].machine = machine;
+        machine->remotes[i].index = i;
+        if (remote_init(&machine->remotes[i], ends->shared[i]))
+            return -1;
+    }
+    return 0;
+}
+
+struct remote *remote_take(struct machine *machine, uint64_t limit_ns)
+{
+    for (unsigned i = 1; i < KEEPER_DEVICES; i++) {
+        struct remote *remote = &machine->remotes[i];
+        if (atomic_exchange(&remote->owned, true))
+            continue;
+        if (i >= atomic_load(&machine->remote_count))
+            atomic_store(&machine->remote_count, i + 1);
+        atomic_store(&remote->limit_ns, limit_ns);
+        return remote;
+    }
+    return NULL;
+}
+
+void remote_leave(struct remote *remote)
+{
+    atomic_store(&remote->owned, false);
 }
 
 static bool is_up_locked(const struct remote *remote, uint32_t epoch)
@@ -41,21 +72,23 @@ static bool is_up_locked(const struct remote *remote, uint32_t epoch)
     return remote->state == REMOTE_UP && atomic_load(&remote->epoch) == epoch;
 }
 
-bool remote_is_up(struct machine *machine, uint32_t epoch)
+bool remote_is_up(struct remote *remote, uint32_t epoch)
 {
-    struct remote *remote = &machine->remote;
     pthread_mutex_lock(&remote->lock);
     bool up = is_up_locked(remote, epoch);
     pthread_mutex_unlock(&remote->lock);
     return up;
 }
 
+static void ends_take(struct remote *remote);
+
 /* ---- Life */
 
 static void keeper_tell(struct remote *remote, char what)
 {
-    struct iovec part = {&what, 1};
-    link_send(remote->ends.keeper, &part, 1, NULL, 0); /* without a keeper this process ends too */
+    struct keeper_message message = {what, (uint8_t)remote->index};
+    struct iovec part = {&message, sizeof(message)};
+    link_send(remote->machine->ends.keeper, &part, 1, NULL, 0); /* without a keeper this process ends too */
 }
 
 static void kill_locked(struct remote *remote)
@@ -66,9 +99,8 @@ static void kill_locked(struct remote *remote)
     keeper_tell(remote, KEEPER_KILL);
 }
 
-void remote_kill(struct machine *machine, const struct timeline *late, bool late_call)
+void remote_kill(struct remote *remote, const struct timeline *late, bool late_call)
 {
-    struct remote *remote = &machine->remote;
     pthread_mutex_lock(&remote->lock);
     if (remote->state == REMOTE_UP) {
         remote->late = late;
@@ -86,6 +118,7 @@ static void start_locked(struct remote *remote)
     atomic_store(&shared->consumed, 0);
     atomic_store(&shared->ended, 0);
     atomic_store(&shared->device_sleeps, 0);
+    atomic_store(&shared->front_sleeps, 1); /* it may sleep, not knowing of this process yet */
     atomic_store(&remote->taken, 0);
     remote->posted = 0;
     remote->handle_count = remote->free_count = 0;
@@ -107,9 +140,8 @@ static void socket_take_locked(struct remote *remote)
     remote->memory_serial = 0;
 }
 
-uint32_t remote_ensure(struct machine *machine)
+uint32_t remote_ensure(struct remote *remote)
 {
-    struct remote *remote = &machine->remote;
     bool started = false;
     for (unsigned waited = 0; waited < START_LIMIT_MS; waited += LOOK_MS) {
         pthread_mutex_lock(&remote->lock);
@@ -126,9 +158,9 @@ uint32_t remote_ensure(struct machine *machine)
             return VGPGPU_OK;
         if (state == REMOTE_NONE)
             return VGPGPU_ERR_LOST; /* it ended before it was there */
-        struct pollfd event = {.fd = remote->ends.keeper, .events = POLLIN};
+        struct pollfd event = {.fd = remote->machine->ends.keeper, .events = POLLIN};
         poll(&event, 1, LOOK_MS);
-        remote_pump(machine);
+        remotes_pump(remote->machine);
     }
     return VGPGPU_ERR_LOST;
 }
@@ -152,12 +184,11 @@ static struct submission *flight_abandon(struct remote *remote)
 }
 
 /* It is dead, with all that it started: nothing touches guest memory any more. */
-static void device_gone(struct machine *machine)
+static void device_gone(struct remote *remote)
 {
-    struct remote *remote = &machine->remote;
     struct submission *submission;
     unsigned lost = 0;
-    remote_ends_take(machine); /* what it has still done */
+    ends_take(remote); /* what it has still done */
     pthread_mutex_lock(&remote->lock);
     const struct timeline *late = remote->late;
     const char *why = late ? "its work took longer than the time limit"
@@ -177,36 +208,51 @@ static void device_gone(struct machine *machine)
              lost);
 }
 
-/* One message of the keeper's. False: there is none. */
-static bool keeper_hear(struct machine *machine)
+static void keeper_obey(struct remote *remote, char what, const int *fds, unsigned fd_count)
 {
-    struct remote *remote = &machine->remote;
-    int fds[GUEST_MEMORY_REGIONS] = {-1};
-    unsigned fd_count;
-    char what;
-    struct pollfd event = {.fd = remote->ends.keeper, .events = POLLIN};
     pthread_mutex_lock(&remote->lock);
-    bool heard = poll(&event, 1, 0) == 1 &&
-                 link_receive_fds(remote->ends.keeper, &what, 1, fds, &fd_count) == 0;
-    if (heard && what == KEEPER_STARTED && fd_count == 1) {
+    if (what == KEEPER_STARTED && fd_count == 1) {
         if (remote->arrived >= 0)
             close(remote->arrived);
         remote->arrived = fds[0];
         remote->state = REMOTE_UP;
     }
-    if (heard && what == KEEPER_GONE && remote->state == REMOTE_UP)
+    if (what == KEEPER_GONE && remote->state == REMOTE_UP)
         remote->state = REMOTE_DYING;
     pthread_mutex_unlock(&remote->lock);
-    if (heard && what == KEEPER_GONE)
-        device_gone(machine);
+}
+
+/* One message of the keeper's. False: there is none. */
+static bool keeper_hear(struct machine *machine)
+{
+    int fds[GUEST_MEMORY_REGIONS] = {-1};
+    unsigned fd_count;
+    struct keeper_message message;
+    struct pollfd event = {.fd = machine->ends.keeper, .events = POLLIN};
+    pthread_mutex_lock(&machine->keeper_lock);
+    bool heard = poll(&event, 1, 0) == 1 &&
+                 link_receive_fds(machine->ends.keeper, &message, sizeof(message), fds,
+                                  &fd_count) == 0 &&
+                 message.device < KEEPER_DEVICES;
+    if (heard)
+        keeper_obey(&machine->remotes[message.device], message.what, fds, fd_count);
+    pthread_mutex_unlock(&machine->keeper_lock);
+    if (heard && message.what == KEEPER_GONE)
+        device_gone(&machine->remotes[message.device]);
     return heard;
 }
 
-void remote_pump(struct machine *machine)
+void remotes_pump(struct machine *machine)
 {
-    remote_ends_take(machine);
+    remotes_ends_take(machine);
     while (keeper_hear(machine))
         ;
+}
+
+void remotes_kill(struct machine *machine)
+{
+    for (unsigned i = 0; i < KEEPER_DEVICES; i++)
+        remote_kill(&machine->remotes[i], NULL, false);
 }
 
 /* ---- Handles */
@@ -227,9 +273,8 @@ static uint32_t handle_take_locked(struct remote *remote)
     return ++remote->handle_count;
 }
 
-uint32_t remote_handle(struct machine *machine, uint32_t epoch)
+uint32_t remote_handle(struct remote *remote, uint32_t epoch)
 {
-    struct remote *remote = &machine->remote;
     pthread_mutex_lock(&remote->lock);
     uint32_t handle = is_up_locked(remote, epoch) ? handle_take_locked(remote) : 0;
     pthread_mutex_unlock(&remote->lock);
@@ -242,9 +287,8 @@ static void handle_drop_locked(struct remote *remote, uint32_t epoch, uint32_t h
         remote->free_handles[remote->free_count++] = handle;
 }
 
-void remote_handle_drop(struct machine *machine, uint32_t epoch, uint32_t handle)
+void remote_handle_drop(struct remote *remote, uint32_t epoch, uint32_t handle)
 {
-    struct remote *remote = &machine->remote;
     pthread_mutex_lock(&remote->lock);
     handle_drop_locked(remote, epoch, handle);
     pthread_mutex_unlock(&remote->lock);
@@ -290,10 +334,9 @@ static uint8_t *message_place_locked(struct remote *remote, uint32_t bytes)
 }
 
 /* Posts a message, waiting for room. False: that device process is no more. Keeps the lock. */
-static bool message_post_locked(struct machine *machine, uint32_t epoch,
+static bool message_post_locked(struct remote *remote, uint32_t epoch,
                                 struct link_message *message, const void *payload, uint32_t bytes)
 {
-    struct remote *remote = &machine->remote;
     uint8_t *place = NULL;
     message->bytes = (uint32_t)sizeof(*message) + bytes;
     while (is_up_locked(remote, epoch)) {
@@ -302,7 +345,7 @@ static bool message_post_locked(struct machine *machine, uint32_t epoch,
             break;
         pthread_mutex_unlock(&remote->lock);
         poll(NULL, 0, 1);
-        remote_pump(machine);
+        remotes_pump(remote->machine);
         pthread_mutex_lock(&remote->lock);
     }
     if (!place)
@@ -315,35 +358,32 @@ static bool message_post_locked(struct machine *machine, uint32_t epoch,
     return true;
 }
 
-uint32_t remote_queue_create(struct machine *machine, uint32_t epoch, uint32_t context)
+uint32_t remote_queue_create(struct remote *remote, uint32_t epoch, uint32_t context)
 {
-    struct remote *remote = &machine->remote;
     struct link_message message = {.kind = LINK_QUEUE_CREATE, .parent = context};
-    message.handle = remote_handle(machine, epoch);
+    message.handle = remote_handle(remote, epoch);
     if (!message.handle)
         return 0;
     pthread_mutex_lock(&remote->lock);
-    bool posted = message_post_locked(machine, epoch, &message, NULL, 0);
+    bool posted = message_post_locked(remote, epoch, &message, NULL, 0);
     if (!posted)
         handle_drop_locked(remote, epoch, message.handle);
     pthread_mutex_unlock(&remote->lock);
     return posted ? message.handle : 0; /* the batch that follows wakes the device process */
 }
 
-void remote_destroy(struct machine *machine, uint32_t epoch, uint32_t handle)
+void remote_destroy(struct remote *remote, uint32_t epoch, uint32_t handle)
 {
-    struct remote *remote = &machine->remote;
     struct link_message message = {.kind = LINK_DESTROY, .handle = handle};
     pthread_mutex_lock(&remote->lock);
-    if (message_post_locked(machine, epoch, &message, NULL, 0))
+    if (message_post_locked(remote, epoch, &message, NULL, 0))
         handle_drop_locked(remote, epoch, handle);
     pthread_mutex_unlock(&remote->lock);
     device_wake(remote->shared);
 }
 
-void remote_settle(struct machine *machine, uint32_t epoch)
+void remote_settle(struct remote *remote, uint32_t epoch)
 {
-    struct remote *remote = &machine->remote;
     uint64_t begun = now_us();
     pthread_mutex_lock(&remote->lock);
     uint64_t posted = remote->posted;
@@ -355,7 +395,7 @@ void remote_settle(struct machine *machine, uint32_t epoch)
             continue;
         }
         poll(NULL, 0, 1);
-        remote_pump(machine);
+        remotes_pump(remote->machine);
     }
 }
 
@@ -384,17 +424,16 @@ static struct submission *flight_end_locked(struct remote *remote, uint64_t toke
     return submission;
 }
 
-void remote_submit(struct machine *machine, uint32_t epoch, uint32_t queue,
+void remote_submit(struct remote *remote, uint32_t epoch, uint32_t queue,
                    struct submission *submission, uint32_t flags, const void *commands,
                    uint32_t bytes)
 {
-    struct remote *remote = &machine->remote;
     struct link_message message = {.kind = LINK_BATCH, .handle = queue, .parent = flags};
     bool posted = false;
     pthread_mutex_lock(&remote->lock);
     if (is_up_locked(remote, epoch) && remote->free_flight_count) {
         message.token = flight_begin_locked(remote, submission);
-        posted = message_post_locked(machine, epoch, &message, commands, bytes);
+        posted = message_post_locked(remote, epoch, &message, commands, bytes);
         /* Not posted: has device_gone() taken it meanwhile? */
         if (!posted && !flight_end_locked(remote, message.token))
             posted = true;
@@ -406,9 +445,8 @@ void remote_submit(struct machine *machine, uint32_t epoch, uint32_t queue,
         submission_done(submission, VGPGPU_ERR_LOST, 0, 0);
 }
 
-bool remote_has_ends(struct machine *machine)
+static bool has_ends(struct remote *remote)
 {
-    struct remote *remote = &machine->remote;
     return atomic_load_explicit(&remote->shared->ended, memory_order_relaxed) !=
            atomic_load_explicit(&remote->taken, memory_order_relaxed);
 }
@@ -433,9 +471,8 @@ static bool end_take_locked(struct remote *remote, struct link_end *end,
     return false;
 }
 
-void remote_ends_take(struct machine *machine)
+static void ends_take(struct remote *remote)
 {
-    struct remote *remote = &machine->remote;
     struct submission *submissions[TAKE_AT_ONCE];
     struct link_end ends[TAKE_AT_ONCE];
     unsigned count;
@@ -450,4 +487,25 @@ void remote_ends_take(struct machine *machine)
                             ends[i].status > VGPGPU_ERR_TIMEOUT ? VGPGPU_ERR_EXEC : ends[i].status,
                             ends[i].start_ns, ends[i].end_ns);
     } while (count == TAKE_AT_ONCE);
+}
+
+bool remotes_have_ends(struct machine *machine)
+{
+    unsigned count = atomic_load_explicit(&machine->remote_count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++)
+        if (has_ends(&machine->remotes[i]))
+            return true;
+    return false;
+}
+
+void remotes_ends_take(struct machine *machine)
+{
+    for (unsigned i = 0; i < atomic_load(&machine->remote_count); i++)
+        ends_take(&machine->remotes[i]);
+}
+
+void remotes_sleep(struct machine *machine, bool sleeps)
+{
+    for (unsigned i = 0; i < atomic_load(&machine->remote_count); i++)
+        atomic_store(&machine->remotes[i].shared->front_sleeps, sleeps);
 }

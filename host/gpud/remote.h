@@ -1,6 +1,7 @@
 /*
  * remote.h: the device as the front sees it: another process, which can be ended at any time and
- * started anew. The keeper does both when asked.
+ * started anew. The keeper does both when asked. One process serves all contexts of the machine but
+ * those with a time limit of their own: each of these has one for itself.
  *
  * A device process and all that is in it has an epoch. What belongs to a former one is lost: nothing
  * can be made in it or asked of it, and what is posted for it ends at once with ERR_LOST.
@@ -13,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include "keeper.h"
 #include "link.h"
 
 #define MAX_RUNNING 4096u /* submissions on the device at a time */
@@ -23,9 +25,9 @@ struct timeline;
 
 /* What the keeper gives a front: descriptors. */
 struct remote_ends {
-    int keeper; /* the socket to it */
-    int shared; /* a struct link_shared */
-    int ended;  /* eventfd: the device process has ended batches, and we sleep */
+    int keeper;                 /* the socket to it */
+    int shared[KEEPER_DEVICES]; /* a struct link_shared for each device process */
+    int ended;                  /* eventfd: a device process has ended batches, and we sleep */
 };
 
 enum remote_state { REMOTE_NONE, REMOTE_STARTING, REMOTE_UP, REMOTE_DYING };
@@ -36,7 +38,10 @@ struct flight {
 };
 
 struct remote {
-    struct remote_ends ends;
+    struct machine *machine;
+    unsigned index;         /* the keeper's number for it */
+    atomic_bool owned;         /* the context that has it for itself is in being */
+    _Atomic uint64_t limit_ns; /* that context's; 0: the machine's */
     struct link_shared *shared;
     int socket;             /* control thread; -1: none */
     uint64_t memory_serial; /* control thread: the table that the device process has */
@@ -57,36 +62,46 @@ struct remote {
     bool late_call;                    /* lock: or what it was asked did */
 };
 
-int remote_init(struct machine *machine, const struct remote_ends *ends);
+/* Makes ->remotes ready, without processes. 0, or -1 after a line in the log. */
+int remotes_init(struct machine *machine, const struct remote_ends *ends);
 
 /* Has a device process started unless there is one; waits for it. An enum vgpgpu_status. */
-uint32_t remote_ensure(struct machine *machine);
+uint32_t remote_ensure(struct remote *remote);
 /* Ends the device process. `late`, if any, is the timeline whose oldest batch took too long. */
-void remote_kill(struct machine *machine, const struct timeline *late, bool late_call);
+void remote_kill(struct remote *remote, const struct timeline *late, bool late_call);
+/* Ends all of them. */
+void remotes_kill(struct machine *machine);
+/* One for a context alone, whose work and requests have this limit; NULL: all are taken. The control
+ * thread's. */
+struct remote *remote_take(struct machine *machine, uint64_t limit_ns);
+/* The context is no more. Any thread. */
+void remote_leave(struct remote *remote);
 
 /* Whether the device process of that epoch is there, and is not about to end. */
-bool remote_is_up(struct machine *machine, uint32_t epoch);
+bool remote_is_up(struct remote *remote, uint32_t epoch);
 
 /* Whether ends are to be taken: a look that costs nothing. */
-bool remote_has_ends(struct machine *machine);
+bool remotes_have_ends(struct machine *machine);
 /* Takes the ends of batches. */
-void remote_ends_take(struct machine *machine);
-/* The same, and what the keeper has to say: that the device process has gone, or is there. */
-void remote_pump(struct machine *machine);
+void remotes_ends_take(struct machine *machine);
+/* The same, and what the keeper has to say: that a device process has gone, or is there. */
+void remotes_pump(struct machine *machine);
+/* Whether this side wants to be woken for ends. */
+void remotes_sleep(struct machine *machine, bool sleeps);
 
 /* A handle for something new in the device process; 0: no memory, or that process is no more. */
-uint32_t remote_handle(struct machine *machine, uint32_t epoch);
+uint32_t remote_handle(struct remote *remote, uint32_t epoch);
 /* Gives back one that nothing was made for. */
-void remote_handle_drop(struct machine *machine, uint32_t epoch, uint32_t handle);
+void remote_handle_drop(struct remote *remote, uint32_t epoch, uint32_t handle);
 
 /* Makes a queue of a context. 0: no memory, or the context is lost. */
-uint32_t remote_queue_create(struct machine *machine, uint32_t epoch, uint32_t context);
+uint32_t remote_queue_create(struct remote *remote, uint32_t epoch, uint32_t context);
 /* Destroys what a handle stands for and gives the handle back. */
-void remote_destroy(struct machine *machine, uint32_t epoch, uint32_t handle);
+void remote_destroy(struct remote *remote, uint32_t epoch, uint32_t handle);
 /* Waits until that has been done to all that was destroyed so far. */
-void remote_settle(struct machine *machine, uint32_t epoch);
+void remote_settle(struct remote *remote, uint32_t epoch);
 /* Hands over a batch; its end comes to submission_done(), perhaps before this returns. */
-void remote_submit(struct machine *machine, uint32_t epoch, uint32_t queue,
+void remote_submit(struct remote *remote, uint32_t epoch, uint32_t queue,
                    struct submission *submission, uint32_t flags, const void *commands,
                    uint32_t bytes);
 
@@ -95,8 +110,8 @@ void remote_submit(struct machine *machine, uint32_t epoch, uint32_t queue,
  * NULL, is the answer's, malloc'd and with a NUL behind it, or NULL. Returns the answer's status, or
  * ERR_LOST, or ERR_TIMEOUT.
  */
-uint32_t remote_call(struct machine *machine, uint32_t epoch, struct link_request *request,
+uint32_t remote_call(struct remote *remote, uint32_t epoch, struct link_request *request,
                      const struct iovec *parts, unsigned count, struct link_answer *answer,
                      char **payload);
 /* Makes sure that it has this memory table. */
-uint32_t remote_call_memory(struct machine *machine, uint32_t epoch, struct guest_memory *memory);
+uint32_t remote_call_memory(struct remote *remote, uint32_t epoch, struct guest_memory *memory);

@@ -5,18 +5,11 @@
  */
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include "log.h"
 #include "machine.h"
 #include "remote.h"
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "watch.h"
 
 static bool is_up(struct remote *remote, uint32_t epoch, uint64_t *posted)
 {
@@ -28,16 +21,15 @@ static bool is_up(struct remote *remote, uint32_t epoch, uint64_t *posted)
 }
 
 /* Sleeps until there is an answer to read. False: there will be none. */
-static bool answer_wait(struct machine *machine, uint32_t epoch)
+static bool answer_wait(struct remote *remote, uint32_t epoch)
 {
-    struct remote *remote = &machine->remote;
     while (atomic_load(&remote->epoch) == epoch) {
         struct pollfd events[2] = {{.fd = remote->socket, .events = POLLIN},
-                                   {.fd = remote->ends.keeper, .events = POLLIN}};
+                                   {.fd = remote->machine->ends.keeper, .events = POLLIN}};
         poll(events, 2, -1);
         if (events[0].revents)
             return (events[0].revents & POLLIN) != 0;
-        remote_pump(machine);
+        remotes_pump(remote->machine);
     }
     return false;
 }
@@ -57,11 +49,10 @@ static bool payload_receive(struct remote *remote, const struct link_answer *ans
     return false;
 }
 
-static bool question_put(struct machine *machine, uint32_t epoch, struct link_request *request,
+static bool question_put(struct remote *remote, uint32_t epoch, struct link_request *request,
                          const struct iovec *parts, unsigned count, const int *fds,
                          unsigned fd_count)
 {
-    struct remote *remote = &machine->remote;
     struct iovec all[4] = {{request, sizeof(*request)}};
     request->payload_bytes = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -72,49 +63,48 @@ static bool question_put(struct machine *machine, uint32_t epoch, struct link_re
            link_send(remote->socket, all, count + 1, fds, fd_count) == 0;
 }
 
-static uint32_t call(struct machine *machine, uint32_t epoch, struct link_request *request,
+static uint32_t call(struct remote *remote, uint32_t epoch, struct link_request *request,
                      const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count,
                      struct link_answer *answer, char **payload)
 {
-    struct remote *remote = &machine->remote;
     char *unwanted = NULL, **place = payload ? payload : &unwanted;
     *place = NULL;
-    atomic_store(&machine->watch.call_since_ns, now_ns());
-    bool answered = question_put(machine, epoch, request, parts, count, fds, fd_count) &&
-                    answer_wait(machine, epoch) &&
+    watch_call_begin(remote);
+    bool answered = question_put(remote, epoch, request, parts, count, fds, fd_count) &&
+                    answer_wait(remote, epoch) &&
                     link_receive(remote->socket, answer, sizeof(*answer)) == 0 &&
                     payload_receive(remote, answer, place);
-    atomic_store(&machine->watch.call_since_ns, 0);
+    watch_call_end(remote);
     free(unwanted);
     if (answered && answer->status <= VGPGPU_ERR_TIMEOUT)
         return answer->status;
-    remote_kill(machine, NULL, false);
+    remote_kill(remote, NULL, false);
     pthread_mutex_lock(&remote->lock);
     bool late = remote->late_call;
     pthread_mutex_unlock(&remote->lock);
     return late ? VGPGPU_ERR_TIMEOUT : VGPGPU_ERR_LOST;
 }
 
-uint32_t remote_call(struct machine *machine, uint32_t epoch, struct link_request *request,
+uint32_t remote_call(struct remote *remote, uint32_t epoch, struct link_request *request,
                      const struct iovec *parts, unsigned count, struct link_answer *answer,
                      char **payload)
 {
-    return call(machine, epoch, request, parts, count, NULL, 0, answer, payload);
+    return call(remote, epoch, request, parts, count, NULL, 0, answer, payload);
 }
 
-uint32_t remote_call_memory(struct machine *machine, uint32_t epoch, struct guest_memory *memory)
+uint32_t remote_call_memory(struct remote *remote, uint32_t epoch, struct guest_memory *memory)
 {
     struct guest_region_layout regions[GUEST_MEMORY_REGIONS];
     int fds[GUEST_MEMORY_REGIONS];
     struct link_answer answer;
-    if (machine->remote.memory_serial == guest_memory_serial(memory))
+    if (remote->memory_serial == guest_memory_serial(memory))
         return VGPGPU_OK;
     unsigned count = guest_memory_describe(memory, regions, fds);
     struct link_request request = {.kind = LINK_MEMORY, .count = count};
     struct iovec part = {regions, count * sizeof(regions[0])};
     uint32_t status =
-        call(machine, epoch, &request, &part, 1, fds, count, &answer, NULL);
+        call(remote, epoch, &request, &part, 1, fds, count, &answer, NULL);
     if (!status)
-        machine->remote.memory_serial = guest_memory_serial(memory);
+        remote->memory_serial = guest_memory_serial(memory);
     return status;
 }

@@ -105,6 +105,7 @@ static struct submission *submission_create(struct submitter *submitter,
         if (submission) {
             *submission = (struct submission){.timeline = timeline,
                                               .fence = header->fence,
+                                              .queued_ns = now_ns(),
                                               .status = status,
                                               .reference_count = decoded->reference_count};
             if (references)
@@ -123,7 +124,7 @@ static uint32_t queue_make(struct timeline *timeline)
     struct context *context = timeline->context;
     if (timeline->handle)
         return VGPGPU_OK;
-    timeline->handle = remote_queue_create(context->machine, context->epoch, context->handle);
+    timeline->handle = remote_queue_create(context->remote, context->epoch, context->handle);
     if (!timeline->handle)
         return remote_is_up(context->machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY
                                                               : VGPGPU_ERR_LOST;
@@ -145,7 +146,7 @@ static void submission_apply(struct submitter *submitter, struct submission *sub
     if (submission->status)
         submission_done(submission, submission->status, 0, 0);
     else
-        remote_submit(submitter->machine, context->epoch, timeline->handle, submission,
+        remote_submit(context->remote, context->epoch, timeline->handle, submission,
                       header->flags, submitter->commands, header->command_bytes);
 }
 
@@ -183,8 +184,8 @@ static bool ring_drain_locked(struct submitter *submitter, struct ring *ring)
         chain_serve_locked(submitter, ring);
         any = true;
     }
-    if (remote_has_ends(submitter->machine)) {
-        remote_ends_take(submitter->machine);
+    if (remotes_have_ends(submitter->machine)) {
+        remotes_ends_take(submitter->machine);
         any = true;
     }
     return any;
@@ -198,7 +199,7 @@ static bool ring_watch_locked(struct submitter *submitter, struct ring *ring)
     do {
         sched_yield();
         for (unsigned i = 0; i < 4; i++) {
-            if (!virtqueue_is_empty(&ring->queue) || remote_has_ends(submitter->machine))
+            if (!virtqueue_is_empty(&ring->queue) || remotes_have_ends(submitter->machine))
                 return true;
             __builtin_ia32_pause();
         }
@@ -230,7 +231,7 @@ static bool has_work(struct machine *machine, struct ring *ring)
     ring_lock(ring);
     bool work = !virtqueue_is_empty(&ring->queue) && !is_full(machine);
     ring_unlock(ring);
-    return work || remote_has_ends(machine);
+    return work || remotes_have_ends(machine);
 }
 
 static void submitter_sleep(struct machine *machine, struct ring *ring)
@@ -238,15 +239,15 @@ static void submitter_sleep(struct machine *machine, struct ring *ring)
     ring_lock(ring);
     struct pollfd events[4] = {{.fd = machine->submit_wake, .events = POLLIN},
                                {.fd = ring->kick, .events = POLLIN},
-                               {.fd = machine->remote.ends.ended, .events = POLLIN},
-                               {.fd = machine->remote.ends.keeper, .events = POLLIN}};
+                               {.fd = machine->ends.ended, .events = POLLIN},
+                               {.fd = machine->ends.keeper, .events = POLLIN}};
     ring_unlock(ring);
     poll(events, 4, -1);
     for (unsigned i = 0; i < 3; i++)
         if (events[i].revents)
             eventfd_drain(events[i].fd);
     if (events[3].revents)
-        remote_pump(machine);
+        remotes_pump(machine);
 }
 
 void *submit_run(void *argument)
@@ -254,16 +255,15 @@ void *submit_run(void *argument)
     static struct submitter submitter; /* one front, one submit thread */
     struct machine *machine = argument;
     struct ring *ring = &machine->session.rings[VGPGPU_QUEUE_SUBMIT];
-    atomic_uint *sleeps = &machine->remote.shared->front_sleeps;
     submitter.machine = machine;
     submitter.spin_ns = SPIN_MOST_NS;
     for (;;) {
         ring_serve(&submitter, ring);
         garbage_collect(machine);
-        atomic_store(sleeps, 1);
+        remotes_sleep(machine, true);
         if (!has_work(machine, ring))
             submitter_sleep(machine, ring);
-        atomic_store(sleeps, 0);
+        remotes_sleep(machine, false);
     }
     return NULL;
 }

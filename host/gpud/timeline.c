@@ -42,12 +42,16 @@ static bool slot_signal_locked(struct timeline *timeline, const struct submissio
     if (atomic_load_explicit(&timeline->context->machine->lost, memory_order_relaxed))
         return false;
     if (submission->end_ns) {
-        /* On an in-order queue a batch begins once the one before it has ended. */
-        uint64_t begun =
-            submission->start_ns > timeline->end_ns ? submission->start_ns : timeline->end_ns;
+        /* The device process says what it likes, but the four times are in order. On an in-order
+         * queue a batch begins once the one before it has ended. */
+        uint64_t ready = submission->start_ns > submission->queued_ns ? submission->start_ns
+                                                                      : submission->queued_ns;
+        uint64_t begun = ready > timeline->end_ns ? ready : timeline->end_ns;
         timeline->end_ns = submission->end_ns > begun ? submission->end_ns : begun;
         __atomic_store_n(&slot->start_ns, begun, __ATOMIC_RELAXED);
         __atomic_store_n(&slot->end_ns, timeline->end_ns, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->queued_ns, submission->queued_ns, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->ready_ns, ready, __ATOMIC_RELAXED);
     }
     if (submission->status && !timeline->failed) {
         timeline->failed = true;

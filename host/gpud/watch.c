@@ -2,6 +2,7 @@
 #include "watch.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include "remote.h"
 
@@ -16,10 +17,34 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void watch_init(struct watch *watch, uint64_t limit_ns)
+int watch_init(struct watch *watch, uint64_t limit_ns)
 {
     watch->limit_ns = limit_ns;
+    atomic_init(&watch->least_ns, limit_ns);
     pthread_mutex_init(&watch->lock, NULL);
+    watch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return watch->wake < 0 ? -1 : 0;
+}
+
+void watch_limit_add(struct watch *watch, uint64_t limit_ns)
+{
+    uint64_t least = atomic_load(&watch->least_ns);
+    if (least && least <= limit_ns)
+        return;
+    atomic_store(&watch->least_ns, limit_ns);
+    eventfd_signal(watch->wake);
+}
+
+void watch_call_begin(struct remote *remote)
+{
+    struct watch *watch = &remote->machine->watch;
+    atomic_store(&watch->call_remote, remote);
+    atomic_store(&watch->call_since_ns, now_ns());
+}
+
+void watch_call_end(struct remote *remote)
+{
+    atomic_store(&remote->machine->watch.call_since_ns, 0);
 }
 
 void watch_next(struct timeline *timeline)
@@ -53,32 +78,51 @@ void watch_remove(struct timeline *timeline)
     pthread_mutex_unlock(&watch->lock);
 }
 
-static bool is_late(const struct watch *watch, uint64_t since_ns, uint64_t now)
+static bool is_late(const struct remote *remote, uint64_t since_ns, uint64_t now)
 {
-    return since_ns && now > since_ns && now - since_ns > watch->limit_ns;
+    uint64_t own = atomic_load(&remote->limit_ns);
+    uint64_t limit = own ? own : remote->machine->watch.limit_ns;
+    return limit && since_ns && now > since_ns && now - since_ns > limit;
+}
+
+static void timelines_look_locked(struct watch *watch, uint64_t now)
+{
+    for (struct timeline *timeline = watch->first; timeline; timeline = timeline->watch_after) {
+        struct remote *remote = timeline->context->remote;
+        if (is_late(remote, atomic_load_explicit(&timeline->since_ns, memory_order_relaxed), now))
+            remote_kill(remote, timeline, false); /* what goes already, stays as it is */
+    }
 }
 
 static void look(struct machine *machine)
 {
     struct watch *watch = &machine->watch;
     uint64_t now = now_ns();
-    struct timeline *late;
     pthread_mutex_lock(&watch->lock); /* what is in the list is not freed meanwhile */
-    for (late = watch->first; late; late = late->watch_after)
-        if (is_late(watch, atomic_load_explicit(&late->since_ns, memory_order_relaxed), now))
-            break;
-    bool call = is_late(watch, atomic_load(&watch->call_since_ns), now);
-    if (late || call)
-        remote_kill(machine, late, call);
+    timelines_look_locked(watch, now);
+    struct remote *asked = atomic_load(&watch->call_remote);
+    if (asked && is_late(asked, atomic_load(&watch->call_since_ns), now))
+        remote_kill(asked, NULL, true);
     pthread_mutex_unlock(&watch->lock);
+}
+
+/* -1: there is nothing to look for. */
+static int pause_ms(const struct watch *watch)
+{
+    uint64_t least = atomic_load(&watch->least_ns);
+    if (!least)
+        return -1;
+    uint64_t pause = least / 1000000u / LOOKS;
+    return (int)(pause > LEAST_MS ? pause : LEAST_MS);
 }
 
 void *watch_run(void *argument)
 {
     struct machine *machine = argument;
-    uint64_t pause_ms = machine->watch.limit_ns / 1000000u / LOOKS;
+    struct pollfd event = {.fd = machine->watch.wake, .events = POLLIN};
     for (;;) {
-        poll(NULL, 0, (int)(pause_ms > LEAST_MS ? pause_ms : LEAST_MS));
+        if (poll(&event, 1, pause_ms(&machine->watch)) > 0)
+            eventfd_drain(machine->watch.wake);
         look(machine);
     }
     return NULL;

@@ -112,6 +112,7 @@ uint32_t front_request(struct front *front, const void *request, size_t bytes, u
 
 /* The requests, well formed. They return the status. */
 uint32_t front_context_create(struct front *front, uint32_t context, uint64_t fence_page);
+uint32_t front_context_limit(struct front *front, uint32_t context, uint32_t time_ms);
 uint32_t front_context_destroy(struct front *front, uint32_t context);
 uint32_t front_buffer_guest(struct front *front, uint32_t context, uint32_t buffer, uint64_t size,
                             const struct vgpgpu_segment *segments, uint32_t count);

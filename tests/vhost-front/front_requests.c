@@ -44,6 +44,13 @@ uint32_t front_context_create(struct front *front, uint32_t context, uint64_t fe
     return front_request(front, &request, sizeof(request), NULL, NULL, 0);
 }
 
+uint32_t front_context_limit(struct front *front, uint32_t context, uint32_t time_ms)
+{
+    struct vgpgpu_context_limit request = {
+        .header = {.type = VGPGPU_CONTEXT_LIMIT, .context = context}, .time_ms = time_ms};
+    return front_request(front, &request, sizeof(request), NULL, NULL, 0);
+}
+
 uint32_t front_destroy(struct front *front, uint32_t type, uint32_t context, uint32_t object)
 {
     struct vgpgpu_request request = {.type = type, .context = context, .object = object};

@@ -100,13 +100,139 @@ static void test_much_work_goes_on(void **state)
     rig_close(&rig);
 }
 
+/* ---- A limit of a context's own ------------------------------------------------------------------
+ */
+
+#define LIMITED 2u
+
+/* Context LIMITED of the machine, with a time limit, and its fence page. */
+static struct vgpgpu_fence_slot *limited_make(struct rig *rig, uint32_t context, uint32_t time_ms)
+{
+    uint64_t page = front_pages(rig->front, 1);
+    assert_int_equal(front_context_create(rig->front, context, page), 0);
+    assert_int_equal(front_context_limit(rig->front, context, time_ms), 0);
+    return front_at(rig->front, page);
+}
+
+static const char forever[] =
+    "kernel void forever(global volatile int *c) { c[2] = 1; while (!c[0]) c[1]++; }";
+
+static volatile int *limited_buffer(struct rig *rig)
+{
+    struct vgpgpu_segment page = {front_pages(rig->front, 1), VGPGPU_PAGE};
+    assert_int_equal(front_buffer_guest(rig->front, LIMITED, 1, VGPGPU_PAGE, &page, 1), 0);
+    return front_at(rig->front, page.address);
+}
+
+static void limited_work_start(struct rig *rig, volatile int *cells)
+{
+    assert_int_equal(front_program(rig->front, LIMITED, 1, forever, NULL, 0), 0);
+    assert_int_equal(front_kernel(rig->front, LIMITED, 1, 1, "forever", NULL), 0);
+    batch_launch(rig_batch(rig), 1, 1, 1);
+    batch_arg_buffer(rig->batch, 1, 0);
+    front_submit(rig->front, LIMITED, 4, 1, rig->batch->commands, rig->batch->bytes);
+    for (int waited = 0; !cells[2] && waited < 20000; waited++)
+        poll(NULL, 0, 1);
+    assert_int_equal(cells[2], 1); /* it runs */
+}
+
+/* While one context's kernel runs for ever, until its limit and after, the other's objects work. */
+static void test_others_go_on(void **state)
+{
+    struct rig rig;
+    unsigned rounds = 0;
+    (void)state;
+    volatile int *count = rig_open_with(&rig, "count", "kernel void count(global int *c) { c[0]++; }", 1);
+    struct vgpgpu_fence_slot *slots = limited_make(&rig, LIMITED, 4000);
+    limited_work_start(&rig, limited_buffer(&rig));
+    for (unsigned after = 0; after < 50; rounds++, after += slots[4].signalled != 0) {
+        assert_int_equal(rig.slots[0].status, 0);
+        batch_launch(rig_batch(&rig), 1, 1, 1);
+        batch_arg_buffer(rig.batch, 1, 0);
+        assert_int_equal(rig_run(&rig, 0), 0);
+        poll(NULL, 0, 2);
+    }
+    assert_int_equal(*count, rounds);
+    assert_int_equal(slots[4].status, VGPGPU_ERR_TIMEOUT);
+    assert_int_equal(front_buffer_device(rig.front, LIMITED, 2, 4096), VGPGPU_ERR_LOST);
+    assert_int_equal(front_buffer_device(rig.front, 1, 2, 4096), 0);
+    assert_int_equal(front_context_destroy(rig.front, LIMITED), 0);
+    rig_close(&rig);
+}
+
+/* The owner begins anew, in the same place, any number of times. */
+static void test_limited_again(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (unsigned round = 0; round < 2; round++) {
+        struct vgpgpu_fence_slot *slots = limited_make(&rig, LIMITED, 4000);
+        limited_work_start(&rig, limited_buffer(&rig));
+        assert_int_equal(front_wait(rig.front, &slots[4], 1, 0, 60000), 0);
+        assert_int_equal(slots[4].status, VGPGPU_ERR_TIMEOUT);
+        assert_int_equal(front_context_destroy(rig.front, LIMITED), 0);
+    }
+    rig_close(&rig);
+}
+
+static void test_limits_that_are_wrong(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    struct vgpgpu_fence_slot *slots = limited_make(&rig, LIMITED, 1000);
+    assert_int_equal(front_context_limit(rig.front, LIMITED, 1000), VGPGPU_ERR_INVALID); /* again */
+    assert_int_equal(front_context_limit(rig.front, 3, 1000), VGPGPU_ERR_ID);
+    assert_int_equal(front_context_limit(rig.front, 1, 0), VGPGPU_ERR_INVALID);
+    assert_int_equal(front_buffer_device(rig.front, 1, 1, 4096), 0);
+    assert_int_equal(front_context_limit(rig.front, 1, 1000), VGPGPU_ERR_INVALID); /* too late */
+    front_submit(rig.front, LIMITED, 0, 1, NULL, 0);
+    assert_int_equal(front_wait(rig.front, &slots[0], 1, 0, 60000), 0);
+    assert_int_equal(slots[0].status, 0);
+    uint64_t page = front_pages(rig.front, 1);
+    assert_int_equal(front_context_create(rig.front, 3, page), 0);
+    front_submit(rig.front, 3, 0, 1, NULL, 0);
+    assert_int_equal(front_context_limit(rig.front, 3, 1000), VGPGPU_ERR_INVALID);
+    for (uint32_t context = 3; context >= LIMITED; context--)
+        assert_int_equal(front_context_destroy(rig.front, context), 0);
+    rig_close(&rig);
+}
+
+/* There are so many places for contexts alone, and they come back. */
+static void test_many_limits(void **state)
+{
+    struct rig rig;
+    uint32_t count = 0, status = 0;
+    (void)state;
+    rig_open(&rig);
+    for (unsigned round = 0; round < 2; round++, status = 0) {
+        for (count = 0; !status; count++) {
+            uint64_t page = front_pages(rig.front, 1);
+            assert_int_equal(front_context_create(rig.front, LIMITED + count, page), 0);
+            status = front_context_limit(rig.front, LIMITED + count, 5000);
+        }
+        assert_int_equal(status, VGPGPU_ERR_LIMIT);
+        assert_int_equal(count, 9);
+        /* Who got no place works like others. */
+        assert_int_equal(front_buffer_device(rig.front, LIMITED + count - 1, 1, 4096), 0);
+        while (count-- > 0)
+            assert_int_equal(front_context_destroy(rig.front, LIMITED + count), 0);
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernel_that_never_ends),
         cmocka_unit_test(test_build_that_never_ends),
         cmocka_unit_test(test_much_work_goes_on),
+        cmocka_unit_test(test_others_go_on),
+        cmocka_unit_test(test_limited_again),
+        cmocka_unit_test(test_limits_that_are_wrong),
+        cmocka_unit_test(test_many_limits),
     };
-    setenv("GPUD_TIME_LIMIT", "6", 1);
+    setenv("GPUD_TIME_LIMIT", "8", 1);
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
