@@ -86,12 +86,24 @@ static void class_take(struct class_figures *figures, const char *name, const ch
     }
 }
 
+/* "pilot.why TEXT" and the like are for people. */
+static void note_take(struct class_figures *figures, const char *line)
+{
+    size_t used = strlen(figures->notes), kind = strcspn(line, ".");
+    snprintf(figures->notes + used, sizeof(figures->notes) - used, "%.*s: %s\n", (int)kind, line,
+             line + kind + 1);
+}
+
 void figures_parse(char *text, struct class_figures *figures)
 {
     char *rest = NULL;
     *figures = (struct class_figures){0};
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
+        if (strncmp(line, "pilot.", 6) == 0 || strncmp(line, "guard.", 6) == 0) {
+            note_take(figures, line);
+            continue;
+        }
         size_t length = strcspn(line, " ");
         char *value = line + length + strspn(line + length, " ");
         line[length] = '\0';

@@ -25,6 +25,7 @@ struct class_figures {
     char objective[FIGURE_TEXT_BYTES]; /* what cost by work is; empty: nothing is measured */
     char judgement[FIGURE_TEXT_BYTES];
     char active[FIGURE_NAME_BYTES], shadow[FIGURE_NAME_BYTES]; /* shadow is empty: none */
+    char notes[2048]; /* what the class's pilot and guard say of themselves, lines */
     unsigned count;
     struct policy_figures policies[FIGURE_POLICIES];
 };

@@ -36,7 +36,22 @@ bool module_find(const char *word, char *path, size_t size)
     return ends && (size_t)snprintf(path, size, "%s", word) < size && access(path, R_OK) == 0;
 }
 
-/* What the calls' errnos mean here; the kernel's log says more. */
+/* The kernel's own words: a line for each reason. */
+static void reasons_tell(void)
+{
+    char text[4096], path[PATH_MAX];
+    char *rest = NULL;
+    snprintf(path, sizeof(path), "%s/load_error", places.mlaas);
+    if (file_read(path, text, sizeof(text)) != 0) {
+        return;
+    }
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        fprintf(stderr, "mlctl: %s\n", line);
+    }
+}
+
+/* What the calls' errnos mean here. */
 static int load_complain(const char *what, int error)
 {
     switch (error) {
@@ -56,15 +71,15 @@ static int load_complain(const char *what, int error)
                  what);
         break;
     case -ENOENT:
-        complain("%s: a symbol or module that it needs is not there; see /sys/kernel/malv/log",
-                 what);
+        complain("%s: a symbol or module that it needs is not there", what);
         break;
     case -ENOSYS:
         complain("this machine can't load modules while it runs");
         break;
     default:
-        complain("can't load %s: %s; /sys/kernel/malv/log says more", what, strerror(-error));
+        complain("can't load %s: %s", what, strerror(-error));
     }
+    reasons_tell();
     return error;
 }
 
@@ -124,6 +139,9 @@ int module_unload_name(const char *name)
     } else if (error != 0) {
         complain("can't unload %s: %s", name, strerror(-error));
     }
+    if (error != 0 && error != -ENOENT) {
+        reasons_tell();
+    }
     return error;
 }
 
@@ -149,7 +167,11 @@ static int load_run(int count, char **words)
         return complain_usage(&verb_load, "load wants one module");
     }
     if (strcmp(words[0], "-") == 0) {
-        return module_load_input() == 0 ? STATUS_OK : STATUS_FAILED;
+        if (module_load_input() != 0) {
+            return STATUS_FAILED;
+        }
+        printf("loaded\n");
+        return STATUS_OK;
     }
     if (!module_find(words[0], path, sizeof(path))) {
         return complain("there is no module '%s': give a file's path, or the name of one in %s",

@@ -45,7 +45,16 @@ static void earlier_print(const char *class)
     }
 }
 
-static void class_print(const char *class, const struct class_figures *f)
+static void notes_print(char *text)
+{
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        printf("  %s\n", line);
+    }
+}
+
+static void class_print(const char *class, struct class_figures *f)
 {
     printf("%s: %llu switches, %llu fallbacks\n", class, (unsigned long long)f->switches,
            (unsigned long long)f->fallbacks);
@@ -66,6 +75,7 @@ static void class_print(const char *class, const struct class_figures *f)
     for (unsigned i = 0; i < f->count; i++) {
         policy_print(f, &f->policies[i]);
     }
+    notes_print(f->notes);
 }
 
 static bool stats_class(const char *class)

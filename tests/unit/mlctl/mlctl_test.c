@@ -220,7 +220,8 @@ static void test_unknown_class_names_the_known(void **state)
     "sched_fair.calls " calls "\nsched_fair.timed 10\nsched_fair.ns 1500\nsched_fair.right 3\n"    \
     "sched_fair.judged 4\nsched_fair.cost " cost "\nsched_fair.work 100\nsched_fair.new 1\n"       \
     "sched_burst.calls 50\nsched_burst.right 9\nsched_burst.judged 10\nsched_burst.overran 1\n"    \
-    "sched_burst.retired 1\nsched_burst.extends sched_fair\nnonsense\n.x 1\n"
+    "sched_burst.retired 1\nsched_burst.extends sched_fair\nnonsense\n.x 1\n"                    \
+    "pilot.why a beats b by 5%%\npilot.arm a: 1.5\nguard.bad 2\n"
 
 static void test_figures(void **state)
 {
@@ -257,6 +258,7 @@ static void test_stats(void **state)
     assert_int_equal(RUN("stats"), STATUS_OK);
     assert_says(0, "memory: 0 switches, 0 fallbacks\n");
     assert_null(strstr(output[0], "[0.2]"));
+    assert_says(0, "\n  pilot: why a beats b by 5%%\n  pilot: arm a: 1.5\n  guard: bad 2\n");
 }
 
 static void test_watch_shows_differences(void **state)

@@ -1,0 +1,193 @@
+/*
+ * main.c: the pilot and its thread, which sleeps while no class is the pilot's.
+ *
+ * The manager calls take, leave and describe with its own lock held, so this module's lock is not held when
+ * the manager is called.
+ */
+#include <microlake/boot.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+#include <microlake/thread.h>
+#include <microlake/wait.h>
+
+#include "auto.h"
+#include "uapi/kmod.h"
+
+#define SAMPLES 8u /* of a window */
+
+unsigned auto_window_ms;
+
+static struct mutex lock = MUTEX_INIT(lock);
+static struct flight flights[FLIGHTS_MAX]; /* guarded by lock */
+static unsigned flying;                    /* of these; written under lock */
+static bool stopping;                      /* set once */
+static struct wait_queue queue = WAIT_QUEUE_INIT(queue);
+static struct thread *worker;
+
+static struct flight *flight_find_locked(const char *class_name)
+{
+    for (unsigned i = 0; i < FLIGHTS_MAX; i++)
+        if (!strcmp(flights[i].class_name, class_name))
+            return &flights[i];
+    return NULL;
+}
+
+/* ---- The pilot --------------------------------------------------------------------------------- */
+
+static int auto_take(void *context, const char *class_name)
+{
+    struct flight *f;
+    int r = ERR_LIMIT;
+
+    (void)context;
+    mutex_lock(&lock);
+    f = flight_find_locked("");
+    if (f)
+        r = flight_begin(f, class_name);
+    if (r == OK)
+        __atomic_add_fetch(&flying, 1, __ATOMIC_RELEASE);
+    mutex_unlock(&lock);
+    wait_wake_all(&queue);
+    return r;
+}
+
+static void auto_leave(void *context, const char *class_name)
+{
+    struct flight *f;
+
+    (void)context;
+    mutex_lock(&lock);
+    f = flight_find_locked(class_name);
+    if (f) {
+        flight_end(f);
+        __atomic_sub_fetch(&flying, 1, __ATOMIC_RELEASE);
+    }
+    mutex_unlock(&lock);
+}
+
+static void auto_describe(void *context, const char *class_name, struct text *out)
+{
+    struct flight *f;
+
+    (void)context;
+    mutex_lock(&lock);
+    f = flight_find_locked(class_name);
+    if (f)
+        flight_describe(f, out);
+    mutex_unlock(&lock);
+}
+
+const struct mlaas_pilot auto_pilot = {
+    .name = "auto", .take = auto_take, .leave = auto_leave, .describe = auto_describe};
+
+/* ---- Windows ----------------------------------------------------------------------------------- */
+
+/* The class's next policy in *name. False: it stays. */
+static bool flight_step(unsigned nth, unsigned context, char class_name[POLICY_NAME_MAX],
+                        char name[POLICY_NAME_MAX])
+{
+    const char *next = NULL;
+
+    mutex_lock(&lock);
+    if (flights[nth].class_name[0])
+        next = flight_window(&flights[nth], context);
+    if (next) {
+        strlcpy(class_name, flights[nth].class_name, POLICY_NAME_MAX);
+        strlcpy(name, next, POLICY_NAME_MAX);
+    }
+    mutex_unlock(&lock);
+    return next;
+}
+
+static void refused(const char *class_name)
+{
+    struct flight *f;
+
+    mutex_lock(&lock);
+    f = flight_find_locked(class_name);
+    if (f)
+        flight_refused(f);
+    mutex_unlock(&lock);
+}
+
+static void windows_end(unsigned context)
+{
+    for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
+        char class_name[POLICY_NAME_MAX], name[POLICY_NAME_MAX];
+
+        if (flight_step(i, context, class_name, name) &&
+            mlaas_pilot_set(&auto_pilot, class_name, name) != OK)
+            refused(class_name);
+    }
+}
+
+static bool is_stopping(void)
+{
+    return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
+}
+
+static bool has_work(void)
+{
+    return is_stopping() || __atomic_load_n(&flying, __ATOMIC_ACQUIRE);
+}
+
+static void window_run(void)
+{
+    uint64_t began = time_now(), step = auto_window_ms * NS_PER_MS / SAMPLES;
+    struct load load;
+
+    load_begin(&load);
+    for (unsigned i = 1; i <= SAMPLES && !is_stopping(); i++) {
+        WAIT_UNTIL(&queue, is_stopping(), began + i * step, 0);
+        load_sample(&load);
+    }
+    if (!is_stopping())
+        windows_end(load_context(&load, time_now() - began));
+}
+
+static void worker_run(void *context)
+{
+    (void)context;
+    while (!is_stopping()) {
+        WAIT_UNTIL(&queue, has_work(), TIME_NEVER, 0);
+        if (!is_stopping())
+            window_run();
+    }
+}
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+static void worker_end(void)
+{
+    __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+    wait_wake_all(&queue);
+    thread_join(worker, TIME_NEVER);
+    thread_unref(worker);
+}
+
+static int auto_init(void)
+{
+    int r;
+
+    auto_window_ms = (unsigned)boot_option_number("auto.window_ms", 200);
+    if (auto_window_ms < 10 || auto_window_ms > 60000) {
+        log_error("auto: auto.window_ms must be from 10 to 60000");
+        return ERR_INVALID;
+    }
+    r = thread_create("auto", worker_run, NULL, &worker);
+    if (r != OK)
+        return r;
+    r = mlaas_pilot_register(&auto_pilot);
+    if (r != OK)
+        worker_end();
+    return r;
+}
+
+static void auto_exit(void)
+{
+    mlaas_pilot_unregister(&auto_pilot);
+    worker_end();
+}
+
+KMOD_MANIFEST(.name = "auto", .version = "1.0.0", .needs = "mlaas,linux", .init = auto_init,
+              .exit = auto_exit);
