@@ -126,7 +126,7 @@ static uint32_t queue_make(struct timeline *timeline)
         return VGPGPU_OK;
     timeline->handle = remote_queue_create(context->remote, context->epoch, context->handle);
     if (!timeline->handle)
-        return remote_is_up(context->machine, context->epoch) ? VGPGPU_ERR_NO_MEMORY
+        return remote_is_up(context->remote, context->epoch) ? VGPGPU_ERR_NO_MEMORY
                                                               : VGPGPU_ERR_LOST;
     atomic_fetch_add(&context->machine->queue_count, 1);
     return VGPGPU_OK;
