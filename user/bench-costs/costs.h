@@ -33,11 +33,3 @@ void cost_of_calls(const char *name, void (*operation)(void), unsigned count);
 
 void costs_of_calls(void);
 void costs_of_threads(void);
-
-/*
- * As the first program of a machine without malv's drivers, which Linux is in bench/: writes frames
- * of uapi/hostctl.h to the control channel's serial line by itself, and ends the machine.
- */
-void bare_begin(void);
-void bare_write(const char *text);
-__attribute__((noreturn)) void bare_end(int status);

@@ -2,6 +2,6 @@
 DIR := user/bench-costs
 NAME := bench_costs
 INSTALL := none
-SRCS := main.c calls.c threads.c bare.c
-NEEDS :=
+SRCS := main.c calls.c threads.c
+NEEDS := user/bench-bare
 include tools/build/guest-program.mk

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "user/bench-bare/bare.h"
+
 static bool bare;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)

@@ -1,8 +1,9 @@
 /*
- * bare.c: the control channel's serial line, driven by a program itself (costs.h).
+ * bare.c: the control channel's serial line, driven by a program itself (bare.h).
  */
-#include "costs.h"
+#include "bare.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <sys/io.h>
 #include <unistd.h>
