@@ -33,9 +33,17 @@ static bool sched_ops_valid(const void *ops)
            o->slice && o->preempts;
 }
 
+static bool sched_ops_watch(const void *ops)
+{
+    return ((const struct sched_ops *)ops)->watch != NULL;
+}
+
 struct policy_class sched_class = {
     .name = "sched",
+    .objective = "ns from wake-up to CPU, a wake-up of a thread that sleeps longer than it runs",
+    .judgement = "wake-ups to a busy CPU: put ahead when the thread ran short, not when it ran long",
     .valid = sched_ops_valid,
+    .can_shadow = sched_ops_watch,
     .activate = sched_policy_activate,
 };
 
@@ -465,6 +473,7 @@ static void account(struct cpu *c, struct thread *prev, uint64_t now)
     c->run_started = now;
     prev->cpu_time += ran;
     prev->sched.ran += ran;
+    prev->sched.ran_until = now;
     prev->sched.uncharged += ran;
 }
 
@@ -503,6 +512,8 @@ static void schedule(bool yielding)
     __atomic_store_n(&c->need_resched, 0, __ATOMIC_SEQ_CST);
     account(c, prev, d.now);
     sync_learn(prev, d.now);
+    if (prev->state == THREAD_BLOCKED)
+        verdict_end(&prev->sched);
     charge_prepare(c, prev, &d);
     if (runs && !(prev->affinity >> c->id & 1)) {
         c->switched_away = true;
@@ -528,6 +539,7 @@ static void schedule(bool yielding)
     if (c->policy != &sched_round_robin)
         guard_timer_ensure(d.now);
     decide(c, &d);
+    verdicts_begin(c, d.fresh, d.next, runs ? d.current : NULL, d.now);
     if (!d.keep)
         c->handed_over = false;
     if (d.next)
@@ -537,6 +549,7 @@ static void schedule(bool yielding)
         steals_serve(c);
     slice_set(c, &d);
     next = d.next ? entity_thread(d.next) : c->idle;
+    verdict_runs(&next->sched, d.now);
     if (next == c->idle)
         steal_ask(c);
     else if (!(next->affinity >> c->id & 1))

@@ -52,6 +52,19 @@ void sched_start(struct cpu *c) __noreturn;                /* the caller becomes
 /* Makes the class "sched"'s policy p the one every CPU obeys; waits until they do. Thread context. */
 void sched_policy_activate(struct policy *p);
 
+/*
+ * judge.c: how wake-ups turn out. `fresh`: the first in cpu->ready that the policy has just been given;
+ * `next`: its choice; `running`: who wanted to go on, or NULL. On the entities' CPU, preemption disabled.
+ */
+void verdicts_begin(struct cpu *c, struct list *fresh, struct sched_entity *next,
+                    const struct sched_entity *running, uint64_t now);
+void verdict_end(struct sched_entity *e); /* it blocks */
+static inline void verdict_runs(struct sched_entity *e, uint64_t now)
+{
+    if (e->verdict.number && !e->verdict.waited)
+        e->verdict.waited = now - e->verdict.woke + 1;
+}
+
 /* The built-in round robin (round_robin.c). */
 extern struct policy sched_round_robin;
 

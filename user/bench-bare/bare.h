@@ -1,6 +1,7 @@
 /*
- * bare.h: for the first program of a machine without malv's drivers, which Linux is in bench/: writes
- * frames of uapi/hostctl.h to the control channel's serial line by itself, and ends the machine.
+ * bare.h: for the first program of a machine without malv's drivers, which Linux is in bench/:
+ * writes frames of uapi/hostctl.h to the control channel's serial line by itself, and ends the
+ * machine.
  */
 #pragma once
 

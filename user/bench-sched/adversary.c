@@ -5,13 +5,13 @@
  */
 #include "sched.h"
 
+#include <sched.h>
 #include <string.h>
 
-#define HOGS      4
-#define MOST      32
-#define CPUS      2
-#define WINDOW    NS_PER_S
-#define HOG_STEP  (50 * NS_PER_US)
+#define HOGS     4
+#define MOST     32
+#define WINDOW   NS_PER_S
+#define HOG_STEP (50 * NS_PER_US)
 
 static atomic_bool over;
 static atomic_ulong done[HOGS]; /* steps */
@@ -69,10 +69,19 @@ static const struct {
     {"sleepers", sleeper, 24},
 };
 
+static unsigned cpus(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof(set), &set))
+        fail("sched_getaffinity", 0);
+    return (unsigned)CPU_COUNT(&set);
+}
+
 /* The least share of any hog in any window, in parts of an equal share. */
 static double least_watch(unsigned windows, unsigned threads)
 {
-    double equal = (double)WINDOW * CPUS / threads, least = 1e9;
+    double equal = (double)WINDOW * cpus() / threads, least = 1e9;
     unsigned long before[HOGS];
     for (unsigned w = 0; w < windows; w++) {
         uint64_t start = now_ns();

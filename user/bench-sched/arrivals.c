@@ -38,8 +38,8 @@ static uint64_t heavy(struct dice *d, double least)
 }
 
 /*
- * Requests come in groups: so many at once, then a pause. on/off: ns of a phase in which they come, and of
- * one in which they don't; 0: they always come.
+ * Requests come in groups: so many at once, then a pause. on/off: ns of a phase in which they come,
+ * and of one in which they don't; 0: they always come.
  */
 struct pattern {
     const char *name;
@@ -57,15 +57,24 @@ static const struct pattern patterns[] = {
     {.name = "onoff", .gap = 1e6, .group = 1, .on = 60e6, .off = 90e6, .service = 1e6},
     {.name = "bursts", .gap = 25e6, .group = 19, .service = 1e6},
     {.name = "tail", .gap = 2.5e6, .group = 1, .service = 0.4e6, .heavy = true},
-    {.name = "storm", .gap = 2.4e6, .group = 5, .on = 40e6, .off = 120e6, .service = 0.35e6, .heavy = true},
+    {.name = "storm",
+     .gap = 2.4e6,
+     .group = 5,
+     .on = 40e6,
+     .off = 120e6,
+     .service = 0.35e6,
+     .heavy = true},
 };
 
 static uint64_t service_of(const struct pattern *p, struct dice *d)
 {
-    return p->heavy ? heavy(d, p->service) : p->fixed ? (uint64_t)p->service : exponential(d, p->service);
+    return p->heavy   ? heavy(d, p->service)
+           : p->fixed ? (uint64_t)p->service
+                      : exponential(d, p->service);
 }
 
-unsigned arrivals_make(const char *name, uint64_t seed, uint64_t span, struct request *out, unsigned most)
+unsigned arrivals_make(const char *name, uint64_t seed, uint64_t span, struct request *out,
+                       unsigned most)
 {
     const struct pattern *p = NULL;
     struct dice d = {seed * 0x632be59bd9b4e019u + 1};

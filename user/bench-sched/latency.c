@@ -1,6 +1,6 @@
 /*
- * latency.c: one thread that wakes every 10 ms for 1 ms of work, beside hogs. The measure is from the
- * moment that it is due to the end of its work; and how much the hogs got done meanwhile.
+ * latency.c: one thread that wakes every 10 ms for 1 ms of work, beside hogs. The measure is from
+ * the moment that it is due to the end of its work; and how much the hogs got done meanwhile.
  */
 #include "sched.h"
 

@@ -14,13 +14,13 @@
 
 /* What the command line says. */
 struct settings {
-    const char *what;    /* pattern of arrivals, kind of adversary */
-    uint64_t rate;       /* iterations of work a millisecond; 0: found out */
+    const char *what; /* pattern of arrivals, kind of adversary */
+    uint64_t rate;    /* iterations of work a millisecond; 0: found out */
     uint64_t seed;
     unsigned seconds;
     unsigned periods;
     unsigned hogs;
-    bool fifo;           /* the latency-critical threads ask for SCHED_FIFO */
+    bool fifo; /* the latency-critical threads ask for SCHED_FIFO */
 };
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,7 +1,7 @@
 /*
- * server.c: an inference server beside a training job. One thread takes requests in as they arrive and
- * hands them to workers through a queue; the trainers each do a part of a step and meet at a barrier.
- * The measures are from a request's arrival to its end, and the steps of training.
+ * server.c: an inference server beside a training job. One thread takes requests in as they arrive
+ * and hands them to workers through a queue; the trainers each do a part of a step and meet at a
+ * barrier. The measures are from a request's arrival to its end, and the steps of training.
  */
 #include "sched.h"
 

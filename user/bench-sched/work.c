@@ -28,7 +28,7 @@ void sleep_until(uint64_t due)
         continue;
 }
 
-static void iterate(uint64_t iterations)
+__attribute__((noinline)) static void iterate(uint64_t iterations)
 {
     uint64_t x = iterations;
     for (uint64_t i = 0; i < iterations; i++) {

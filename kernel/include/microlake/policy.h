@@ -167,6 +167,8 @@ void policy_measure(struct policy_class *class, uint64_t cost, uint64_t work);
 
 /* ---- The class "sched": which thread next ----------------------------------------------------- */
 
+#define SCHED_SHADOW_WORDS 8
+
 /* The part of a thread that a scheduler works on. A policy may read it and own `data`. */
 struct sched_entity {
     uint32_t weight;       /* share among those of priority 0; 1024 is normal */
@@ -174,9 +176,10 @@ struct sched_entity {
     uint32_t flags;        /* enum sched_flags of the last enqueue */
     uint64_t thread_id;
     uint64_t ran;          /* ns on a CPU, in all */
+    uint64_t ran_until;    /* time of the last of it; while it waits or sleeps: when it stopped */
     bool plain;            /* its program chose the policy that this one extends: treat it as that would;
                               set at each enqueue */
-    uint64_t data[8];      /* the policy's; zeroed when a policy takes the thread over */
+    uint64_t data[16];     /* the policy's; zeroed when a policy takes the thread over */
     struct list link;      /* the policy's; linked to itself when the policy does not hold the entity */
 
     /* the kernel's own, not for policies */
@@ -185,6 +188,16 @@ struct sched_entity {
     int queued_cpu;         /* CPU whose queue holds it, or -1 */
     uint64_t owner;         /* number of the policy whose `data` it carries; 0: nobody's */
     uint64_t uncharged;     /* ns it ran that `charge` has not been told yet */
+    uint64_t shadow[SCHED_SHADOW_WORDS]; /* the shadow's */
+    uint64_t shadow_owner;               /* number of the policy whose `shadow` it is */
+    struct sched_verdict {  /* a wake-up that will be judged when the thread blocks again */
+        uint64_t number;    /* of the policy that decided; 0: none will */
+        uint64_t shadow;    /* of the one in the shadow; 0: none */
+        bool busy;          /* another thread wanted to go on */
+        bool ahead, shadow_ahead; /* it went, or would have gone, ahead of that one */
+        uint64_t woke, slept, waited; /* time of waking; ns of sleep before; ns until it ran */
+        uint64_t ran;       /* of the entity, then */
+    } verdict;
 };
 
 enum sched_flags {
@@ -194,13 +207,14 @@ enum sched_flags {
     SCHED_YIELDED = 1u << 3,
     SCHED_MOVED = 1u << 4,    /* from another CPU, or it ran here without having been picked */
     SCHED_ADOPTED = 1u << 5,  /* this policy has just become active */
+    SCHED_BY_THREAD = 1u << 6, /* with SCHED_WAKEUP: another thread woke it, not a timer or a device */
 };
 
 /* One CPU's queue as the policy sees it. Touched only by that CPU. */
 struct sched_queue {
     unsigned cpu;
     unsigned ready;        /* entities enqueued and not picked */
-    uint64_t data[8];      /* the policy's; zeroed by the kernel before `start` */
+    uint64_t data[16];     /* the policy's; zeroed by the kernel before `start` */
     struct list list;      /* the policy's; emptied likewise */
 };
 
@@ -218,4 +232,10 @@ struct sched_ops {
     void (*charge)(struct sched_queue *q, struct sched_entity *e, uint64_t ran); /* ns; it ran */
     uint64_t (*slice)(struct sched_queue *q, struct sched_entity *e); /* ns until others may run */
     bool (*preempts)(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running);
+    /*
+     * In the shadow, of each wake-up: would e, which has just woken, go ahead of an ordinary running thread?
+     * memory: SCHED_SHADOW_WORDS of the thread's that are the shadow's, zeroed when another takes them over.
+     * It must touch nothing else. NULL: it can't be in the shadow.
+     */
+    bool (*watch)(uint64_t *memory, const struct sched_entity *e, uint64_t now);
 };

@@ -1,7 +1,7 @@
 /*
  * fair.c: the decisions of fair.h.
  */
-#include "fair.h"
+#include "include/fair.h"
 
 #define RAN_MOST   (10 * NS_PER_SEC) /* keeps products in 64 bits; no turn is that long */
 #define BURST_MOST (10 * NS_PER_SEC)
@@ -94,18 +94,6 @@ static void request_begin(const struct sched_queue *q, struct fair_state *s)
     s->deadline = s->vruntime + virtual_of(request_length(q, s), s->weight);
 }
 
-static void tree_add(struct fair_queue *f, struct sched_entity *e)
-{
-    f->root = fair_tree_insert(f->root, e);
-    fair_state(e)->queued = true;
-}
-
-static void tree_take(struct fair_queue *f, struct sched_entity *e)
-{
-    f->root = fair_tree_remove(f->root, e);
-    fair_state(e)->queued = false;
-}
-
 /* Keeps what the entity is owed, or owes, for the time it is away. */
 static void lag_keep(struct sched_queue *q, struct fair_state *s)
 {
@@ -140,15 +128,17 @@ static void burst_end(struct fair_state *s)
     s->burst = 0;
 }
 
+static void weight_take(struct sched_entity *e)
+{
+    fair_state(e)->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
+}
+
 /* Gives an entity that comes from outside its place in virtual time. */
-static void entity_place(struct sched_queue *q, struct sched_entity *e)
+static void entity_place(struct sched_queue *q, struct sched_entity *e, int64_t lag)
 {
     struct fair_queue *f = fair_queue(q);
     struct fair_state *s = fair_state(e);
-    int64_t lag;
 
-    s->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
-    lag = e->flags & (SCHED_NEW | SCHED_ADOPTED) ? 0 : lag_now(q, s);
     if (e->flags & SCHED_WAKEUP)
         burst_end(s);
     /* Its coming moves the mean towards it: stretched, the lag is right afterwards. */
@@ -163,11 +153,73 @@ static void entity_return(struct sched_queue *q, struct sched_entity *e)
 {
     struct fair_state *s = fair_state(e);
 
-    s->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);
+    weight_take(e);
     if (e->flags & SCHED_YIELDED)
         s->deadline = s->vruntime + 2 * virtual_of(request_length(q, s), s->weight);
     else if (!virtual_before(s->vruntime, s->deadline))
         request_begin(q, s);
+}
+
+/* ---- competing, in the tree or elsewhere -------------------------------------------------------
+ */
+
+static void competes(struct fair_queue *f, struct sched_entity *e)
+{
+    sum_add(f, fair_state(e)->weight, fair_state(e)->vruntime);
+    fair_state(e)->queued = true;
+}
+
+void fair_join_at(struct sched_queue *q, struct sched_entity *e, int64_t lag)
+{
+    weight_take(e);
+    entity_place(q, e, lag);
+    competes(fair_queue(q), e);
+}
+
+void fair_join(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_queue *f = fair_queue(q);
+    bool ran_here = f->running == e && (e->flags & (SCHED_PREEMPTED | SCHED_YIELDED)) &&
+                    !(e->flags & (SCHED_NEW | SCHED_ADOPTED | SCHED_MOVED));
+
+    if (f->running == e)
+        running_forget(f);
+    if (ran_here) {
+        entity_return(q, e);
+        competes(f, e);
+        return;
+    }
+    weight_take(e); /* the lag's limit follows from it */
+    fair_join_at(q, e, e->flags & (SCHED_NEW | SCHED_ADOPTED) ? 0 : lag_now(q, fair_state(e)));
+}
+
+void fair_wait(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_queue *f = fair_queue(q);
+
+    f->root = fair_tree_insert(f->root, e);
+}
+
+void fair_leave(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_state *s = fair_state(e);
+
+    s->queued = false;
+    lag_keep(q, s);
+    sum_remove(fair_queue(q), s->weight, s->vruntime);
+}
+
+void fair_run(struct sched_queue *q, struct sched_entity *e)
+{
+    struct fair_queue *f = fair_queue(q);
+    struct fair_state *s = fair_state(e);
+
+    running_forget(f);
+    s->queued = false;
+    f->running = e;
+    f->running_weight = s->weight;
+    f->running_vruntime = s->vruntime;
+    lag_keep(q, s);
 }
 
 /* ---- struct sched_ops ---------------------------------------------------------------------------
@@ -175,29 +227,17 @@ static void entity_return(struct sched_queue *q, struct sched_entity *e)
 
 void fair_enqueue(struct sched_queue *q, struct sched_entity *e, uint64_t now)
 {
-    struct fair_queue *f = fair_queue(q);
-    bool ran_here = f->running == e && (e->flags & (SCHED_PREEMPTED | SCHED_YIELDED)) &&
-                    !(e->flags & (SCHED_NEW | SCHED_ADOPTED | SCHED_MOVED));
-
     (void)now;
-    if (f->running == e)
-        running_forget(f);
-    if (ran_here)
-        entity_return(q, e);
-    else
-        entity_place(q, e);
-    sum_add(f, fair_state(e)->weight, fair_state(e)->vruntime);
-    tree_add(f, e);
+    fair_join(q, e);
+    fair_wait(q, e);
 }
 
 void fair_dequeue(struct sched_queue *q, struct sched_entity *e)
 {
     struct fair_queue *f = fair_queue(q);
-    struct fair_state *s = fair_state(e);
 
-    tree_take(f, e);
-    lag_keep(q, s);
-    sum_remove(f, s->weight, s->vruntime);
+    f->root = fair_tree_remove(f->root, e);
+    fair_leave(q, e);
 }
 
 struct sched_entity *fair_pick(struct sched_queue *q, uint64_t now)
@@ -210,11 +250,8 @@ struct sched_entity *fair_pick(struct sched_queue *q, uint64_t now)
     e = fair_tree_first_eligible(f->root, fair_virtual_time(f));
     if (!e)
         return NULL;
-    tree_take(f, e);
-    f->running = e;
-    f->running_weight = fair_state(e)->weight;
-    f->running_vruntime = fair_state(e)->vruntime;
-    lag_keep(q, fair_state(e));
+    f->root = fair_tree_remove(f->root, e);
+    fair_run(q, e);
     return e;
 }
 

@@ -7,7 +7,7 @@
 #include <microlake/module.h>
 #include <microlake/policy.h>
 
-#include "urgent.h"
+#include "include/urgent.h"
 
 static const struct sched_ops fair_ops = {
     .struct_size = sizeof(struct sched_ops),

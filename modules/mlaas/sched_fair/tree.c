@@ -3,7 +3,7 @@
  * deadline. Depth, and so recursion, is logarithmic with high probability: priorities are a hash of
  * the thread's number.
  */
-#include "fair.h"
+#include "include/fair.h"
 
 static uint64_t priority(const struct sched_entity *e)
 {

@@ -2,7 +2,7 @@
  * urgent.c: entities with a priority, which come before all who compete by share. They wait in the
  * queue's list, highest priority first, and take turns among equals; everybody else is fair.c's.
  */
-#include "urgent.h"
+#include "include/urgent.h"
 
 #define URGENT_SLICE (10 * NS_PER_MS)
 

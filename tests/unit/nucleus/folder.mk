@@ -58,6 +58,6 @@ include tools/build/unit-test.mk
 DIR := tests/unit/nucleus
 NAME := sched
 SRCS := sched_test.c sched_rig.c stand_ins.c
-COVERS := kernel/thread/sched.c kernel/thread/round_robin.c kernel/policy/policy.c
+COVERS := kernel/thread/sched.c kernel/thread/judge.c kernel/thread/round_robin.c kernel/policy/policy.c kernel/policy/call.c
 EXTRA := $(STAND_INS) -Wno-clobbered
 include tools/build/unit-test.mk

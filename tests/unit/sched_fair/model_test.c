@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "modules/mlaas/sched_fair/fair.h"
+#include "modules/mlaas/sched_fair/include/fair.h"
 
 #define ENTITIES 200
 #define QUEUES   2

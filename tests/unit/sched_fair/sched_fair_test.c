@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "modules/mlaas/sched_fair/fair.h"
+#include "modules/mlaas/sched_fair/include/fair.h"
 #include "simulator.h"
 
 #define FOREVER (1ull << 62)

@@ -17,6 +17,7 @@ void simulator_init(struct simulator *s, const struct sched_ops *ops)
 {
     memset(s, 0, sizeof(*s));
     s->ops = ops;
+    list_init(&s->queue.list);
     s->slice_end = UINT64_MAX;
 }
 
@@ -32,6 +33,7 @@ struct task *simulator_task(struct simulator *s, uint32_t weight, uint64_t burst
     t->entity.weight = weight;
     t->entity.thread_id = 100 + s->count++;
     t->entity.flags = SCHED_NEW;
+    list_init(&t->entity.link);
     return t;
 }
 
@@ -45,6 +47,7 @@ static void advance(struct simulator *s, uint64_t until)
         return;
     s->current->ran += ran;
     s->current->entity.ran += ran;
+    s->current->entity.ran_until = s->now;
     s->current->left -= ran;
     s->ops->charge(&s->queue, &s->current->entity, ran);
 }
@@ -81,6 +84,8 @@ static bool burst_over(struct simulator *s)
 {
     struct task *t = s->current;
 
+    if (t->next)
+        t->next(t);
     t->left = t->burst;
     t->entity.flags = t->yields ? SCHED_YIELDED : SCHED_PREEMPTED;
     if (t->pause == 0)

@@ -14,6 +14,8 @@ struct task {
     struct sched_entity entity;
     uint64_t burst, pause;
     bool yields; /* instead of sleeping */
+    void (*next)(struct task *t); /* sets burst and pause of the next time, unless NULL */
+    unsigned turns_taken;         /* for next() */
 
     /* state */
     bool ready, running;

@@ -65,6 +65,7 @@ struct cpu {
     uint64_t run_started;         /* time_now() when current got the CPU */
     uint64_t slice_end;
     uint64_t balanced_at;
+    uint64_t wakes_seen;          /* every so many, one is judged */
     bool slice_expired;
     bool in_interrupt; /* a handler runs: current is not who wakes */
     bool handed_over;             /* current got the CPU from another thread, not from the policy */

@@ -86,6 +86,17 @@ void fair_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran);
 uint64_t fair_slice(struct sched_queue *q, struct sched_entity *e);
 bool fair_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running);
 
+/*
+ * For policies that extend this one and keep some entities elsewhere than in the tree: they compete as
+ * all others do, and what they get is counted. An entity that joins gets its place in virtual time; then it
+ * waits in the tree after all, leaves the queue, or runs.
+ */
+void fair_join(struct sched_queue *q, struct sched_entity *e);
+void fair_join_at(struct sched_queue *q, struct sched_entity *e, int64_t lag); /* virtual time it is owed */
+void fair_wait(struct sched_queue *q, struct sched_entity *e);
+void fair_leave(struct sched_queue *q, struct sched_entity *e);
+void fair_run(struct sched_queue *q, struct sched_entity *e);
+
 /* Somebody who does not compete by share runs next: nobody of the queue is running. */
 void fair_running_left(struct sched_queue *q);
 

@@ -1,0 +1,63 @@
+/*
+ * sched_burst.c: the module of the policy "sched_burst" of class "sched": sched_fair, with a lane
+ * for threads whose next burst a model predicts to be short (lane.h). It becomes active when it is
+ * set, or when the option `sched=sched_burst` says so.
+ */
+#include <microlake/boot.h>
+#include <microlake/log.h>
+#include <microlake/memory.h>
+#include <microlake/module.h>
+#include <microlake/policy.h>
+
+#include "lane.h"
+#include "model.h"
+#include "modules/mlaas/sched_fair/include/urgent.h"
+
+/* Made by tools/train/sched_burst.py. The path is from the project's root. */
+__asm__(".pushsection .rodata\n"
+        ".balign 64\n"
+        "burst_model:\n"
+        ".incbin \"modules/mlaas/sched_burst/sched_burst.mlm\"\n"
+        "burst_model_end:\n"
+        ".popsection\n");
+extern const uint8_t burst_model[], burst_model_end[];
+
+static const struct sched_ops burst_ops = {
+    .struct_size = sizeof(struct sched_ops),
+    .enqueue = lane_enqueue,
+    .dequeue = lane_dequeue,
+    .pick = lane_pick,
+    .charge = lane_charge,
+    .slice = lane_slice,
+    .preempts = lane_preempts,
+    .watch = lane_watch,
+};
+
+static struct policy burst_policy = {
+    .name = "sched_burst", .ops = &burst_ops, .extends = "sched_fair"};
+
+static int burst_init(void)
+{
+    const char *choice = boot_option("sched", 0), *why;
+    int result;
+
+    if (!model_open(burst_model, (size_t)(burst_model_end - burst_model), &why)) {
+        log_error("sched_burst: its model: %s", why);
+        return ERR_INVALID;
+    }
+    result = policy_register("sched", &burst_policy);
+    if (result != OK || !choice || strcmp(choice, burst_policy.name) != 0)
+        return result;
+    result = policy_set("sched", burst_policy.name);
+    if (result != OK)
+        policy_unregister("sched", &burst_policy);
+    return result;
+}
+
+static void burst_exit(void)
+{
+    policy_unregister("sched", &burst_policy);
+}
+
+KMOD_MANIFEST(.name = "sched_burst", .version = "1.0.0", .needs = "sched_fair,mlrt",
+              .init = burst_init, .exit = burst_exit);
