@@ -28,6 +28,7 @@ import onnx_sklearn
 import tensorfile
 
 SEED = 6
+FRACTION = 16  # of the model's inputs
 FEATURES, SURE, KINDS = 15, 4, 4  # as history.h has them
 KIND_NAMES = ("long", "busy", "short", "brief")
 THREADS = 120  # of each family
@@ -196,6 +197,7 @@ def rows_of(library, bursts, sleeps, by_thread):
     library.rows_make(*(a.ctypes.data_as(ctypes.c_void_p) for a in (bursts, sleeps, by_thread)),
                       ctypes.c_uint64(count),
                       *(a.ctypes.data_as(ctypes.c_void_p) for a in (features, kinds)))
+    features >>= FRACTION
     last = kinds_of(bursts[:-1], sleeps[1:])
     return features[SURE:], kinds[SURE:], last[SURE - 1:], mean_kinds(features, sleeps)[SURE:]
 

@@ -63,6 +63,8 @@ void history_features(const struct history *h, int32_t features[HISTORY_FEATURES
     features[13] =
         h->burst_mean - features[4] * MEAN_ONE; /* whether it is short beside this sleep */
     features[14] = features[0] - features[4];
+    for (unsigned i = 0; i < HISTORY_FEATURES; i++)
+        features[i] = (int32_t)((uint32_t)features[i] << BURST_FRACTION);
 }
 
 enum burst_kind burst_kind_of(uint64_t burst, uint64_t sleep)

@@ -13,6 +13,7 @@
 
 #define HISTORY_SURE     4 /* bursts that must have been seen before anything is predicted */
 #define HISTORY_FEATURES 15
+#define BURST_FRACTION   16
 
 /* What kind of burst comes, as hindsight tells them apart: how long it is, and beside the sleep
  * before. */
@@ -46,7 +47,7 @@ _Static_assert(sizeof(struct history) <= SCHED_SHADOW_WORDS * sizeof(uint64_t), 
 /* Takes in the burst and the sleep that have ended, as e wakes. */
 void history_capture(struct history *h, const struct sched_entity *e, uint64_t now);
 
-/* What the model is asked with. */
+/* What the model is asked with, with BURST_FRACTION fraction bits. */
 void history_features(const struct history *h, int32_t features[HISTORY_FEATURES]);
 
 /* What kind a burst was, in hindsight. */

@@ -1,41 +1,52 @@
 /*
  * model.c: a forest of integer thresholds that tells what kind of burst comes. It runs inside
- * decisions of the scheduler, so with general registers only.
+ * decisions of the scheduler, so with general registers only, and is not large.
  */
 #include "model.h"
 
 #include "lane.h"
-#include "modules/mlaas/mlrt/include/mlrt_kernel.h"
+#include "modules/mlaas/models/include/models.h"
 
-#define WORKSPACE_MOST 512
+/* Made by tools/train/sched_burst.py. The path is from the project's root. */
+__asm__(".pushsection .rodata\n"
+        ".balign 64\n"
+        "burst_model:\n"
+        ".incbin \"modules/mlaas/sched_burst/sched_burst.mlm\"\n"
+        "burst_model_end:\n"
+        ".popsection\n");
+extern const uint8_t burst_model[], burst_model_end[];
 
-static struct mlrt_model model;
+static struct models_want want = {
+    .name = "sched_burst",
+    .inputs = HISTORY_FEATURES,
+    .outputs = BURST_KINDS,
+    .numbers = MODELS_INTEGER,
+    .input_fraction = BURST_FRACTION,
+    .kinds = 1u << MLRT_FOREST,
+    .bytes_max = 32u << 10,
+    .workspace_bytes = 512,
+    .path = MLRT_SCALAR,
+    .embedded = burst_model,
+};
 
-bool model_open(const void *bytes, size_t size, const char **why)
+static struct models_slot slot;
+
+int model_open(void)
 {
-    struct mlrt_model opened;
-    int status = mlrt_open(&opened, bytes, size, MLRT_SCALAR);
+    want.embedded_bytes = (size_t)(burst_model_end - burst_model);
+    return models_open(&slot, &want);
+}
 
-    *why = mlrt_error_text(status);
-    if (status != MLRT_OK)
-        return false;
-    *why = "it is no integer model of this policy's features";
-    if (!opened.header->integer || opened.header->inputs != HISTORY_FEATURES ||
-        opened.header->outputs != BURST_KINDS ||
-        mlrt_workspace_bytes(&opened, 1) > WORKSPACE_MOST || mlrt_state_bytes(&opened))
-        return false;
-    model = opened;
-    return true;
+void model_close(void)
+{
+    models_close(&slot);
 }
 
 enum burst_kind burst_predict(const struct history *h)
 {
-    uint8_t workspace[WORKSPACE_MOST] __attribute__((aligned(32)));
     int32_t features[HISTORY_FEATURES], kinds[BURST_KINDS];
 
     history_features(h, features);
-    for (unsigned i = 0; i < HISTORY_FEATURES; i++)
-        features[i] = (int32_t)((uint32_t)features[i] << model.header->input_fraction);
-    mlrt_run_integer(&model, features, 1, kinds, workspace);
+    models_run_integer(&slot, features, kinds);
     return (enum burst_kind)mlrt_largest_integer(kinds, BURST_KINDS);
 }

@@ -1,10 +1,9 @@
 /*
- * model.h: the model behind burst_predict().
+ * model.h: the model behind burst_predict(), in the model store: `mlctl model replace sched_burst`
+ * puts another one there while the policy decides.
  */
 #pragma once
 
-#include <microlake/types.h>
-
-/* Takes a model file in, 8-aligned, there for as long as predictions are made. Not while they are.
- * False: it is none, or another shape; *why says so. */
-bool model_open(const void *bytes, size_t size, const char **why);
+/* Thread context. Errors as models_open()'s. */
+int model_open(void);
+void model_close(void); /* nobody predicts any more */

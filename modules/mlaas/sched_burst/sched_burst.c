@@ -4,7 +4,6 @@
  * set, or when the option `sched=sched_burst` says so.
  */
 #include <microlake/boot.h>
-#include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
 #include <microlake/policy.h>
@@ -12,15 +11,6 @@
 #include "lane.h"
 #include "model.h"
 #include "modules/mlaas/sched_fair/include/urgent.h"
-
-/* Made by tools/train/sched_burst.py. The path is from the project's root. */
-__asm__(".pushsection .rodata\n"
-        ".balign 64\n"
-        "burst_model:\n"
-        ".incbin \"modules/mlaas/sched_burst/sched_burst.mlm\"\n"
-        "burst_model_end:\n"
-        ".popsection\n");
-extern const uint8_t burst_model[], burst_model_end[];
 
 static const struct sched_ops burst_ops = {
     .struct_size = sizeof(struct sched_ops),
@@ -36,16 +26,11 @@ static const struct sched_ops burst_ops = {
 static struct policy burst_policy = {
     .name = "sched_burst", .ops = &burst_ops, .extends = "sched_fair"};
 
-static int burst_init(void)
+static int burst_register(void)
 {
-    const char *choice = boot_option("sched", 0), *why;
-    int result;
+    const char *choice = boot_option("sched", 0);
+    int result = policy_register("sched", &burst_policy);
 
-    if (!model_open(burst_model, (size_t)(burst_model_end - burst_model), &why)) {
-        log_error("sched_burst: its model: %s", why);
-        return ERR_INVALID;
-    }
-    result = policy_register("sched", &burst_policy);
     if (result != OK || !choice || strcmp(choice, burst_policy.name) != 0)
         return result;
     result = policy_set("sched", burst_policy.name);
@@ -54,10 +39,22 @@ static int burst_init(void)
     return result;
 }
 
+static int burst_init(void)
+{
+    int result = model_open();
+
+    if (result == OK)
+        result = burst_register();
+    if (result != OK)
+        model_close();
+    return result;
+}
+
 static void burst_exit(void)
 {
     policy_unregister("sched", &burst_policy);
+    model_close();
 }
 
-KMOD_MANIFEST(.name = "sched_burst", .version = "1.0.0", .needs = "sched_fair,mlrt",
+KMOD_MANIFEST(.name = "sched_burst", .version = "1.0.0", .needs = "sched_fair,models,mlrt",
               .init = burst_init, .exit = burst_exit);
