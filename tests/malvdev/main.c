@@ -114,6 +114,7 @@ static const struct {
     {"managed_programs", case_managed_programs, false},
     {"managed_killed", case_managed_killed, false},
     {"replaced", case_replaced, true},
+    {"replaced_often", case_replaced_often, true},
     {"loss", case_loss, true},
 };
 

@@ -79,4 +79,5 @@ void case_contexts(void);
 void case_death_in_the_middle(void);
 /* These need somebody outside who acts when "working" is said: ends the device process, the front. */
 void case_replaced(void);
+void case_replaced_often(void);
 void case_loss(void);

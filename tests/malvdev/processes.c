@@ -124,6 +124,40 @@ void case_replaced(void)
     CHECK(memory_free() + SLACK_BYTES > before);
 }
 
+/* Its work, on several queues, until the device process is killed under it; then the device works again. */
+static void killed_once(void)
+{
+    uint64_t fences[4] = {0};
+    int fd = device_open(), r = 0;
+    uint32_t id = buffer_create(fd, 64 << 10, VGPGPU_BUFFER_GUEST, NULL);
+
+    puts("working");
+    for (uint32_t i = 0; r == 0; i++) {
+        fences[i % 4] = fill_submit(fd, i % 4, id, i);
+        r = i < 4 ? 0 : fence_wait(fd, (i + 1) % 4, fences[(i + 1) % 4], UINT64_MAX);
+    }
+    CHECK(errno == ENODEV);
+    for (uint32_t i = 0; i < 4; i++) /* nobody waits for ever */
+        fence_wait(fd, i, fences[i], UINT64_MAX);
+    context_is_lost(fd, id);
+    device_works();
+    close(fd);
+}
+
+void case_replaced_often(void)
+{
+    uint64_t before;
+    struct alive alive;
+
+    device_works();
+    before = memory_free();
+    alive = alive_now();
+    for (unsigned i = 0; i < 10; i++)
+        killed_once();
+    alive_check(&alive);
+    CHECK(memory_free() + SLACK_BYTES > before);
+}
+
 void case_loss(void)
 {
     struct malv_buffer_create create = {.size = 4096, .flags = VGPGPU_BUFFER_GUEST};

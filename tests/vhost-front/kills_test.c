@@ -162,9 +162,22 @@ static void work_check(struct rig *rig)
     assert_int_equal(cells[1], value);
 }
 
+/* Room for one more submission. False: nobody takes any. */
+static bool room_wait(struct front *front)
+{
+    uint16_t head;
+    uint32_t written;
+    while (!front->queues[VGPGPU_QUEUE_SUBMIT].free_count)
+        if (!front_take(front, VGPGPU_QUEUE_SUBMIT, WAIT_MS, &head, &written))
+            return false;
+    return true;
+}
+
 static void work_submit(struct rig *rig)
 {
     uint32_t queue = random_below(QUEUES);
+    if (!room_wait(rig->front))
+        return;
     rig_batch(rig);
     for (uint32_t count = 1 + random_below(4); count; count--) {
         launch_add(rig, 1, (int)random_below(200000));
@@ -212,6 +225,12 @@ static void *killer_run(void *argument)
     return NULL;
 }
 
+static bool connection_is_gone(void)
+{
+    struct pollfd event = {.fd = machine.front->socket, .events = POLLIN};
+    return poll(&event, 1, 0) == 1;
+}
+
 /* Work goes on until the kill and a little beyond. */
 static void work_until_killed(struct killer *killer)
 {
@@ -219,7 +238,7 @@ static void work_until_killed(struct killer *killer)
     killer->victim = rig_process(killer->name);
     assert_true(killer->victim > 0);
     assert_int_equal(pthread_create(&thread, NULL, killer_run, killer), 0);
-    for (unsigned beyond = random_below(4); beyond;) {
+    for (unsigned beyond = random_below(4); beyond && !connection_is_gone();) {
         if (one_in(12))
             work_ask(&machine);
         else
