@@ -192,6 +192,7 @@ static struct frame *frame_checked(paddr_t pa, const char *what)
 {
     uint64_t n = pa >> PAGE_SHIFT;
 
+    guard_forbid();
     if ((pa & PAGE_MASK) || n >= frame_limit || frames[n].state != STATE_USED)
         panic("%s of frame %lx, which is not in use", what, pa);
     return &frames[n];

@@ -232,6 +232,7 @@ void kfree(void *p)
 
     if (!p)
         return;
+    guard_forbid();
     if (!slab_of(p, &c)) {
         large_free(p);
         return;

@@ -6,6 +6,7 @@
 #include <arch/cpu_local.h>
 #include <microlake/memory.h>
 #include <microlake/types.h>
+#include "kernel/policy/guard.h"
 
 struct aspace;
 struct memobj;
@@ -70,5 +71,6 @@ static inline bool allocation_must_fail(void)
 {
     struct thread *t = current_thread();
 
+    guard_forbid();
     return unlikely(t && t->fail_allocation) && --t->fail_allocation == 0;
 }

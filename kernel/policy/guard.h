@@ -13,6 +13,7 @@
 #pragma once
 
 #include <arch/arch.h>
+#include <arch/cpu_local.h>
 #include <microlake/policy.h>
 
 /*
@@ -32,6 +33,17 @@ void guard_prepare(struct guard *g, struct policy *p);
 static inline void guard_end(struct guard *g)
 {
     g->active = false;
+}
+
+/*
+ * Functions that policies must not call begin with this: those that would leave something behind if the call
+ * were abandoned (memory, a mutex), or sleep. Inside a guarded call it is an exception, and the policy is
+ * retired; in an interrupt that came meanwhile, and everywhere else, it is nothing.
+ */
+static inline void guard_forbid(void)
+{
+    if (guard_is_inside())
+        __builtin_trap();
 }
 
 /* The budget is enforced by the timer: it has to come. Before guard_begin(), interrupts on. */

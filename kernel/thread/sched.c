@@ -590,6 +590,7 @@ static bool nobody_waits(const struct cpu *c)
 
 void thread_yield(void)
 {
+    guard_forbid();
     preempt_disable();
     if (!nobody_waits(this_cpu()))
         schedule(true);
@@ -632,20 +633,32 @@ static bool has_adopted(unsigned cpu)
            __atomic_load_n(&sched_class.switches, __ATOMIC_ACQUIRE);
 }
 
+/* Has all CPUs that still obey another policy look. False: there are none. */
+static bool adoption_hurry(bool *here)
+{
+    bool any = false;
+
+    preempt_disable();
+    for (unsigned i = 0; i < cpu_count(); i++)
+        if (!has_adopted(i)) {
+            any = true;
+            cpu_kick(i);
+        }
+    *here = has_adopted(this_cpu()->id);
+    preempt_enable();
+    return any;
+}
+
 void sched_policy_activate(struct policy *p)
 {
+    bool here;
+
     (void)p;
-    for (unsigned i = 0; i < cpu_count(); i++) {
-        while (!has_adopted(i)) {
-            if (i == this_cpu()->id) {
-                thread_yield();
-            } else { /* it needs a moment */
-                preempt_disable();
-                cpu_kick(i);
-                preempt_enable();
-                thread_sleep(time_now() + 50 * NS_PER_US, 0);
-            }
-        }
+    while (adoption_hurry(&here)) {
+        if (!here)
+            thread_yield();
+        else /* the others need a moment */
+            thread_sleep(time_now() + 50 * NS_PER_US, 0);
     }
 }
 

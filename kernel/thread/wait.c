@@ -7,6 +7,7 @@
 #include <microlake/log.h>
 #include <microlake/thread.h>
 #include <microlake/trace.h>
+#include "kernel/policy/guard.h"
 #include "queue.h"
 
 TRACEPOINT(thread_wake, "thread=%u cpu=%u");
@@ -141,6 +142,7 @@ int wait_sleep(struct wait_queue *q, struct waiter *w, uint64_t due, unsigned fl
     struct sleeper sleeper;
     int r;
 
+    guard_forbid();
     if (due != TIME_NEVER) {
         timer_init(&sleeper.timer, sleeper_expired);
         sleeper.thread = thread_current();
@@ -196,6 +198,7 @@ bool mutex_trylock(struct mutex *m)
 {
     uint32_t free = 0;
 
+    guard_forbid();
     if (!__atomic_compare_exchange_n(&m->held, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return false;
     m->owner = thread_current();

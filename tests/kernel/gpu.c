@@ -1,7 +1,7 @@
 /*
  * gpu.c: the GPU objects on the real device: life cycle, order, waiting, mistakes, many threads.
  */
-#include "ktest.h"
+#include "crew.h"
 
 #include <microlake/aspace.h>
 #include <microlake/gpu.h>
@@ -510,6 +510,54 @@ static void device_memory_runs_out(void)
     expect_as_before(&before);
 }
 
+struct filler {
+    struct crew *crew;
+    uint64_t fences;
+};
+
+static void filler_run(void *arg)
+{
+    struct filler *f = arg;
+    struct gpu_context *ctx;
+    uint32_t buffer;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, 64, VGPGPU_BUFFER_GUEST, &buffer) == OK);
+    for (uint32_t i = 1; !crew_stops(f->crew); i++) {
+        EXPECT(fill(ctx, 0, buffer, i) == OK); /* a fence that is lost: ERR_TIMED_OUT */
+        EXPECT(first_word(ctx, buffer) == i);
+        f->fences++;
+    }
+    gpu_context_close(ctx);
+}
+
+static void fences_through_switches(void)
+{
+    static struct crew crew;
+    static struct filler fillers[3];
+    uint64_t end = time_now() + boot_option_number("ktest.seconds", 4) * NS_PER_SEC, fences = 0;
+    struct gpu_stats before = stats_now();
+    char text[32];
+
+    crew = (struct crew){0};
+    ktest_switches_begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(fillers); i++) {
+        fillers[i] = (struct filler){.crew = &crew};
+        crew_add(&crew, "filler", filler_run, &fillers[i], 1);
+    }
+    while (time_now() < end)
+        thread_sleep(time_now() + 20 * NS_PER_MS, 0);
+    crew_end(&crew, 60);
+    ktest_switches_end();
+    for (unsigned i = 0; i < ARRAY_SIZE(fillers); i++) {
+        EXPECT(fillers[i].fences > 0);
+        fences += fillers[i].fences;
+    }
+    snprintf(text, sizeof(text), ", %lu fences", fences);
+    ktest_note(text);
+    expect_as_before(&before);
+}
+
 /* Unloading waits until the module has reported. */
 static void sum_module(void)
 {
@@ -531,6 +579,7 @@ static const struct ktest_case cases[] = {
     {"exits_are_few", exits_are_few},
     {"allocations_fail", allocations_fail},
     {"device_memory_runs_out", device_memory_runs_out},
+    {"fences_through_switches", fences_through_switches},
     {"sum_module", sum_module},
     {NULL, NULL},
 };

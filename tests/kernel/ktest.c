@@ -12,7 +12,7 @@
 #define LEAK_SLACK (MAX(cpu_count(), 4u) * (160ul << 10))
 
 static const struct ktest_suite *const suites[] = {&suite_memory,   &suite_threads, &suite_time,
-                                                   &suite_policies, &suite_modules, &suite_aspaces,
+                                                   &suite_policies, &suite_decisions, &suite_modules, &suite_aspaces,
                                                    &suite_gpu,      &suite_exhaustion, &suite_ports, &suite_costs, &suite_deaths,
                                                    &suite_traces,   &suite_storms,  &suite_cycles,
                                                    &suite_malformed, &suite_soak, &suite_gpu_crc, &suite_crc,

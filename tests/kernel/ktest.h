@@ -29,7 +29,7 @@ struct ktest_suite {
 extern const struct ktest_suite suite_memory, suite_threads, suite_time, suite_policies, suite_modules,
     suite_aspaces, suite_exhaustion, suite_ports, suite_costs, suite_gpu, suite_deaths,
     suite_storms, suite_cycles, suite_malformed, suite_soak, suite_traces, suite_gpu_crc, suite_crc,
-    suite_gpu_costs, suite_gpu_memory;
+    suite_gpu_costs, suite_gpu_memory, suite_decisions;
 
 /* Adds a figure to the line of the case that runs. */
 void ktest_note(const char *text);
@@ -47,6 +47,14 @@ void ktest_fail(const char *file, int line, const char *what);
 
 /* Makes a scheduling policy active that goes wrong in the nth way, and waits until it is retired. */
 void ktest_policy_misbehave(unsigned nth);
+
+/* policies.c: a scheduling policy of no faults, "ktest_fifo". */
+void ktest_fifo_register(void);
+void ktest_fifo_unregister(void);
+
+/* decisions.c: between the two a thread changes the policies of two classes each millisecond. */
+void ktest_switches_begin(void);
+void ktest_switches_end(void);
 
 /* A cheap repeatable random sequence (xorshift64*, Vigna 2016). */
 static inline uint64_t ktest_random(uint64_t *state)

@@ -238,6 +238,19 @@ static struct sched_entity *pick_honest(struct sched_queue *q, struct sched_enti
     return e;
 }
 
+static struct policy ktest_fifo = {.name = "ktest_fifo", .ops = &ops};
+
+void ktest_fifo_register(void)
+{
+    bad_pick = pick_honest;
+    EXPECT(policy_register("sched", &ktest_fifo) == OK);
+}
+
+void ktest_fifo_unregister(void)
+{
+    policy_unregister("sched", &ktest_fifo);
+}
+
 static void switches_under_load(void)
 {
     struct policy fifo = {.name = "fifo", .ops = &ops};

@@ -102,3 +102,13 @@ static inline struct thread *current_thread(void)
     __asm__ volatile("movq %%gs:8, %0" : "=r"(t));
     return t;
 }
+
+/* Is it a policy that runs here, and not an interrupt? One instruction tells, where the thread may
+ * change its CPU; in a guarded call it may not. */
+static inline bool guard_is_inside(void)
+{
+    bool inside;
+
+    __asm__ volatile("cmpb $0, %%gs:%c1" : "=@ccne"(inside) : "i"(offsetof(struct cpu, guard.active)));
+    return unlikely(inside) && !this_cpu()->in_interrupt;
+}

@@ -5,9 +5,11 @@
 
 #define this_cpu       kernel_this_cpu
 #define current_thread kernel_current_thread
+#define guard_is_inside kernel_guard_is_inside
 #include "kernel/arch/x86/include/arch/cpu_local.h"
 #undef this_cpu
 #undef current_thread
+#undef guard_is_inside
 
 extern struct cpu *running_cpu;
 
@@ -19,4 +21,9 @@ static inline struct cpu *this_cpu(void)
 static inline struct thread *current_thread(void)
 {
     return running_cpu->current;
+}
+
+static inline bool guard_is_inside(void)
+{
+    return running_cpu->guard.active;
 }
