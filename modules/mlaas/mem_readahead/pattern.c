@@ -139,7 +139,7 @@ void pattern_features(struct pattern *p, const struct readahead_stream *stream,
                       const struct readahead_memory *memory, int32_t out[PATTERN_FEATURES])
 {
     unsigned count = run_count(p), forward = 0, aligned = 0, length_votes, stride_votes, steps;
-    int64_t lengths[PATTERN_RUNS], strides[PATTERN_RUNS];
+    int64_t lengths[PATTERN_RUNS] = {0}, strides[PATTERN_RUNS] = {0};
     uint64_t far = 0, calls = 0, pages = 0;
 
     for (unsigned i = 0; i < count; i++) {
