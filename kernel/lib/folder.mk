@@ -1,4 +1,4 @@
 DIR := kernel/lib
-SRCS := string.c format.c status.c chacha20.c random.c treap.c log.c
-NEEDS :=
+SRCS := string.c format.c status.c random.c treap.c log.c
+NEEDS := lib/chacha20
 include tools/build/nucleus.mk

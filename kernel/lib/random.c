@@ -11,7 +11,7 @@
 #include <microlake/memory.h>
 #include <microlake/spinlock.h>
 
-#include "chacha20.h"
+#include "lib/chacha20/chacha20.h"
 
 #define CPUID_1_ECX_RDRAND (1u << 30)
 #define JITTER_ROUNDS      64

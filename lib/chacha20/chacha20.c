@@ -1,7 +1,7 @@
 /*
  * chacha20.c: RFC 8439, section 2.3.
  */
-#include "chacha20.h"
+#include "lib/chacha20/chacha20.h"
 
 #include <string.h>
 
