@@ -43,6 +43,8 @@ KERNEL_ROWS = {
     "cost_kernel_port_round_trip": ("port_round_trip", 1500),
     "cost_kernel_page_fault": ("page_fault", None),
     "cost_kernel_thread_create_join": ("thread_create_join", None),
+    # 100 us equivalent: the longest time nobody runs when the scheduling policy changes, 64 threads ready.
+    "policy_switch_pause": ("policy_switch_pause", 100000),
 }
 
 ICOUNT = ["--icount", "--cpus", "1"]

@@ -5,6 +5,7 @@
  * last one reports how the work of one thread compares with that of one thread a CPU.
  */
 #include <microlake/aspace.h>
+#include <microlake/module.h>
 #include <microlake/port.h>
 #include "ktest.h"
 
@@ -122,6 +123,73 @@ static void thread_create_join(void)
         thread_unref(t);
     }
     report("thread_create_join", start, time_now(), ROUNDS);
+}
+
+/* ---- how long nobody runs when the policy changes ---------------------------------------------- */
+
+#define PAUSE_THREADS 64u
+#define PAUSE_ROUNDS  200u
+
+static uint64_t gap_last, gap_longest;
+static bool gaps_end;
+
+/* Each notes how long ago any of them ran; they do nothing else, so a pause is the longest gap. */
+static void gap_note(void *arg)
+{
+    (void)arg;
+    while (!__atomic_load_n(&gaps_end, __ATOMIC_RELAXED)) {
+        uint64_t now;
+
+        preempt_disable();
+        now = time_now();
+        gap_longest = MAX(gap_longest, now - gap_last);
+        gap_last = now;
+        preempt_enable();
+        thread_yield();
+    }
+}
+
+static void threads_note(struct thread **t)
+{
+    gaps_end = false;
+    gap_last = time_now();
+    for (unsigned i = 0; i < PAUSE_THREADS; i++) {
+        EXPECT(thread_create("gaps", gap_note, NULL, &t[i]) == OK);
+        pin(t[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        thread_yield();
+}
+
+/*
+ * The longest time in which none of 64 ready threads ran, of all changes between two policies: from the
+ * last one before the call, which includes the call's own work, to the first one under the new policy.
+ */
+static void policy_switch_pause(void)
+{
+    struct thread *t[PAUSE_THREADS];
+    char text[40];
+    bool had = module_find("sched_fair");
+
+    if (!had)
+        EXPECT(module_load("sched_fair") == OK);
+    pin(thread_current());
+    threads_note(t);
+    gap_longest = 0;
+    for (unsigned i = 0; i < PAUSE_ROUNDS; i++) {
+        EXPECT(policy_set("sched", i % 2 ? "sched_fair" : "round_robin") == OK);
+        thread_yield();
+        thread_yield();
+    }
+    __atomic_store_n(&gaps_end, true, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < PAUSE_THREADS; i++)
+        partner_end(t[i]);
+    thread_set_affinity(thread_current(), ~0ull);
+    host_stat("cost.policy_switch_pause=%lu", gap_longest);
+    snprintf(text, sizeof(text), ": %lu ns at most", gap_longest);
+    ktest_note(text);
+    if (!had)
+        EXPECT(module_unload("sched_fair") == OK);
 }
 
 /* First touch of pages of zeroed private memory. */
@@ -262,6 +330,7 @@ static const struct ktest_case cases[] = {
     {"port_round_trip", port_round_trip},
     {"thread_switch", thread_switch},
     {"thread_create_join", thread_create_join},
+    {"policy_switch_pause", policy_switch_pause},
     {"page_fault", page_fault},
     {"null_call", null_call},
     {"parallel", parallel},
