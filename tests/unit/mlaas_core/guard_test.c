@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "choice_test.h"
 #include "modules/mlaas/core/guard_rule.h"
 
 static void same(const char *text, const char *again)
@@ -188,5 +189,5 @@ int main(void)
         cmocka_unit_test(test_large),
     };
 
-    return cmocka_run_group_tests_name("mlaas_core", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("mlaas_core", tests, NULL, NULL) + choice_run();
 }

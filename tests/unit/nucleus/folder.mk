@@ -61,3 +61,10 @@ SRCS := sched_test.c sched_rig.c stand_ins.c
 COVERS := kernel/thread/sched.c kernel/thread/judge.c kernel/thread/round_robin.c kernel/policy/policy.c kernel/policy/call.c
 EXTRA := $(STAND_INS) -Wno-clobbered
 include tools/build/unit-test.mk
+
+DIR := tests/unit/nucleus
+NAME := policy
+SRCS := policy_test.c stand_ins.c
+COVERS := kernel/policy/policy.c kernel/policy/call.c
+EXTRA := $(STAND_INS) -Wno-clobbered
+include tools/build/unit-test.mk
