@@ -79,11 +79,14 @@ struct malv_destroy {
     uint32_t object;
 };
 
+/* With a submission's queue: its commands between two barriers may run in any order. */
+#define MALV_SUBMIT_UNORDERED (1u << 31)
+
 /* Submits commands to an in-order queue and does not wait. */
 struct malv_submit {
     uint64_t commands; /* in: address */
     uint32_t command_bytes;
-    uint32_t queue; /* in: 0..63 */
+    uint32_t queue; /* in: 0..63, perhaps with MALV_SUBMIT_UNORDERED */
     uint64_t fence; /* out: value to wait for on this queue */
 };
 
@@ -95,6 +98,24 @@ struct malv_wait {
     uint32_t reserved;
 };
 
+/* A time limit of this file's own, before it has objects or submissions, once: what takes longer ends
+ * with ETIME, and the file is lost (ENODEV); others go on. EINVAL: too late. E2BIG: too many such files. */
+struct malv_limit {
+    uint32_t time_ms; /* in: of one submission or one build; not 0 */
+    uint32_t reserved;
+};
+
+/* Asks about an object, enum vgpgpu_query_what. Gives what there is from `offset` on. */
+struct malv_query {
+    uint64_t address; /* in: of `bytes` bytes */
+    uint64_t offset;  /* in */
+    uint64_t total;   /* out: how many bytes there are in all */
+    uint32_t bytes;   /* in: room; out: how many came, perhaps fewer than there was room for */
+    uint32_t what;    /* in */
+    uint32_t object;  /* in */
+    uint32_t reserved;
+};
+
 #define MALV_IOC_INFO MALV_IOC(0x00, struct malv_info)
 #define MALV_IOC_BUFFER_CREATE MALV_IOC(0x01, struct malv_buffer_create)
 #define MALV_IOC_PROGRAM_CREATE MALV_IOC(0x02, struct malv_program_create)
@@ -102,6 +123,8 @@ struct malv_wait {
 #define MALV_IOC_DESTROY MALV_IOC(0x04, struct malv_destroy)
 #define MALV_IOC_SUBMIT MALV_IOC(0x05, struct malv_submit)
 #define MALV_IOC_WAIT MALV_IOC(0x06, struct malv_wait)
+#define MALV_IOC_LIMIT MALV_IOC(0x07, struct malv_limit)
+#define MALV_IOC_QUERY MALV_IOC(0x08, struct malv_query)
 
 /* mmap offset of the fence page (read-only): struct vgpgpu_fence_slot[64], to spin without a call. */
 #define MALV_MMAP_FENCES 0u

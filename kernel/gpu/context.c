@@ -86,6 +86,13 @@ int gpu_context_open(unsigned nth_device, struct gpu_context **out)
     return OK;
 }
 
+int gpu_context_limit(struct gpu_context *ctx, uint32_t time_ms)
+{
+    struct gpu_device *d = ctx->device;
+
+    return time_ms ? d->ops->context_limit(d->driver, ctx->id, time_ms) : ERR_INVALID;
+}
+
 static void objects_free(struct gpu_context *ctx)
 {
     for (unsigned kind = 0; kind < GPU_OBJECT_KINDS; kind++) {

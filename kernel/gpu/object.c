@@ -272,3 +272,17 @@ int gpu_kernel_create(struct gpu_context *ctx, uint32_t program, const char *nam
         *arg_count = what.kernel.arg_count;
     return r;
 }
+
+int gpu_query(struct gpu_context *ctx, uint32_t what, uint32_t id, uint64_t offset, void *out,
+              uint32_t *bytes, uint64_t *total)
+{
+    struct gpu_question question = {
+        .context = ctx->id, .what = what, .id = id, .offset = offset, .out = out, .bytes = *bytes};
+    int r = ctx->device->lost ? ERR_LOST : ctx->device->ops->query(ctx->device->driver, &question);
+
+    if (r != OK)
+        return r;
+    *bytes = question.bytes;
+    *total = question.total;
+    return OK;
+}

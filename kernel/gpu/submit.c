@@ -69,6 +69,8 @@ int gpu_submit_plain(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_subm
 int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
                uint64_t *fence)
 {
+    if (flags & GPU_UNORDERED)
+        batch->flags |= VGPGPU_SUBMIT_UNORDERED;
     if (__atomic_load_n(&ctx->manages, __ATOMIC_ACQUIRE))
         return gpu_residency_submit(ctx, queue, batch, flags, fence);
     return gpu_submit_plain(ctx, queue, batch, flags, fence);

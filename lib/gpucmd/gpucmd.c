@@ -129,6 +129,22 @@ void gpucmd_fill(struct gpucmd *c, uint32_t target, uint64_t offset, uint64_t by
     append(c, &wire, sizeof(wire));
 }
 
+void gpucmd_copy_2d(struct gpucmd *c, const struct vgpgpu_cmd_copy_2d *copy)
+{
+    struct vgpgpu_cmd_copy_2d wire = *copy;
+
+    wire.header = (struct vgpgpu_command){.op = VGPGPU_CMD_COPY_2D, .bytes = sizeof(wire)};
+    append(c, &wire, sizeof(wire));
+}
+
+void gpucmd_fill_2d(struct gpucmd *c, const struct vgpgpu_cmd_fill_2d *fill)
+{
+    struct vgpgpu_cmd_fill_2d wire = *fill;
+
+    wire.header = (struct vgpgpu_command){.op = VGPGPU_CMD_FILL_2D, .bytes = sizeof(wire)};
+    append(c, &wire, sizeof(wire));
+}
+
 void gpucmd_barrier(struct gpucmd *c)
 {
     struct vgpgpu_command wire = {.op = VGPGPU_CMD_BARRIER, .bytes = sizeof(wire)};

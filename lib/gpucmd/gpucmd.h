@@ -55,6 +55,10 @@ void gpucmd_copy(struct gpucmd *c, uint32_t source, uint64_t source_offset, uint
 void gpucmd_fill(struct gpucmd *c, uint32_t target, uint64_t offset, uint64_t bytes,
                  const void *pattern, uint32_t pattern_bytes);
 
+/* `rows` rows of `width` bytes; the pitch is from row to row. The header is filled in here. */
+void gpucmd_copy_2d(struct gpucmd *c, const struct vgpgpu_cmd_copy_2d *copy);
+void gpucmd_fill_2d(struct gpucmd *c, const struct vgpgpu_cmd_fill_2d *fill);
+
 void gpucmd_barrier(struct gpucmd *c);
 
 /*

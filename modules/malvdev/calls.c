@@ -119,7 +119,9 @@ static long call_submit(struct malv_file *f, void *arg)
     struct malv_submit *s = arg;
     struct vgpgpu_submit *batch;
 
-    if (s->command_bytes % 8 || s->queue >= VGPGPU_QUEUES_PER_CONTEXT)
+    uint32_t queue = s->queue & ~MALV_SUBMIT_UNORDERED;
+
+    if (s->command_bytes % 8 || queue >= VGPGPU_QUEUES_PER_CONTEXT)
         return ERR_INVALID;
     if (s->command_bytes > f->config.max_submit_bytes)
         return malv_errno(ERR_RANGE);
@@ -130,7 +132,7 @@ static long call_submit(struct malv_file *f, void *arg)
         gpu_batch_free(batch);
         return ERR_FAULT;
     }
-    return malv_errno(gpu_submit(f->ctx, s->queue, batch, 0, &s->fence));
+    return malv_errno(gpu_submit(f->ctx, queue, batch, queue == s->queue ? 0 : GPU_UNORDERED, &s->fence));
 }
 
 static long call_wait(struct malv_file *f, void *arg)
@@ -152,6 +154,33 @@ static long call_wait(struct malv_file *f, void *arg)
     return r == OK ? malv_errno_of_device(failed) : malv_errno(r);
 }
 
+static long call_limit(struct malv_file *f, void *arg)
+{
+    const struct malv_limit *l = arg;
+
+    return l->reserved ? ERR_INVALID : malv_errno(gpu_context_limit(f->ctx, l->time_ms));
+}
+
+static long call_query(struct malv_file *f, void *arg)
+{
+    struct malv_query *q = arg;
+    uint32_t room = MIN(q->bytes, LOG_BYTES_MAX);
+    void *answer;
+    int r;
+
+    if (q->reserved || !room)
+        return ERR_INVALID;
+    answer = kmalloc(room);
+    if (!answer)
+        return ERR_NO_MEMORY;
+    q->bytes = room;
+    r = gpu_query(f->ctx, q->what, q->object, q->offset, answer, &q->bytes, &q->total);
+    if (r == OK && q->bytes && user_write(q->address, answer, q->bytes) != OK)
+        r = ERR_FAULT;
+    kfree(answer);
+    return malv_errno(r);
+}
+
 static const struct malv_call {
     long (*call)(struct malv_file *f, void *arg);
     uint32_t command;
@@ -165,6 +194,8 @@ static const struct malv_call {
     {call_destroy, MALV_IOC_DESTROY, sizeof(struct malv_destroy), false},
     {call_submit, MALV_IOC_SUBMIT, sizeof(struct malv_submit), true},
     {call_wait, MALV_IOC_WAIT, sizeof(struct malv_wait), false},
+    {call_limit, MALV_IOC_LIMIT, sizeof(struct malv_limit), false},
+    {call_query, MALV_IOC_QUERY, sizeof(struct malv_query), true},
 };
 _Static_assert(sizeof(struct malv_info) <= STRUCT_BYTES_MAX, "room for the largest structure");
 

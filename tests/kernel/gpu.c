@@ -559,6 +559,51 @@ static void fences_through_switches(void)
 }
 
 /* Unloading waits until the module has reported. */
+/* What the device tells, and of what it tells nothing. */
+static void questions_are_answered(void)
+{
+    static const char text[] = "kernel void nothing(global int *x, int y) { x[0] = y; }";
+    const struct gpu_program_source source = {.kind = VGPGPU_PROGRAM_OPENCL_C,
+                                              .source = text,
+                                              .source_bytes = sizeof(text) - 1};
+    struct vgpgpu_kernel_info info = {0};
+    uint32_t bytes = sizeof(info), program, kernel, few = 8;
+    struct gpu_context *ctx;
+    uint64_t total = 0;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_program_build(ctx, &source, &program) == OK);
+    EXPECT(gpu_kernel_create(ctx, program, "nothing", &kernel, &(uint32_t){0}) == OK);
+    EXPECT(gpu_query(ctx, VGPGPU_QUERY_KERNEL, kernel, 0, &info, &bytes, &total) == OK);
+    EXPECT(total == sizeof(info) && bytes == sizeof(info) && info.arg_count == 2);
+    EXPECT(gpu_query(ctx, VGPGPU_QUERY_KERNEL, kernel, sizeof(info) - 8, &info, &few, &total) == OK);
+    EXPECT(few == 8 && total == sizeof(info));
+    EXPECT(gpu_query(ctx, VGPGPU_QUERY_KERNEL, kernel + 1, 0, &info, &bytes, &total) == ERR_NOT_FOUND);
+    EXPECT(gpu_query(ctx, 77, kernel, 0, &info, &bytes, &total) == ERR_UNSUPPORTED);
+    EXPECT(gpu_context_limit(ctx, 1000) == ERR_INVALID); /* too late */
+    gpu_context_close(ctx);
+}
+
+/* Contexts with limits of their own work as others do, have an end, and come again. */
+static void limits_are_kept(void)
+{
+    struct gpu_stats before = stats_now();
+    struct gpu_context *ctx;
+    uint32_t id;
+
+    for (unsigned round = 0; round < 3; round++) {
+        EXPECT(gpu_context_open(0, &ctx) == OK);
+        EXPECT(gpu_context_limit(ctx, 0) == ERR_INVALID);
+        EXPECT(gpu_context_limit(ctx, 30000) == OK);
+        EXPECT(gpu_context_limit(ctx, 30000) == ERR_INVALID);
+        EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_GUEST, &id) == OK);
+        EXPECT(fill(ctx, 0, id, 100 + round) == OK);
+        EXPECT(first_word(ctx, id) == 100 + round);
+        gpu_context_close(ctx);
+    }
+    expect_as_before(&before);
+}
+
 static void sum_module(void)
 {
     EXPECT(module_load("gpu_sum") == OK);
@@ -580,6 +625,8 @@ static const struct ktest_case cases[] = {
     {"allocations_fail", allocations_fail},
     {"device_memory_runs_out", device_memory_runs_out},
     {"fences_through_switches", fences_through_switches},
+    {"questions_are_answered", questions_are_answered},
+    {"limits_are_kept", limits_are_kept},
     {"sum_module", sum_module},
     {NULL, NULL},
 };

@@ -216,6 +216,75 @@ int malv_batch_fill(struct malv_batch *batch, const struct malv_buffer *target, 
     return batch_take(batch, &c);
 }
 
+static bool rows_are_inside(const struct malv_rows *at, uint64_t width, uint64_t rows)
+{
+    uint64_t last, end;
+    return !__builtin_mul_overflow(rows - 1, at->pitch, &last) &&
+           !__builtin_add_overflow(last, width, &end) &&
+           range_is_inside(at->buffer, at->offset, end);
+}
+
+static bool rows_are_valid(const struct malv_rows *at, uint64_t width, uint64_t rows)
+{
+    return at->buffer->id != 0 && width != 0 && rows != 0 && at->pitch >= width;
+}
+
+int malv_batch_copy_2d(struct malv_batch *batch, const struct malv_rows *source,
+                       const struct malv_rows *target, uint64_t width, uint64_t rows)
+{
+    if (batch->error != 0) {
+        return batch->error;
+    }
+    if (!rows_are_valid(source, width, rows) || !rows_are_valid(target, width, rows)) {
+        return batch_fail(batch, -EINVAL);
+    }
+    if (!rows_are_inside(source, width, rows) || !rows_are_inside(target, width, rows)) {
+        return batch_fail(batch, -ERANGE);
+    }
+    struct gpucmd c;
+    if (batch_extend(batch, sizeof(struct vgpgpu_cmd_copy_2d), &c) != 0) {
+        return batch->error;
+    }
+    gpucmd_copy_2d(&c, &(struct vgpgpu_cmd_copy_2d){.source = source->buffer->id,
+                                                    .target = target->buffer->id,
+                                                    .source_offset = source->offset,
+                                                    .target_offset = target->offset,
+                                                    .source_pitch = source->pitch,
+                                                    .target_pitch = target->pitch,
+                                                    .width = width,
+                                                    .rows = rows});
+    return batch_take(batch, &c);
+}
+
+int malv_batch_fill_2d(struct malv_batch *batch, const struct malv_rows *target, uint64_t width,
+                       uint64_t rows, const void *pattern, uint32_t pattern_bytes)
+{
+    if (batch->error != 0) {
+        return batch->error;
+    }
+    if (!rows_are_valid(target, width, rows) ||
+        !pattern_is_valid(pattern_bytes, target->offset, width) ||
+        target->pitch % pattern_bytes != 0) {
+        return batch_fail(batch, -EINVAL);
+    }
+    if (!rows_are_inside(target, width, rows)) {
+        return batch_fail(batch, -ERANGE);
+    }
+    struct vgpgpu_cmd_fill_2d fill = {.target = target->buffer->id,
+                                      .pattern_bytes = pattern_bytes,
+                                      .offset = target->offset,
+                                      .pitch = target->pitch,
+                                      .width = width,
+                                      .rows = rows};
+    memcpy(fill.pattern, pattern, pattern_bytes);
+    struct gpucmd c;
+    if (batch_extend(batch, sizeof(fill), &c) != 0) {
+        return batch->error;
+    }
+    gpucmd_fill_2d(&c, &fill);
+    return batch_take(batch, &c);
+}
+
 int malv_batch_barrier(struct malv_batch *batch)
 {
     struct gpucmd c;

@@ -102,3 +102,9 @@ const struct vgpgpu_config *malv_device_config(const struct malv_device *device)
 {
     return &device->info.config;
 }
+
+int malv_device_limit(struct malv_device *device, uint32_t time_ms)
+{
+    struct malv_limit request = {.time_ms = time_ms};
+    return malv_ioctl(device, MALV_IOC_LIMIT, &request);
+}

@@ -57,6 +57,13 @@ static inline uint32_t malv_operation_types(const struct malv_device *device, ui
 const char *malv_operation_name(uint32_t operation);
 const char *malv_type_name(uint32_t type);
 
+/*
+ * Gives a device that has no objects and no submissions yet a time limit, once. A submission or a build that
+ * takes longer ends with -ETIME, and everything made on the device is lost then (-ENODEV): close it. Others that
+ * have the device open go on. -EINVAL: too late, or 0; -E2BIG: too many programs have limits.
+ */
+int malv_device_limit(struct malv_device *device, uint32_t time_ms);
+
 /* ---- Buffers --------------------------------------------------------------------------------- */
 
 /* A buffer. The fields are the caller's to read, libmalv's to write. */
@@ -115,6 +122,17 @@ int malv_kernel_create(struct malv_device *device, uint32_t program, const char 
                        uint32_t *kernel, uint32_t *arg_count);
 
 int malv_kernel_destroy(struct malv_device *device, uint32_t kernel);
+
+/* What the device tells of a kernel; what it does not tell is 0. -ENOENT: no such kernel. */
+int malv_kernel_info(struct malv_device *device, uint32_t kernel, struct vgpgpu_kernel_info *info);
+
+/*
+ * The built program in the device's own form, to build it from with VGPGPU_PROGRAM_BINARY on the same device.
+ * `*bytes` is how many there are, of which the first `room` go to `out`, NULL if there is no room. -ENOENT: no such
+ * program; -EOPNOTSUPP: the device gives none.
+ */
+int malv_program_binary(struct malv_device *device, uint32_t program, void *out, size_t room,
+                        size_t *bytes);
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
@@ -197,6 +215,23 @@ int malv_batch_copy(struct malv_batch *batch, const struct malv_buffer *source,
  */
 int malv_batch_fill(struct malv_batch *batch, const struct malv_buffer *target, uint64_t offset,
                     uint64_t length, const void *pattern, uint32_t pattern_bytes);
+
+/* Where rows lie in a buffer: the first at `offset`, each `pitch` bytes behind the one before. */
+struct malv_rows {
+    const struct malv_buffer *buffer;
+    uint64_t offset, pitch;
+};
+
+/*
+ * Copies `rows` rows of `width` bytes, neither 0; a pitch is at least `width`. Within one buffer no byte may be
+ * in both, and the pitches are the same if the areas reach into each other. -ERANGE: outside.
+ */
+int malv_batch_copy_2d(struct malv_batch *batch, const struct malv_rows *source,
+                       const struct malv_rows *target, uint64_t width, uint64_t rows);
+
+/* Fills `rows` rows of `width` bytes with a pattern; offset, pitch and width are multiples of it. */
+int malv_batch_fill_2d(struct malv_batch *batch, const struct malv_rows *target, uint64_t width,
+                       uint64_t rows, const void *pattern, uint32_t pattern_bytes);
 
 /* Everything recorded before this ends before anything recorded after it starts. */
 int malv_batch_barrier(struct malv_batch *batch);
@@ -284,6 +319,22 @@ int malv_batch_lstm(struct malv_batch *batch, const struct malv_lstm *lstm);
  */
 int malv_submit(struct malv_device *device, uint32_t queue, const struct malv_batch *batch,
                 uint64_t *fence);
+
+/* The same, but the batch's commands between two barriers may run in any order and at the same time. */
+int malv_submit_unordered(struct malv_device *device, uint32_t queue,
+                          const struct malv_batch *batch, uint64_t *fence);
+
+/* When a submission passed through the device, by the device's clock, in order. */
+struct malv_times {
+    uint64_t fence;     /* of the newest submission that ended; 0: none has */
+    uint64_t queued_ns; /* the device took it up */
+    uint64_t ready_ns;  /* it was handed to who carries it out */
+    uint64_t start_ns;  /* it began */
+    uint64_t end_ns;    /* it ended */
+};
+
+/* The times of a queue's newest submission that ended; wait for it first, and submit no more before. */
+int malv_times(const struct malv_device *device, uint32_t queue, struct malv_times *times);
 
 /*
  * Waits until all work of a queue up to `fence` has ended, at most `timeout_ns` (UINT64_MAX: no

@@ -64,3 +64,49 @@ int malv_kernel_destroy(struct malv_device *device, uint32_t kernel)
 {
     return malv_object_destroy(device, MALV_KERNEL, kernel);
 }
+
+/* Copies up to `room` bytes of an answer, which comes in pieces; `*total` is how many there are. */
+static int object_query(struct malv_device *device, uint32_t what, uint32_t object, void *out,
+                        size_t room, uint64_t *total)
+{
+    uint8_t one[8];
+    uint64_t have = 0;
+    do {
+        struct malv_query request = {.address = (uintptr_t)(room > have ? (uint8_t *)out + have : one),
+                                     .offset = have,
+                                     .what = what,
+                                     .object = object,
+                                     .bytes = room > have ? (uint32_t)(room - have < UINT32_MAX
+                                                                           ? room - have
+                                                                           : UINT32_MAX)
+                                                          : (uint32_t)sizeof(one)};
+        int error = malv_ioctl(device, MALV_IOC_QUERY, &request);
+        if (error != 0) {
+            return error;
+        }
+        *total = request.total;
+        if (room <= have || request.bytes == 0) {
+            break;
+        }
+        have += request.bytes;
+    } while (have < room && have < *total);
+    return 0;
+}
+
+int malv_kernel_info(struct malv_device *device, uint32_t kernel, struct vgpgpu_kernel_info *info)
+{
+    uint64_t total;
+    memset(info, 0, sizeof(*info));
+    return object_query(device, VGPGPU_QUERY_KERNEL, kernel, info, sizeof(*info), &total);
+}
+
+int malv_program_binary(struct malv_device *device, uint32_t program, void *out, size_t room,
+                        size_t *bytes)
+{
+    uint64_t total = 0;
+    int error = object_query(device, VGPGPU_QUERY_BINARY, program, out, room, &total);
+    if (error == 0) {
+        *bytes = total;
+    }
+    return error;
+}

@@ -14,8 +14,8 @@
 #define SPINS_PER_LOOK 64u    /* fence reads between two looks at the clock */
 #define NS_PER_S       1000000000ull
 
-int malv_submit(struct malv_device *device, uint32_t queue, const struct malv_batch *batch,
-                uint64_t *fence)
+static int batch_submit(struct malv_device *device, uint32_t queue, uint32_t flags,
+                        const struct malv_batch *batch, uint64_t *fence)
 {
     if (batch->error != 0) {
         return batch->error;
@@ -29,13 +29,39 @@ int malv_submit(struct malv_device *device, uint32_t queue, const struct malv_ba
     struct malv_submit request = {
         .commands = (uintptr_t)batch->bytes,
         .command_bytes = (uint32_t)batch->used,
-        .queue = queue,
+        .queue = queue | flags,
     };
     int error = malv_ioctl(device, MALV_IOC_SUBMIT, &request);
     if (error == 0) {
         *fence = request.fence;
     }
     return error;
+}
+
+int malv_submit(struct malv_device *device, uint32_t queue, const struct malv_batch *batch,
+                uint64_t *fence)
+{
+    return batch_submit(device, queue, 0, batch, fence);
+}
+
+int malv_submit_unordered(struct malv_device *device, uint32_t queue,
+                          const struct malv_batch *batch, uint64_t *fence)
+{
+    return batch_submit(device, queue, MALV_SUBMIT_UNORDERED, batch, fence);
+}
+
+int malv_times(const struct malv_device *device, uint32_t queue, struct malv_times *times)
+{
+    if (queue >= VGPGPU_QUEUES_PER_CONTEXT) {
+        return -EINVAL;
+    }
+    const volatile struct vgpgpu_fence_slot *slot = &device->fences[queue];
+    times->fence = __atomic_load_n(&slot->signalled, __ATOMIC_ACQUIRE);
+    times->queued_ns = slot->queued_ns;
+    times->ready_ns = slot->ready_ns;
+    times->start_ns = slot->start_ns;
+    times->end_ns = slot->end_ns;
+    return 0;
 }
 
 static uint64_t now_ns(void)

@@ -31,6 +31,12 @@ int gpu_device_info(unsigned nth, struct vgpgpu_config *out);
 /* ERR_NOT_FOUND: no such device. ERR_LIMIT, ERR_NO_MEMORY, ERR_LOST. */
 int gpu_context_open(unsigned nth_device, struct gpu_context **out);
 
+/* Gives a context that has no objects and no submissions yet a time limit, once: a submission, or a build,
+ * that takes longer fails with the device's timeout and the context is lost; other contexts go on.
+ * ERR_INVALID: too late, or 0. ERR_RANGE: the device has no place for more such contexts.
+ * ERR_UNSUPPORTED, ERR_NO_MEMORY, ERR_LOST. */
+int gpu_context_limit(struct gpu_context *ctx, uint32_t time_ms);
+
 /* Ends the context's work and releases all its objects. Memory that is still mapped somewhere lives
  * until it is unmapped. */
 void gpu_context_close(struct gpu_context *ctx);
@@ -87,6 +93,12 @@ int gpu_program_build(struct gpu_context *ctx, const struct gpu_program_source *
 int gpu_kernel_create(struct gpu_context *ctx, uint32_t program, const char *name, uint32_t *id,
                       uint32_t *arg_count);
 
+/* Asks about a program or a kernel: `what` of enum vgpgpu_query_what. Copies what there is from `offset` on,
+ * up to *bytes, which becomes how many came, perhaps fewer; *total: how many there are in all.
+ * ERR_NOT_FOUND, ERR_INVALID, ERR_UNSUPPORTED, ERR_NO_MEMORY, ERR_LOST. */
+int gpu_query(struct gpu_context *ctx, uint32_t what, uint32_t id, uint64_t offset, void *out,
+              uint32_t *bytes, uint64_t *total);
+
 /* ---- Work --------------------------------------------------------------------------------------
  */
 
@@ -99,7 +111,8 @@ struct vgpgpu_submit *gpu_batch_alloc(struct gpu_context *ctx, uint32_t command_
 void gpu_batch_free(struct vgpgpu_submit *batch);
 
 enum gpu_submit_flags {
-    GPU_NOWAIT = 1u << 0, /* any context: ERR_AGAIN instead of waiting for room */
+    GPU_NOWAIT = 1u << 0,    /* any context: ERR_AGAIN instead of waiting for room */
+    GPU_UNORDERED = 1u << 1, /* commands between two barriers of the batch may run in any order */
 };
 
 /*
@@ -170,6 +183,15 @@ struct gpu_create {
     };
 };
 
+/* A question about an object, as in gpu_query(). */
+struct gpu_question {
+    uint32_t context, what, id;
+    uint64_t offset;
+    void *out;
+    uint32_t bytes; /* room, then how many came */
+    uint64_t total; /* out */
+};
+
 /*
  * A driver's operations; `driver` is what it registered with. Thread context and sleeping allowed,
  * but for submit. The object layer calls with valid numbers only and never destroys what it did not
@@ -180,9 +202,11 @@ struct gpu_driver_ops {
     /* Once, before anything else, at the first use; fills *config. */
     int (*start)(void *driver, struct vgpgpu_config *config);
     int (*context_create)(void *driver, uint32_t context, paddr_t fence_page);
+    int (*context_limit)(void *driver, uint32_t context, uint32_t time_ms);
     int (*context_destroy)(void *driver, uint32_t context);
     int (*create)(void *driver, struct gpu_create *what);
     int (*destroy)(void *driver, uint32_t context, enum gpu_object_kind kind, uint32_t id);
+    int (*query)(void *driver, struct gpu_question *question);
     /* Any context. Takes the batch over on OK, to free it with gpu_batch_free(). ERR_AGAIN: full.
      */
     int (*submit)(void *driver, struct vgpgpu_submit *batch);

@@ -62,12 +62,14 @@ void gpgpu_control_lost(struct gpgpu *g);
  * -------------------------------------------------------------------- */
 
 int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page);
+int gpgpu_context_limit(void *driver, uint32_t context, uint32_t time_ms);
 int gpgpu_context_destroy(void *driver, uint32_t context);
 int gpgpu_create(void *driver, struct gpu_create *what);
 /* As gpgpu_status_check(), and asks the device something trivial, to see whether it answers. */
 int gpgpu_alive(void *driver);
 
 int gpgpu_destroy(void *driver, uint32_t context, enum gpu_object_kind kind, uint32_t id);
+int gpgpu_query(void *driver, struct gpu_question *question);
 
 /* ---- submit.c
  * ------------------------------------------------------------------------------------ */

@@ -5,7 +5,8 @@
 
 #include "driver.h"
 
-#define LOG_BYTES_MAX (64u * 1024)
+#define LOG_BYTES_MAX    (64u * 1024)
+#define ANSWER_BYTES_MAX (64u * 1024)
 
 static const uint32_t create_types[GPU_OBJECT_KINDS] = {
     [GPU_BUFFER] = VGPGPU_BUFFER_CREATE,
@@ -94,6 +95,25 @@ int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page)
         .fence_page = fence_page,
     };
     r = exchange_run(g, &e);
+    exchange_close(&e);
+    return r;
+}
+
+int gpgpu_context_limit(void *driver, uint32_t context, uint32_t time_ms)
+{
+    struct gpgpu *g = driver;
+    struct exchange e;
+    int r;
+
+    if (!exchange_open(&e, sizeof(struct vgpgpu_context_limit), 0))
+        return ERR_NO_MEMORY;
+    *(struct vgpgpu_context_limit *)e.request = (struct vgpgpu_context_limit){
+        .header = {.type = VGPGPU_CONTEXT_LIMIT, .context = context},
+        .time_ms = time_ms,
+    };
+    __atomic_fetch_add(&g->builds, 1, __ATOMIC_RELAXED); /* a process is started: it may take as long */
+    r = exchange_run(g, &e);
+    __atomic_fetch_sub(&g->builds, 1, __ATOMIC_RELAXED);
     exchange_close(&e);
     return r;
 }
@@ -217,4 +237,28 @@ int gpgpu_create(void *driver, struct gpu_create *what)
     default:
         return kernel_create(driver, what);
     }
+}
+
+int gpgpu_query(void *driver, struct gpu_question *question)
+{
+    struct gpgpu *g = driver;
+    uint32_t room = MIN(question->bytes, ANSWER_BYTES_MAX);
+    struct exchange e;
+    int r;
+
+    if (!exchange_open(&e, sizeof(struct vgpgpu_query), room))
+        return ERR_NO_MEMORY;
+    *(struct vgpgpu_query *)e.request = (struct vgpgpu_query){
+        .header = {.type = VGPGPU_QUERY, .context = question->context, .object = question->id},
+        .what = question->what,
+        .offset = question->offset,
+    };
+    r = exchange_run(g, &e);
+    if (r == OK) {
+        question->bytes = MIN(e.reply->length, room);
+        question->total = e.reply->value;
+        memcpy(question->out, e.reply + 1, question->bytes);
+    }
+    exchange_close(&e);
+    return r;
 }

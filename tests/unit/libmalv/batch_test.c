@@ -204,9 +204,72 @@ static void test_first_error_stays(void **state)
     malv_batch_free(&batch);
 }
 
+static void test_rows_are_laid_out(void **state)
+{
+    (void)state;
+    struct malv_batch batch;
+    const struct malv_rows from = {&first, 16, 64}, to = {&second, 4, 32};
+    const uint16_t pattern = 0xbeef;
+    malv_batch_init(&batch);
+    assert_int_equal(malv_batch_copy_2d(&batch, &from, &to, 32, 3), 0);
+    assert_int_equal(malv_batch_fill_2d(&batch, &to, 10, 3, &pattern, 2), 0);
+    const struct vgpgpu_cmd_copy_2d copy = {
+        .header = {.op = VGPGPU_CMD_COPY_2D, .bytes = sizeof(copy)},
+        .source = 3,
+        .target = 9,
+        .source_offset = 16,
+        .target_offset = 4,
+        .source_pitch = 64,
+        .target_pitch = 32,
+        .width = 32,
+        .rows = 3};
+    const struct vgpgpu_cmd_fill_2d fill = {
+        .header = {.op = VGPGPU_CMD_FILL_2D, .bytes = sizeof(fill)},
+        .target = 9,
+        .pattern_bytes = 2,
+        .offset = 4,
+        .pitch = 32,
+        .width = 10,
+        .rows = 3,
+        .pattern = {0xef, 0xbe}};
+    assert_int_equal(batch.used, sizeof(copy) + sizeof(fill));
+    assert_memory_equal(batch.bytes, &copy, sizeof(copy));
+    assert_memory_equal(batch.bytes + sizeof(copy), &fill, sizeof(fill));
+    malv_batch_free(&batch);
+}
+
+/* One batch for each: the first error stays. */
+static int rows_fill(uint64_t offset, uint64_t pitch, uint64_t width, uint64_t rows)
+{
+    struct malv_batch batch;
+    const struct malv_rows at = {&second, offset, pitch};
+    const uint32_t pattern = 1;
+    malv_batch_init(&batch);
+    int error = malv_batch_fill_2d(&batch, &at, width, rows, &pattern, sizeof(pattern));
+    assert_int_equal(batch.used, error ? 0 : sizeof(struct vgpgpu_cmd_fill_2d));
+    malv_batch_free(&batch);
+    return error;
+}
+
+static void test_bad_rows_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(rows_fill(0, 32, 8, 3), 0);
+    assert_int_equal(rows_fill(0, 32, 36, 1), -EINVAL);
+    assert_int_equal(rows_fill(0, 32, 0, 3), -EINVAL);
+    assert_int_equal(rows_fill(0, 32, 8, 0), -EINVAL);
+    assert_int_equal(rows_fill(2, 32, 8, 3), -EINVAL);
+    assert_int_equal(rows_fill(0, 34, 8, 3), -EINVAL);
+    assert_int_equal(rows_fill(32, 32, 8, 3), -ERANGE);
+    assert_int_equal(rows_fill(0, 1ull << 63, 8, 3), -ERANGE);
+    assert_int_equal(rows_fill(0, UINT64_MAX - 3, 8, 2), -ERANGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_are_laid_out),
+        cmocka_unit_test(test_bad_rows_are_refused),
         cmocka_unit_test(test_launch_is_laid_out),
         cmocka_unit_test(test_device_may_choose_groups),
         cmocka_unit_test(test_copy_fill_barrier_follow_each_other),
