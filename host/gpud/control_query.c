@@ -67,6 +67,7 @@ static uint32_t sealed_fetch(struct machine *machine, const struct object *objec
         return status;
     }
     seal_make(machine->sealed.bytes, have, machine->sealed.bytes + have);
+    machine->sealed.remote = object->context->remote;
     machine->sealed.epoch = object->context->epoch;
     machine->sealed.handle = object->handle;
     return VGPGPU_OK;
@@ -75,8 +76,10 @@ static uint32_t sealed_fetch(struct machine *machine, const struct object *objec
 static uint32_t binary_query(struct control_call *call, const struct object *object, uint64_t offset)
 {
     struct machine *machine = call->machine;
-    bool is_kept = offset && machine->sealed.bytes && machine->sealed.handle == object->handle &&
-                   machine->sealed.epoch == object->context->epoch;
+    const struct sealed *sealed = &machine->sealed;
+    bool is_kept = offset && sealed->bytes && sealed->handle == object->handle &&
+                   sealed->epoch == object->context->epoch &&
+                   sealed->remote == object->context->remote;
     uint32_t status = is_kept ? VGPGPU_OK : sealed_fetch(machine, object);
     if (status)
         return status;

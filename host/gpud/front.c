@@ -33,8 +33,17 @@ static bool remote_count(struct remote *remote, struct link_counts *counts)
     return good;
 }
 
-/* What the device processes have together. *first: they are the first of their remotes, so that no
- * context is lost. False: there is none. */
+/* A remote that has had a device process: it is about to end, or another follows it. */
+static bool remote_is_used(struct remote *remote)
+{
+    pthread_mutex_lock(&remote->lock);
+    bool used = remote->state != REMOTE_NONE || atomic_load(&remote->epoch) != 1;
+    pthread_mutex_unlock(&remote->lock);
+    return used;
+}
+
+/* What the device processes have together. *first: they are the first of their remotes and all could be
+ * asked, so that no context is lost. False: there is none. */
 static bool devices_count(struct machine *machine, struct link_counts *all, bool *first)
 {
     bool any = false;
@@ -43,8 +52,10 @@ static bool devices_count(struct machine *machine, struct link_counts *all, bool
     for (unsigned i = 0; i < KEEPER_DEVICES; i++) {
         struct link_counts counts;
         *first &= atomic_load(&machine->remotes[i].epoch) == 1;
-        if (!remote_count(&machine->remotes[i], &counts))
+        if (!remote_count(&machine->remotes[i], &counts)) {
+            *first &= !remote_is_used(&machine->remotes[i]);
             continue;
+        }
         any = true;
         all->contexts += counts.contexts;
         all->queues += counts.queues;

@@ -117,7 +117,8 @@ struct watch {
 struct sealed {
     uint8_t *bytes; /* NULL: there is none */
     size_t count;
-    uint32_t epoch, handle; /* the program's */
+    const struct remote *remote; /* the program's, and so are these */
+    uint32_t epoch, handle;
 };
 
 struct machine {

@@ -366,6 +366,36 @@ static void test_binary(void **state)
     rig_close(&rig);
 }
 
+/* Pieces of two programs' binaries, asked for in turns, are each of its own, wherever the programs are. */
+static void test_binaries_in_turns(void **state)
+{
+    static uint8_t one[1u << 19], other[1u << 19], piece[1u << 19];
+    struct rig rig;
+    uint64_t total;
+    size_t bytes, other_bytes, came;
+    char log[1024];
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(front_program(rig.front, 1, 1, twice, log, sizeof(log)), 0);
+    assert_int_equal(front_context_create(rig.front, 2, front_pages(rig.front, 1)), 0);
+    assert_int_equal(front_context_limit(rig.front, 2, 60000), 0);
+    assert_int_equal(front_program(rig.front, 2, 1, "kernel void k(void) {}", log, sizeof(log)), 0);
+    assert_int_equal(front_query(rig.front, 1, 1, VGPGPU_QUERY_BINARY, 0, one, sizeof(one), &total, &bytes), 0);
+    assert_int_equal(
+        front_query(rig.front, 2, 1, VGPGPU_QUERY_BINARY, 0, other, sizeof(other), &total, &other_bytes), 0);
+    assert_true(bytes != other_bytes || memcmp(one, other, bytes) != 0);
+    for (size_t at = 16; at < bytes; at += bytes / 5) {
+        assert_int_equal(
+            front_query(rig.front, 1, 1, VGPGPU_QUERY_BINARY, at, piece, 1024, &total, &came), 0);
+        assert_memory_equal(piece, one + at, came < bytes - at ? came : bytes - at);
+        assert_int_equal(
+            front_query(rig.front, 2, 1, VGPGPU_QUERY_BINARY, 16, piece, 64, &total, &came), 0);
+        assert_memory_equal(piece, other + 16, 64);
+    }
+    assert_int_equal(front_context_destroy(rig.front, 2), 0);
+    rig_close(&rig);
+}
+
 /* A driver's loader was not made for what is nearly a binary: none of it gets there. */
 static void test_binary_that_was_changed(void **state)
 {
@@ -443,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_fill_2d),         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_unordered),       cmocka_unit_test(test_kernel_info),
         cmocka_unit_test(test_binary), cmocka_unit_test(test_binary_that_was_changed),
+        cmocka_unit_test(test_binaries_in_turns),
                 cmocka_unit_test(test_spirv),
         cmocka_unit_test(test_kinds_of_others),
     };

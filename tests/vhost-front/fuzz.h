@@ -43,7 +43,6 @@ struct fuzz {
     uint64_t home_fences[VGPGPU_QUEUES_PER_CONTEXT];
     uint8_t *binary; /* of a good program, as the device gave it */
     size_t binary_bytes;
-    unsigned long replaced; /* device processes that a time limit ended */
 };
 extern struct fuzz fuzz;
 

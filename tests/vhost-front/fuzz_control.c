@@ -19,6 +19,15 @@ static size_t make_context(uint8_t *out)
     return sizeof(*request);
 }
 
+/* Long ones: whatever is done here ends before. */
+static size_t make_limit(uint8_t *out)
+{
+    struct vgpgpu_context_limit *request = (void *)out;
+    request->time_ms = one_in(8) ? 0 : one_in(2) ? UINT32_MAX - random_below(9) : 60000 + random_below(1u << 24);
+    request->reserved = one_in(12) ? (uint32_t)random_edge() : 0;
+    return sizeof(*request);
+}
+
 static size_t make_buffer(uint8_t *out)
 {
     struct vgpgpu_buffer_create *request = (void *)out;
@@ -123,17 +132,18 @@ static const struct {
     {VGPGPU_BUFFER_CREATE, 8, make_buffer},   {VGPGPU_BUFFER_DESTROY, 3, make_destroy},
     {VGPGPU_PROGRAM_CREATE, 4, make_program}, {VGPGPU_PROGRAM_DESTROY, 1, make_destroy},
     {VGPGPU_KERNEL_CREATE, 5, make_kernel},   {VGPGPU_KERNEL_DESTROY, 2, make_destroy},
-    {VGPGPU_QUERY, 3, make_query},
+    {VGPGPU_QUERY, 3, make_query},            {VGPGPU_CONTEXT_LIMIT, 2, make_limit},
 };
-#define WEIGHTS 32u
+#define WEIGHTS 34u
 
 /* Mostly such that the request can be carried out. */
 static void identifiers_make(struct vgpgpu_request *header, uint32_t type)
 {
     bool creates = type % 2 && type != VGPGPU_QUERY;
+    bool of_context = type <= VGPGPU_CONTEXT_DESTROY || type == VGPGPU_CONTEXT_LIMIT;
     header->type = type;
     header->context = one_in(8) ? random_id() : model_context(type != VGPGPU_CONTEXT_CREATE);
-    if (type <= VGPGPU_CONTEXT_DESTROY)
+    if (of_context)
         header->object = one_in(10) ? random_id() : 0;
     else
         header->object = one_in(8) ? random_id() : model_object(type, header->context, !creates);

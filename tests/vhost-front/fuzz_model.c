@@ -111,6 +111,8 @@ void model_check(const void *request, size_t bytes, uint32_t status)
     memcpy(&header, request, sizeof(header));
     if (header.type == VGPGPU_QUERY)
         query_check(request, bytes, status);
+    else if (header.type == VGPGPU_CONTEXT_LIMIT)
+        assert_true(status || (place_of(CONTEXT, &header) && *place_of(CONTEXT, &header)));
     else if (!header.type || header.type >= sizeof(kinds) / sizeof(kinds[0]))
         assert_int_not_equal(status, VGPGPU_OK);
     else if (header.type % 2) /* creations have odd numbers */

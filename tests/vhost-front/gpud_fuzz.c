@@ -25,7 +25,7 @@
 #define BOMB_EVERY   250000u
 #define COMPLETE_FROM 20000u /* iterations that meet every outcome */
 
-static unsigned long iterations = 25000;
+static unsigned long iterations = 20000;
 
 static bool front_lives(void)
 {
@@ -43,11 +43,9 @@ static void bomb_step(void)
                                  "#define E D D D D D D D D D D D D D D D D\n"
                                  "#define F E E E E E E E E E E E E E E E E\n"
                                  "kernel void bomb(global volatile int *x) { F }\n";
-    pid_t device = rig_process("gpud-device");
     assert_int_equal(front_program(fuzz.rig.front, FUZZ_HOME, 2, source, NULL, 0),
                      VGPGPU_ERR_TIMEOUT);
     machine_start_over();
-    assert_int_not_equal(rig_process("gpud-device"), device);
 }
 
 static void step(unsigned long i)
@@ -80,7 +78,6 @@ static void test_fuzz(void **state)
     fuzz.scratch = front_pages(fuzz.rig.front, FUZZ_SCRATCH_PAGES);
     fuzz.tables = front_pages(fuzz.rig.front, 1);
     fuzz.home_page = front_pages(fuzz.rig.front, 4 * FUZZ_HOME_BUFFERS);
-    pid_t device = rig_process("gpud-device");
     for (unsigned long i = 0; i < iterations; i++) {
         step(i);
         if (!front_lives())
@@ -89,13 +86,7 @@ static void test_fuzz(void **state)
     }
     machine_start_over();
     assert_int_equal(rig_log_count("the device process is gone, it ended"), 0);
-    unsigned late = rig_log_count("took longer than the time limit");
-    if (late > bombs) {
-        print_message("%lu device processes stood still and were replaced\n", late - bombs);
-        fail();
-    }
-    if (!bombs)
-        assert_int_equal(rig_process("gpud-device"), device);
+    assert_int_equal(rig_log_count("took longer than the time limit"), bombs);
     front_context_create(fuzz.rig.front, 1, fuzz.rig.fence_guest);
     rig_close(&fuzz.rig);
     unsigned missing = counts_print();
