@@ -6,7 +6,9 @@
 
 #include "auto.h"
 
-#define WORK_MIN 4u /* less in a window tells nothing */
+#define WORK_ENOUGH 16u /* less tells little: the window is made longer */
+#define WORK_MIN    4u  /* and less than that nothing, after SPANS_MOST times a window */
+#define SPANS_MOST  10u
 
 /* The machine's policy of a class. */
 static int machine_find(const char *class_name, struct policy_info *out)
@@ -63,6 +65,13 @@ static void arms_refresh(struct flight *f)
         b->absent[i] = !there[i];
 }
 
+static void window_begin(struct flight *f)
+{
+    f->load = (struct load){0};
+    f->spans = 0;
+    objective_read(f->class_name, &f->cost, &f->work);
+}
+
 /* The policy that the owner had set is what others must beat. */
 static int baseline_take(struct flight *f)
 {
@@ -74,7 +83,7 @@ static int baseline_take(struct flight *f)
     bandit_init(f->bandit, 1);
     strlcpy(f->arms[0], info.name, POLICY_NAME_MAX);
     arms_refresh(f);
-    objective_read(f->class_name, &f->cost, &f->work);
+    window_begin(f);
     return OK;
 }
 
@@ -99,24 +108,18 @@ void flight_end(struct flight *f)
     *f = (struct flight){0};
 }
 
-/* The figures of the window. False: they say nothing of the arm in use, or not of it alone. */
-static bool window_take(struct flight *f, const char *machine, uint64_t *cost, uint64_t *work)
+/* The figures since window_begin(). False: they say nothing of the arm in use, or not of it alone. */
+static bool window_read(const struct flight *f, const char *machine, uint64_t *cost, uint64_t *work)
 {
-    uint64_t cost_before = f->cost, work_before = f->work;
-
-    objective_read(f->class_name, &f->cost, &f->work);
-    f->windows++;
-    if (f->cost < cost_before || f->work < work_before ||
-        strcmp(machine, f->arms[f->bandit->arm]) != 0) {
-        f->spoiled++;
+    objective_read(f->class_name, cost, work);
+    if (*cost < f->cost || *work < f->work || strcmp(machine, f->arms[f->bandit->arm]) != 0)
         return false;
-    }
-    *cost = f->cost - cost_before;
-    *work = f->work - work_before;
+    *cost -= f->cost;
+    *work -= f->work;
     return true;
 }
 
-const char *flight_window(struct flight *f, unsigned context)
+const char *flight_window(struct flight *f, const struct load *load)
 {
     struct bandit *b = f->bandit;
     struct policy_info machine;
@@ -125,18 +128,25 @@ const char *flight_window(struct flight *f, unsigned context)
 
     if (machine_find(f->class_name, &machine) != OK)
         return NULL;
-    sound = window_take(f, machine.name, &cost, &work);
-    f->context = context; /* of the window that has ended, and the best guess for the next */
+    load_add(&f->load, load);
+    sound = window_read(f, machine.name, &cost, &work);
+    if (sound && work < WORK_ENOUGH && ++f->spans < SPANS_MOST)
+        return NULL;
+    f->windows++;
+    f->context = load_context(&f->load); /* of what has ended, and the best guess of what comes */
+    window_begin(f);
     if (sound && work < WORK_MIN) {
         f->idle++;
         return NULL;
     }
     arms_refresh(f);
-    if (sound)
-        bandit_observe(b, context, bandit_cost(cost, work));
-    else
+    if (sound) {
+        bandit_observe(b, f->context, bandit_cost(cost + work, work));
+    } else {
+        f->spoiled++;
         b->hold = 0; /* another was set: it has fallen back */
-    bandit_decide(b, context);
+    }
+    bandit_decide(b, f->context);
     return strcmp(f->arms[b->arm], machine.name) ? f->arms[b->arm] : NULL;
 }
 
@@ -180,11 +190,11 @@ static void arm_describe(const struct flight *f, unsigned arm, struct text *out)
 
     text_add(out, "pilot.arm %s%s", f->arms[arm], f->bandit->absent[arm] ? ", which is not there" : "");
     if (a->weight == 0)
-        text_add(out, ": nothing is known in this context\n");
+        text_add(out, ": nothing is known in this context%s\n", a->locked ? ", left out for a while" : "");
     else
-        text_add(out, ": %lu.%03lu, to a factor of %lu.%02lu, %lu windows, %lu of them recent%s\n", mean / 1000,
-                 mean % 1000, doubt / 1000, doubt % 1000 / 10, a->windows, (uint64_t)a->weight / 256,
-                 a->locked ? ", left out for a while" : "");
+        text_add(out, ": %lu.%03lu, within a factor of %lu.%02lu, %lu windows, %lu of them recent%s\n",
+                 mean / 1000, mean % 1000, MIN(doubt, 99990u) / 1000, MIN(doubt, 99990u) % 1000 / 10,
+                 a->windows, (uint64_t)(a->weight + 128) / 256, a->locked ? ", left out for a while" : "");
 }
 
 void flight_describe(const struct flight *f, struct text *out)
@@ -192,7 +202,7 @@ void flight_describe(const struct flight *f, struct text *out)
     char context[96];
 
     load_describe(f->context, context, sizeof(context));
-    text_add(out, "pilot.windows %lu of %u ms, %lu idle, %lu spoiled by a change\n", f->windows,
+    text_add(out, "pilot.windows %lu of at least %u ms, %lu idle, %lu spoiled by a change\n", f->windows,
              auto_window_ms, f->idle, f->spoiled);
     text_add(out, "pilot.context %s\n", context);
     why_describe(f, out);

@@ -38,7 +38,23 @@ static uint64_t gpu_work(void)
 
 void load_begin(struct load *l)
 {
-    *l = (struct load){.gpu_from = gpu_work(), .devices_from = device_interrupts()};
+    *l = (struct load){.gpu = gpu_work(), .devices = device_interrupts(), .ns = time_now()};
+}
+
+void load_end(struct load *l)
+{
+    l->gpu = gpu_work() - l->gpu;
+    l->devices = device_interrupts() - l->devices;
+    l->ns = time_now() - l->ns;
+}
+
+void load_add(struct load *sum, const struct load *l)
+{
+    sum->runnable += l->runnable;
+    sum->samples += l->samples;
+    sum->gpu += l->gpu;
+    sum->devices += l->devices;
+    sum->ns += l->ns;
 }
 
 /* The one that looks is not counted, and neither are the threads that stand for idle CPUs. */
@@ -69,14 +85,13 @@ static unsigned level_of(const struct load *l)
     return halves < cpus ? 0 : halves < 3 * cpus ? 1 : halves < 6 * cpus ? 2 : 3;
 }
 
-unsigned load_context(const struct load *l, uint64_t ns)
+unsigned load_context(const struct load *l)
 {
-    uint64_t devices = device_interrupts() - l->devices_from;
     unsigned context = level_of(l);
 
-    if (gpu_work() != l->gpu_from)
+    if (l->gpu)
         context |= GPU_BUSY;
-    if (devices > DEVICES_BUSY * ns / NS_PER_SEC)
+    if (l->devices > DEVICES_BUSY * l->ns / NS_PER_SEC)
         context |= DEVICE_BUSY;
     return context;
 }

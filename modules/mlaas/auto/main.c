@@ -83,14 +83,14 @@ const struct mlaas_pilot auto_pilot = {
 /* ---- Windows ----------------------------------------------------------------------------------- */
 
 /* The class's next policy in *name. False: it stays. */
-static bool flight_step(unsigned nth, unsigned context, char class_name[POLICY_NAME_MAX],
+static bool flight_step(unsigned nth, const struct load *load, char class_name[POLICY_NAME_MAX],
                         char name[POLICY_NAME_MAX])
 {
     const char *next = NULL;
 
     mutex_lock(&lock);
     if (flights[nth].class_name[0])
-        next = flight_window(&flights[nth], context);
+        next = flight_window(&flights[nth], load);
     if (next) {
         strlcpy(class_name, flights[nth].class_name, POLICY_NAME_MAX);
         strlcpy(name, next, POLICY_NAME_MAX);
@@ -110,12 +110,12 @@ static void refused(const char *class_name)
     mutex_unlock(&lock);
 }
 
-static void windows_end(unsigned context)
+static void windows_end(const struct load *load)
 {
     for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
         char class_name[POLICY_NAME_MAX], name[POLICY_NAME_MAX];
 
-        if (flight_step(i, context, class_name, name) &&
+        if (flight_step(i, load, class_name, name) &&
             mlaas_pilot_set(&auto_pilot, class_name, name) != OK)
             refused(class_name);
     }
@@ -141,8 +141,9 @@ static void window_run(void)
         WAIT_UNTIL(&queue, is_stopping(), began + i * step, 0);
         load_sample(&load);
     }
+    load_end(&load);
     if (!is_stopping())
-        windows_end(load_context(&load, time_now() - began));
+        windows_end(&load);
 }
 
 static void worker_run(void *context)
