@@ -27,5 +27,16 @@ $(BUILD)/bench/linux-python.cpio: $(BUILD)/tools/busybox/busybox bench/linux-pyt
 	$(Q)cp $(BUILD)/tools/linux-9p/modules/*.ko $(@D)/python-root/modules
 	$(Q)cp bench/linux-python/modules $(@D)/python-root/modules/list
 	$(Q)cd $(@D)/python-root && find . -mindepth 1 | sort | cpio -o -H newc --quiet > ../linux-python.cpio
+# An image on a disk; likewise.
+ifneq ($(wildcard $(BUILD)/tools/linux-9p/modules/erofs.ko),)
+BENCHES += $(BUILD)/bench/linux-readahead.cpio
+endif
+$(BUILD)/bench/linux-readahead.cpio: $(BUILD)/tools/busybox/busybox $(BUILD)/guest/bench_readahead bench/linux-readahead/init bench/linux-readahead/modules $(BUILD)/tools/linux-9p/version
+	@mkdir -p $(@D)/readahead-root/bin $(@D)/readahead-root/root $(@D)/readahead-root/dev $(@D)/readahead-root/modules
+	$(Q)cp $(BUILD)/tools/busybox/busybox $(BUILD)/guest/bench_readahead $(@D)/readahead-root/bin
+	$(Q)cp bench/linux-readahead/init $(@D)/readahead-root
+	$(Q)cp $(patsubst %,$(BUILD)/tools/linux-9p/modules/%.ko,$(shell cat bench/linux-readahead/modules)) $(@D)/readahead-root/modules
+	$(Q)cp bench/linux-readahead/modules $(@D)/readahead-root/modules/list
+	$(Q)cd $(@D)/readahead-root && find . -mindepth 1 | sort | cpio -o -H newc --quiet > ../linux-readahead.cpio
 BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio $(BUILD)/bench/linux-costs.cpio \
   $(BUILD)/boot-test.cpio $(BUILD)/boot-busybox.cpio $(BUILD)/bench/linux-busybox.cpio

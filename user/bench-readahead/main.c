@@ -70,10 +70,13 @@ static bool right(const uint8_t *bytes, uint64_t offset, size_t size)
 static int read_record(int fd, const struct reader *r, uint64_t offset, uint8_t *bytes)
 {
     for (uint64_t done = 0; done < r->record; done += r->read) {
-        ssize_t n = pread(fd, bytes, r->read, (off_t)(offset + done));
+        for (size_t got = 0; got < r->read;) {
+            ssize_t n = pread(fd, bytes + got, r->read - got, (off_t)(offset + done + got));
 
-        if (n != (ssize_t)r->read)
-            return fail("read");
+            if (n <= 0)
+                return fail("read");
+            got += (size_t)n;
+        }
         if (!right(bytes, offset + done, r->read)) {
             fprintf(stderr, "bench_readahead: wrong bytes at %llu\n", (unsigned long long)(offset + done));
             return 1;
