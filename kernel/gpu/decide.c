@@ -86,13 +86,19 @@ static struct gpu_memory_buffer *ask_list(struct gpu_residency *r, struct ask *a
     return a->answer == GPU_MEMORY_NONE ? NULL : r->candidates[a->answer];
 }
 
-static bool eligible(const struct gpu_managed *m, enum question what, bool shadow)
+/* In use, but by nobody who would notice: what comes in the same queue finds it as it was left. */
+static bool can_leave(const struct gpu_residency *r, const struct gpu_managed *m)
+{
+    return m->pins == 0 || (m->ctx == r->asking && m->pin_queue == r->asking_queue && !m->pinned_twice);
+}
+
+static bool eligible(const struct gpu_residency *r, const struct gpu_managed *m, enum question what, bool shadow)
 {
     if (m->wanted || !m->id)
         return false;
     if (what == PREFETCH)
         return !m->view.resident && !m->fresh;
-    return m->pins == 0 && (shadow ? m->shade.resident : m->view.resident);
+    return can_leave(r, m) && (shadow ? m->shade.resident : m->view.resident);
 }
 
 /* Lists too long for one question: the winner so far stands first among the next ones. */
@@ -104,7 +110,7 @@ static struct gpu_memory_buffer *ask_all(struct gpu_residency *r, struct ask *a,
     list_for_each (it, &r->buffers) {
         struct gpu_managed *m = list_entry(it, struct gpu_managed, link);
 
-        if (!eligible(m, a->what, shadow))
+        if (!eligible(r, m, a->what, shadow))
             continue;
         r->candidates[count++] = shadow ? &m->shade : &m->view;
         if (count < GPU_MEMORY_CANDIDATES)
@@ -140,8 +146,18 @@ struct gpu_managed *gpu_memory_prefetch(struct gpu_residency *r)
 
 struct event {
     struct gpu_memory_buffer *b;
-    const struct gpu_memory_touch *touch; /* NULL: it is freed */
+    const struct gpu_memory_touch *touch; /* NULL: another event */
+    bool moved, copied;                   /* it has moved; else it is freed */
 };
+
+/* What is told of a buffer only to whose `data` it has. */
+static void event_tell_owner(const struct gpu_memory_ops *ops, const struct event *e)
+{
+    if (e->moved && ops->moved)
+        ops->moved(e->b, e->b->resident, e->copied);
+    if (!e->moved && ops->freed)
+        ops->freed(e->b);
+}
 
 static bool event_tell(const struct policy *p, void *arg)
 {
@@ -149,8 +165,8 @@ static bool event_tell(const struct policy *p, void *arg)
     const struct event *e = arg;
 
     if (!e->touch) {
-        if (ops->freed && e->b->owner == p->number)
-            ops->freed(e->b);
+        if (e->b->owner == p->number)
+            event_tell_owner(ops, e);
         return true;
     }
     if (e->b->owner != p->number) {
@@ -170,17 +186,35 @@ static bool shadow_is_there(void)
     return shadow && shadow != __atomic_load_n(&memory_class.active, __ATOMIC_ACQUIRE);
 }
 
+void gpu_memory_moved(struct gpu_managed *m, bool copied)
+{
+    struct event e = {.b = &m->view, .moved = true, .copied = copied};
+    uint64_t number;
+
+    policy_call(&memory_class, own_choice(), event_tell, &e, &number);
+}
+
+static void shade_moved(struct gpu_memory_buffer *b, bool here, bool copied)
+{
+    struct event e = {.b = b, .moved = true, .copied = copied};
+    uint64_t number;
+
+    b->resident = here;
+    policy_call_shadow(&memory_class, event_tell, &e, &number);
+    b->dirty = b->dirty && here;
+}
+
 /* Nothing is moved: sets of buffers are enough to tell what the shadow's answers would have led to. */
-static void shade_make_resident(struct gpu_residency *r, struct gpu_managed *m)
+static void shade_make_resident(struct gpu_residency *r, struct gpu_managed *m, bool copied)
 {
     struct ask a = {.what = VICTIM, .q = {.incoming = &m->shade}};
     struct gpu_memory_buffer *gone;
 
     while (r->shade_resident + m->shade.bytes > r->quota && (gone = ask_all(r, &a, true))) {
-        gone->resident = gone->dirty = false;
+        shade_moved(gone, false, gone->dirty);
         r->shade_resident -= gone->bytes;
     }
-    m->shade.resident = true;
+    shade_moved(&m->shade, true, copied);
     r->shade_resident += m->shade.bytes;
 }
 
@@ -192,7 +226,7 @@ static void touch_note(struct gpu_memory_buffer *b, const struct gpu_memory_touc
 
 void gpu_memory_touched(struct gpu_residency *r, struct gpu_managed *m, struct gpu_memory_touch *t)
 {
-    struct event e = {&m->view, t}, shade = {&m->shade, t};
+    struct event e = {.b = &m->view, .touch = t}, shade = {.b = &m->shade, .touch = t};
     uint64_t number;
 
     t->number = ++r->touches;
@@ -203,7 +237,7 @@ void gpu_memory_touched(struct gpu_residency *r, struct gpu_managed *m, struct g
     if (shadow_is_there() && policy_call_shadow(&memory_class, event_tell, &shade, &number)) {
         policy_judge(&memory_class, number, m->shade.resident, 1);
         if (!m->shade.resident)
-            shade_make_resident(r, m);
+            shade_make_resident(r, m, t->copied);
         m->shade.dirty |= t->writes;
     }
     touch_note(&m->shade, t);
@@ -211,7 +245,7 @@ void gpu_memory_touched(struct gpu_residency *r, struct gpu_managed *m, struct g
 
 void gpu_memory_freed(struct gpu_residency *r, struct gpu_managed *m)
 {
-    struct event e = {&m->view, NULL}, shade = {&m->shade, NULL};
+    struct event e = {.b = &m->view}, shade = {.b = &m->shade};
     uint64_t number;
 
     if (m->shade.resident)

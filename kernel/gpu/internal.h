@@ -71,6 +71,8 @@ struct gpu_residency {
     uint64_t quota;      /* bytes that may be resident */
     uint64_t resident, shade_resident; /* bytes; in truth, and in the shadow */
     uint64_t touches, batches, buffers_made;
+    struct gpu_context *asking; /* whose batch room is made for, in which queue; NULL: nobody's */
+    uint32_t asking_queue;
     struct gpu_memory_buffer *candidates[GPU_MEMORY_CANDIDATES]; /* of the question being asked */
 };
 

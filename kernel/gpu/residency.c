@@ -42,7 +42,8 @@ static void uses_reap(struct gpu_residency *r)
         if (!gpu_fence_poll(u->ctx, u->queue, u->fence))
             continue;
         for (uint32_t i = 0; i < u->count; i++)
-            u->buffers[i]->pins--;
+            if (--u->buffers[i]->pins == 0)
+                u->buffers[i]->pinned_twice = false;
         list_remove(&u->link);
         kfree(u);
     }
@@ -161,34 +162,59 @@ static void stand_in_remove(struct gpu_managed *m)
     gpu_object_remove(m->ctx, GPU_BUFFER, m->device_id);
     kfree(b);
     m->device_id = 0;
-    m->view.resident = m->view.dirty = false;
     resident_count(m, false);
 }
 
-/* v leaves. Where `next` can use what it leaves behind, it gets it: no object goes and comes then. */
+/* m's contents are not on the device any more. */
+static void left(struct gpu_managed *m, bool copied)
+{
+    m->view.resident = false;
+    gpu_memory_moved(m, copied);
+    gpu_count(&gpu_counters.evictions, 1);
+}
+
+/* No work uses the stand-in any more. A device that is asked to end a buffer before counts as lost if that takes
+ * long. */
+static int work_wait(struct gpu_managed *m)
+{
+    int r = OK;
+
+    if (m->pins)
+        r = gpu_fence_wait(m->ctx, m->pin_queue, m->pin_fence, TIME_NEVER, WAIT_INTERRUPTIBLE, NULL);
+    if (m->fence && r != ERR_INTERRUPTED)
+        r = gpu_fence_wait(m->ctx, m->queue, m->fence, TIME_NEVER, WAIT_INTERRUPTIBLE, NULL);
+    return r == ERR_INTERRUPTED ? r : OK;
+}
+
+/* v leaves. Where `next` can use what it leaves behind, it gets it: no object goes and comes then, and nothing
+ * is waited for. */
 static int evict(struct gpu_managed *v, struct gpu_managed *next, uint32_t queue)
 {
-    bool same = next && next->ctx == v->ctx;
+    bool same = next && next->ctx == v->ctx, copied = v->view.dirty;
     uint32_t at = same ? queue : queue_find(v->ctx);
     int r = move_wait(v, v->ctx, at);
 
     if (r == ERR_INTERRUPTED)
         return r;
-    if (v->view.dirty) {
+    if (copied) {
         r = copy_submit(v, at, v->device_id, v->id);
         if (r != OK)
             return r;
+        v->view.dirty = false;
         gpu_count(&gpu_counters.moved_out, (int64_t)v->view.bytes);
         gpu_memory_measure(v->view.bytes, 0);
     }
-    gpu_count(&gpu_counters.evictions, 1);
     if (!same || next->view.bytes != v->view.bytes) {
+        r = work_wait(v);
+        if (r != OK)
+            return r; /* it stays, and is not dirty any more */
+        left(v, copied);
         stand_in_remove(v);
         return OK;
     }
+    left(v, copied);
     next->device_id = v->device_id;
     v->device_id = 0;
-    v->view.resident = v->view.dirty = false;
     return OK;
 }
 
@@ -229,20 +255,20 @@ static int stand_in_get(struct gpu_managed *m, uint32_t queue)
 /* m's stand-in gets m's contents, unless they are to be overwritten. */
 static int come(struct gpu_managed *m, uint32_t queue)
 {
+    bool skips = m->wanted && m->skips_reading, copied = !skips && !m->fresh;
     int r = OK;
 
-    if (m->wanted && m->skips_reading)
-        r = OK;
-    else if (m->fresh)
-        r = zero_submit(m, queue);
-    else
+    if (copied)
         r = copy_submit(m, queue, m->id, m->device_id);
+    else if (!skips)
+        r = zero_submit(m, queue);
     if (r != OK) {
         stand_in_remove(m);
         return r;
     }
     m->view.resident = true;
-    if (!m->fresh && !(m->wanted && m->skips_reading)) {
+    gpu_memory_moved(m, copied);
+    if (copied) {
         gpu_count(&gpu_counters.moved_in, (int64_t)m->view.bytes);
         gpu_memory_measure(m->view.bytes, 0);
     }
@@ -386,8 +412,9 @@ static void use_touch(struct use *u)
         struct gpu_managed *m = u->buffers[i];
 
         t.position = i;
-        t.reads = m->access & GPUCMD_READS;
+        t.reads = !m->skips_reading;
         t.writes = m->access & GPUCMD_WRITES;
+        t.copied = !m->fresh && t.reads;
         gpu_memory_touched(r, m, &t);
         list_remove(&m->link);
         list_push_back(&r->buffers, &m->link);
@@ -400,7 +427,10 @@ static void use_begin(struct use *u)
     for (uint32_t i = 0; i < u->count; i++) {
         struct gpu_managed *m = u->buffers[i];
 
+        m->pinned_twice |= m->pins && m->pin_queue != u->queue;
         m->pins++;
+        m->pin_queue = u->queue;
+        m->pin_fence = u->fence;
         if (m->access & GPUCMD_WRITES) {
             m->view.dirty = true;
             m->fresh = false;
@@ -437,12 +467,15 @@ int gpu_residency_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_
     }
     mutex_lock(&gpu_residency_lock);
     uses_reap(residency);
+    residency->asking = ctx;
+    residency->asking_queue = queue;
     r = use_run(u, batch);
     if (r == OK)
         r = gpu_submit_plain(ctx, queue, batch, 0, &u->fence);
     else
         gpu_batch_free(batch);
     *fence = u->fence;
+    residency->asking = NULL;
     for (uint32_t i = 0; i < u->count; i++)
         u->buffers[i]->wanted = false;
     if (r == OK)

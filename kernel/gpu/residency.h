@@ -15,7 +15,10 @@ struct gpu_managed {
     struct list link;               /* in the device's list; the front was touched longest ago */
     struct gpu_context *ctx;
     uint32_t id, device_id; /* the program's number, and the stand-in's; 0: not (any more) there */
-    uint32_t pins;          /* batches under way that name it */
+    uint32_t pins;          /* batches under way that name it, */
+    uint32_t pin_queue;     /* in that queue, */
+    bool pinned_twice;      /* or in others too */
+    uint64_t pin_fence;     /* the last of them; only grows within a queue */
     bool fresh;             /* nobody has written to it yet: all zero */
     uint32_t queue;         /* where it was last moved, in its context, */
     uint64_t fence;         /* and when that has ended; 0: never */
@@ -29,6 +32,8 @@ struct gpu_managed {
 
 /* The batch touches m. It finds m resident or not, in truth and in the shadow. */
 void gpu_memory_touched(struct gpu_residency *r, struct gpu_managed *m, struct gpu_memory_touch *t);
+/* m has come to the device or left it: m->view says which. */
+void gpu_memory_moved(struct gpu_managed *m, bool copied);
 void gpu_memory_freed(struct gpu_residency *r, struct gpu_managed *m);
 
 /* Who leaves the device for `incoming` (or NULL); NULL: nobody can, or, with optional, should. */

@@ -37,7 +37,9 @@ struct gpu_memory_touch {
     uint64_t number;   /* 1 and up */
     uint64_t batch;    /* touches of one batch come in the order of its commands, each buffer once */
     uint32_t position; /* in the batch, from 0 */
-    bool reads, writes;
+    bool reads;  /* its contents matter; false: all of it is written first */
+    bool writes;
+    bool copied;    /* its contents have to be copied to the device if they are not there */
     uint64_t quota; /* of the device, bytes */
 };
 
@@ -54,6 +56,8 @@ struct gpu_memory_ops {
     /* A batch names b. Comes before the questions that this batch leads to. */
     void (*touch)(struct gpu_memory_buffer *b, const struct gpu_memory_touch *t);
     void (*freed)(struct gpu_memory_buffer *b); /* the last that is heard of b. NULL: it does not matter */
+    /* b has come to the device or left it. copied: its contents were moved. NULL: it does not matter. */
+    void (*moved)(struct gpu_memory_buffer *b, bool here, bool copied);
     /* Index of who leaves the device: all of the list are resident, and no work uses them. */
     uint32_t (*victim)(const struct gpu_memory_question *q);
     /* Index of who comes back early, or GPU_MEMORY_NONE: none of the list is resident. Where there is no

@@ -1,0 +1,86 @@
+/*
+ * evict.h: the algorithm of gpu_evict. It calls nothing of the kernel, so that it can be tested and
+ * replayed on the build machine (tests/unit/gpu_evict, bench/gpu-replay).
+ *
+ * Programs that train or infer touch their buffers in nearly the same order again and again. The last
+ * touches of all programs are kept, and each new one is aligned with what came after the same touches
+ * before: how long it took then until this buffer was touched again is one guess of how long it will take
+ * now; how long this buffer took the last times are others. A model (EVICT_INPUTS numbers in, EVICT_GUESSES
+ * out) says which guess to believe, or none. Who is expected last leaves; about whom nothing is believed
+ * leaves as in LRU.
+ *
+ * Beside that LRU is simulated, exactly while its buffers are among the last EVICT_HISTORY touches. To
+ * choose otherwise than LRU puts bytes at risk: what LRU would still have. No more is risked than was
+ * won so far and a small part of the quota (and twice the largest buffer: less would not do for one): so the
+ * bytes moved are never more than 1 + 1/32 times LRU's, plus that.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <microlake/gpu_memory.h>
+
+#define EVICT_HISTORY  6144u /* touches */
+#define EVICT_INDEX    4096u /* pairs of touches, by their hash */
+#define EVICT_PROGRAMS 16u   /* whose order is followed; of more, some share */
+
+enum evict_guess {
+    EVICT_ALIGNED, /* as long as it took where the same order was before */
+    EVICT_LAST,    /* as long as the last time */
+    EVICT_SECOND,  /* as long as the time before */
+    EVICT_NEVER,   /* it is not touched again */
+    EVICT_UNKNOWN,
+    EVICT_GUESSES,
+};
+
+#define EVICT_INPUTS 10u
+
+/* The guess to believe; NULL in struct evict: a plain rule. */
+typedef enum evict_guess evict_model_fn(const int32_t *inputs);
+
+/* What the model was asked last. Guesses are in the program's own touches; 0: there is none. */
+struct evict_sample {
+    int32_t inputs[EVICT_INPUTS];
+    uint32_t guesses[EVICT_GUESSES];
+    enum evict_guess believed;
+};
+
+struct evict_program {
+    uint64_t id;
+    uint64_t seen;       /* the device's touch number at its last touch */
+    uint32_t touches;    /* its own count */
+    uint32_t at;         /* where in the history it is aligned; EVICT_NOWHERE */
+    uint32_t length;     /* touches that have followed as before */
+    uint32_t rate;       /* touches of the device for each of its own, times 256 */
+    uint32_t right[2];   /* share of ALIGNED and LAST that turned out right, 0..255 times 256 */
+    uint16_t previous;   /* key of its last touch */
+};
+
+/* The history: entry n of all touches lies at n % EVICT_HISTORY. */
+struct evict {
+    evict_model_fn *model;
+    uint64_t quota, unit;   /* bytes; sizes are counted in units of quota / 65536 */
+    uint64_t number;        /* of the device's last touch */
+    uint32_t next;          /* entries there were */
+    uint32_t tail;          /* the simulated LRU has what was touched last in tail..next - 1 */
+    uint64_t lru_units;     /* how much that is */
+    uint64_t lru_moved, moved; /* by it, and in truth */
+    uint64_t risked;        /* it has that, and the device has not */
+    uint32_t largest;       /* buffer so far, units */
+    struct evict_sample sample;
+    struct evict_program programs[EVICT_PROGRAMS];
+    uint16_t keys[EVICT_HISTORY];
+    uint16_t gaps[EVICT_HISTORY];  /* the program's touches until the next of the same key; 0: not yet */
+    uint16_t sizes[EVICT_HISTORY]; /* units */
+    uint8_t flags[EVICT_HISTORY];
+    uint16_t index[EVICT_INDEX]; /* place after such a pair, plus 1 */
+};
+_Static_assert(sizeof(struct evict) <= 64 * 1024, "run-time memory of a policy");
+
+void evict_init(struct evict *e, evict_model_fn *model);
+void evict_touch(struct evict *e, struct gpu_memory_buffer *b, const struct gpu_memory_touch *t);
+void evict_moved(struct evict *e, struct gpu_memory_buffer *b, bool here, bool copied);
+void evict_freed(struct evict *e, struct gpu_memory_buffer *b);
+uint32_t evict_victim(struct evict *e, const struct gpu_memory_question *q);
+uint32_t evict_prefetch(struct evict *e, const struct gpu_memory_question *q);

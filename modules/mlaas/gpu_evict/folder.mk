@@ -1,0 +1,8 @@
+# The model: tools/train/gpu_evict.py modules/mlaas/gpu_evict/gpu_evict.mlm bench/gpu-traces/train/*.trace
+$(call objects,k,modules/mlaas/gpu_evict/gpu_evict.c): modules/mlaas/gpu_evict/gpu_evict.mlm
+DIR := modules/mlaas/gpu_evict
+NAME := gpu_evict
+SRCS := gpu_evict.c evict.c
+HOT := evict.c
+NEEDS := modules/mlaas/mlrt modules/mlaas/models
+include tools/build/kmod.mk
