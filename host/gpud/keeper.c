@@ -20,12 +20,15 @@
 #include "log.h"
 #include "seal.h"
 
+#define COUNT_MS 3000 /* what a front has to count what is there at its machine's end */
+
 struct keeper {
     const struct keeper_settings *settings;
     const char *folder;
     struct cache_folder own_cache; /* none when it uses a shared one */
     int signals;
     int socket;              /* to the front */
+    int grace_ms;            /* until it ends, when it has been asked to; -1: it has not */
     struct remote_ends ends; /* what the front has of it */
     pid_t front;
     pid_t devices[KEEPER_DEVICES]; /* 0: there is none */
@@ -212,9 +215,12 @@ static void signal_handle(struct keeper *keeper)
     struct signalfd_siginfo signal;
     if (read(keeper->signals, &signal, sizeof(signal)) != (ssize_t)sizeof(signal))
         return;
-    if (signal.ssi_signo != SIGCHLD)
+    if (signal.ssi_signo == SIGCHLD)
+        children_reap(keeper);
+    else if (keeper->settings->counts)
+        keeper->grace_ms = COUNT_MS; /* its machine may have gone, and its front be counting */
+    else
         keeper_end(keeper, 0);
-    children_reap(keeper);
 }
 
 static void wish_handle(struct keeper *keeper)
@@ -246,6 +252,7 @@ _Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
     prctl(PR_SET_NAME, "gpud-keeper");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     keeper.settings = settings;
+    keeper.grace_ms = -1;
     keeper.folder = settings->cache;
     signals_prepare(&keeper);
     if (!settings->cache && cache_folder_make(&keeper.own_cache)) {
@@ -266,7 +273,8 @@ _Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
     for (;;) {
         struct pollfd events[2] = {{.fd = keeper.signals, .events = POLLIN},
                                    {.fd = keeper.socket, .events = POLLIN}};
-        poll(events, 2, -1);
+        if (poll(events, 2, keeper.grace_ms) == 0)
+            keeper_end(&keeper, 0);
         if (events[0].revents)
             signal_handle(&keeper);
         else if (events[1].revents)

@@ -29,7 +29,8 @@ static const char usage[] =
     "  --time-limit S   work or a build that takes longer is ended, with all contexts of its\n"
     "                   machine; 0: none.\n"
     "                   The default is GPUD_TIME_LIMIT of the environment, or 60\n"
-    "  --counts         logs at a machine's end what it owned and what was held for it\n"
+    "  --counts         logs at a machine's end what it owned and what was held for it; so does\n"
+    "                   GPUD_COUNTS in the environment\n"
     "  --list           shows the devices of this host\n";
 
 struct options {
@@ -149,6 +150,7 @@ int main(int argc, char **argv)
     const char *limit = getenv("GPUD_TIME_LIMIT");
     if (limit && time_limit_set(&options.broker, limit))
         return 2;
+    options.broker.counts = getenv("GPUD_COUNTS") != NULL;
     int parsed = options_parse(argc, argv, &options);
     if (parsed)
         return parsed < 0 ? 2 : 0;

@@ -176,6 +176,24 @@ static void test_limited_again(void **state)
     rig_close(&rig);
 }
 
+/* The driver resets the device while contexts alone have work under way: nothing of it is left. */
+static void test_reset_with_limits(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (unsigned round = 0; round < 2; round++) {
+        limited_make(&rig, LIMITED, 60000);
+        limited_work_start(&rig, limited_buffer(&rig));
+        front_reset(rig.front);
+        assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+    }
+    memset(rig.fences, 0, sizeof(rig.fences));
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    rig_close(&rig);
+}
+
 static void test_limits_that_are_wrong(void **state)
 {
     struct rig rig;
@@ -230,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_much_work_goes_on),
         cmocka_unit_test(test_others_go_on),
         cmocka_unit_test(test_limited_again),
+        cmocka_unit_test(test_reset_with_limits),
         cmocka_unit_test(test_limits_that_are_wrong),
         cmocka_unit_test(test_many_limits),
     };
