@@ -12,7 +12,7 @@
 #include "fuzz.h"
 
 #define SLOW_MS 10000
-#define LATE_MS 60000
+#define LATE_MS 120000
 
 #define ARGS_8(n) "int a" #n "0, int a" #n "1, int a" #n "2, int a" #n "3, int a" #n "4, int a" #n "5, int a" #n "6, int a" #n "7"
 

@@ -110,6 +110,6 @@ int main(int argc, char **argv)
     }
     setenv("GPUD", "build/tests/gpud-asan", 0);
     setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 0);
-    setenv("GPUD_TIME_LIMIT", "20", 0); /* seconds: a device that stands still is replaced by then */
+    setenv("GPUD_TIME_LIMIT", "40", 0); /* seconds: of a build bomb */
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
