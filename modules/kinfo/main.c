@@ -1,6 +1,8 @@
 /*
  * main.c: start and end of module kinfo; kinfo.h says what it shows.
  */
+#include <microlake/log.h>
+
 #include "kinfo.h"
 #include "modules/linux/include/linux_dev.h"
 #include "uapi/kmod.h"
@@ -19,22 +21,29 @@ static const struct {
     {ROOT "trace", {.show = trace_show, .store = trace_store}},
 };
 
+/* Somebody looks for the files. */
+static void files_show(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        int r = linux_pseudo_register(files[i].path, &files[i].ops, NULL);
+
+        if (r != OK)
+            log_warn("kinfo: %s can't be shown: %s", files[i].path, status_name(r));
+    }
+}
+
+static struct linux_pseudo_later later = {.fn = files_show};
+
 static void kinfo_exit(void)
 {
+    linux_pseudo_later_end(&later);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
         linux_pseudo_unregister(files[i].path);
 }
 
 static int kinfo_init(void)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        int r = linux_pseudo_register(files[i].path, &files[i].ops, NULL);
-
-        if (r != OK) {
-            kinfo_exit();
-            return r;
-        }
-    }
+    linux_pseudo_later(&later);
     return OK;
 }
 

@@ -165,6 +165,10 @@ int tmpfs_init(void);
 int devfs_init(void);
 int pseudo_init(void);
 
+/* Registers what waits until somebody looks (linux_pseudo_later()), the first time. A node's `fill`. */
+bool pseudo_fill(struct node *folder);
+
+
 /* Make what /dev has in it, /dev/shm and /dev/pts included (tty/tty.h), when somebody looks for it. */
 int devices_register(void);
 int tmpfs_register_shared(void);

@@ -2,8 +2,10 @@
  * pseudo.c: files whose text is made when they are read: what modules register below /sys and
  * /proc, and the personality's own in /proc.
  */
+#include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
+#include <microlake/thread.h>
 #include <microlake/user.h>
 
 #include "modules/linux/fs/file.h"
@@ -33,6 +35,11 @@ struct pseudo_file {
 };
 
 static struct mutex pseudo_lock = MUTEX_INIT(pseudo_lock);
+
+static struct mutex fill_lock = MUTEX_INIT(fill_lock);
+static struct list later = LIST_INIT(later); /* guarded by fill_lock */
+static bool filled;                          /* set under fill_lock */
+static struct thread *filler;                /* who has fill_lock and registers; atomic */
 
 /* Has the text made anew, in a buffer that it fits. */
 static int refresh_locked(struct pseudo_file *p)
@@ -135,6 +142,59 @@ int pseudo_open(const struct linux_pseudo_ops *ops, void *context, struct file *
     return OK;
 }
 
+/* ---- What is registered when somebody looks ---------------------------------------------------- */
+
+/* What registers may look for names itself. */
+static void later_run_locked(struct linux_pseudo_later *l)
+{
+    list_init(&l->link);
+    __atomic_store_n(&filler, thread_current(), __ATOMIC_RELAXED);
+    l->fn();
+    __atomic_store_n(&filler, NULL, __ATOMIC_RELAXED);
+}
+
+static void fill_locked(void)
+{
+    struct list *first;
+
+    __atomic_store_n(&filler, thread_current(), __ATOMIC_RELAXED);
+    if (proc_machine_register() != OK)
+        log_warn("linux: not enough memory for all files in /proc and /sys");
+    while ((first = list_pop_front(&later)))
+        later_run_locked(list_entry(first, struct linux_pseudo_later, link));
+    __atomic_store_n(&filler, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&filled, true, __ATOMIC_RELEASE);
+}
+
+bool pseudo_fill(struct node *folder)
+{
+    (void)folder;
+    if (__atomic_load_n(&filled, __ATOMIC_ACQUIRE) ||
+        __atomic_load_n(&filler, __ATOMIC_RELAXED) == thread_current())
+        return false;
+    mutex_lock(&fill_lock);
+    if (!filled)
+        fill_locked();
+    mutex_unlock(&fill_lock);
+    return true;
+}
+
+void linux_pseudo_later(struct linux_pseudo_later *l)
+{
+    mutex_lock(&fill_lock);
+    list_push_back(&later, &l->link);
+    if (filled)
+        later_run_locked(list_entry(list_pop_front(&later), struct linux_pseudo_later, link));
+    mutex_unlock(&fill_lock);
+}
+
+void linux_pseudo_later_end(struct linux_pseudo_later *l)
+{
+    mutex_lock(&fill_lock);
+    list_remove(&l->link);
+    mutex_unlock(&fill_lock);
+}
+
 static int registered_open(struct node *node, struct file *f)
 {
     struct pseudo *p = node->data;
@@ -158,8 +218,8 @@ static void registered_release(struct node *node)
     kfree(node->data);
 }
 
-static const struct node_ops pseudo_folder_ops = {0};
-static const struct node_ops sys_folder_ops = {.fill = proc_machine_fill};
+static const struct node_ops pseudo_folder_ops = {.fill = pseudo_fill};
+static const struct node_ops sys_folder_ops = {.fill = pseudo_fill};
 static const struct node_ops registered_ops = {
     .open = registered_open, .resize = registered_resize, .release = registered_release};
 

@@ -118,3 +118,16 @@ struct linux_pseudo_ops {
  */
 int linux_pseudo_register(const char *path, const struct linux_pseudo_ops *ops, void *context);
 void linux_pseudo_unregister(const char *path);
+
+/*
+ * Most machines end before anybody looks into /sys or /proc, and registering takes time of the start. fn is
+ * called once, when somebody first lists a folder there or asks for a name that is not there; at once, if that
+ * has been. It registers files; others wait for it. l lasts until it is taken back: after that fn is not
+ * called, and nobody is inside.
+ */
+struct linux_pseudo_later {
+    void (*fn)(void);
+    struct list link; /* the personality's */
+};
+void linux_pseudo_later(struct linux_pseudo_later *l);
+void linux_pseudo_later_end(struct linux_pseudo_later *l);

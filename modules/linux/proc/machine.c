@@ -330,7 +330,7 @@ static const struct {
     {"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", &proc_constant, "2097152"},
 };
 
-static int register_files(void)
+int proc_machine_register(void)
 {
     int r = proc_cpu_register();
 
@@ -338,22 +338,4 @@ static int register_files(void)
     for (size_t i = 0; i < ARRAY_SIZE(files) && r == OK; i++)
         r = linux_pseudo_register(files[i].path, files[i].ops, (void *)files[i].context);
     return r;
-}
-
-bool proc_machine_fill(struct node *folder)
-{
-    static struct mutex lock = MUTEX_INIT(lock);
-    static bool filled; /* set under lock */
-
-    (void)folder;
-    if (__atomic_load_n(&filled, __ATOMIC_ACQUIRE))
-        return false;
-    mutex_lock(&lock);
-    if (!filled) {
-        if (register_files() != OK)
-            log_warn("linux: not enough memory for all files in /proc and /sys");
-        __atomic_store_n(&filled, true, __ATOMIC_RELEASE);
-    }
-    mutex_unlock(&lock);
-    return true;
 }

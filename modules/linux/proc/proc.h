@@ -88,8 +88,8 @@ struct process *proc_process_of(const struct node *folder);
 
 /* ---- machine.c, cpu.c ---- */
 
-/* Registers the files about the machine, the first time. A node's `fill`. */
-bool proc_machine_fill(struct node *folder);
+/* Registers the files about the machine. */
+int proc_machine_register(void);
 
 /* What machine.c registers for the processors. */
 int proc_cpu_register(void);

@@ -315,7 +315,7 @@ static void proc_list(struct node *folder, uint64_t *at, struct node_sink *sink)
 }
 
 static const struct node_ops proc_folder_ops = {
-    .lookup = proc_lookup, .list = proc_list, .fill = proc_machine_fill};
+    .lookup = proc_lookup, .list = proc_list, .fill = pseudo_fill};
 
 int proc_init(void)
 {
