@@ -134,8 +134,8 @@ static bool newest_find(const struct features_ring *ring, uint64_t key, uint64_t
             *best = w;
             from = cpu;
         }
-        if (!w.found)
-            cursors[cpu] = 0;
+        /* A row that was being written just now stays left out: it would come out of its turn. */
+        cursors[cpu] = w.found ? w.left + 1 : 0;
     }
     if (from != UINT32_MAX)
         cursors[from] = best->left;
