@@ -8,6 +8,7 @@
  * not ordered, so a batch whose buffer still moves in another queue waits for that here.
  */
 #include <microlake/boot.h>
+#include "lib/gpucmd/gpucmd.h"
 #include "lib/gpucmd/names.h"
 #include "residency.h"
 
@@ -56,17 +57,12 @@ static struct gpu_residency *residency_of(const struct gpu_managed *m)
     return &m->ctx->device->residency;
 }
 
-static bool queue_idle(struct gpu_context *ctx, uint32_t queue)
-{
-    return gpu_fence_poll(ctx, queue, __atomic_load_n(&ctx->queues[queue].last, __ATOMIC_RELAXED));
-}
-
 static uint32_t queue_find(struct gpu_context *ctx)
 {
     uint32_t queue = VGPGPU_QUEUES_PER_CONTEXT;
 
     while (queue-- > 0)
-        if (queue_idle(ctx, queue))
+        if (gpu_fence_poll(ctx, queue, __atomic_load_n(&ctx->queues[queue].last, __ATOMIC_RELAXED)))
             return queue;
     return VGPGPU_QUEUES_PER_CONTEXT - 1;
 }
@@ -83,49 +79,34 @@ static int move_wait(struct gpu_managed *m, struct gpu_context *ctx, uint32_t qu
     return r == OK ? gpu_status(failed) : r;
 }
 
-static int move_submit(struct gpu_managed *m, uint32_t queue, const void *command, uint32_t bytes)
+/* Copies m's contents between its two buffers; source 0: fills the target with zeros. */
+static int move_submit(struct gpu_managed *m, uint32_t queue, uint32_t source, uint32_t target)
 {
+    uint32_t bytes = source ? sizeof(struct vgpgpu_cmd_copy) : sizeof(struct vgpgpu_cmd_fill);
     struct vgpgpu_submit *batch = gpu_batch_alloc(m->ctx, bytes);
-    int r;
+    struct gpucmd c;
 
     if (!batch)
         return ERR_NO_MEMORY;
-    memcpy(batch + 1, command, bytes);
-    r = gpu_submit_plain(m->ctx, queue, batch, 0, &m->fence);
+    gpucmd_begin(&c, batch + 1, bytes);
+    if (source)
+        gpucmd_copy(&c, source, 0, target, 0, m->view.bytes);
+    else
+        gpucmd_fill(&c, target, 0, m->view.bytes, "", 1);
     m->queue = queue;
-    return r;
+    return gpu_submit_plain(m->ctx, queue, batch, 0, &m->fence);
 }
 
-static int copy_submit(struct gpu_managed *m, uint32_t queue, uint32_t source, uint32_t target)
+static void resident_count(struct gpu_managed *m, int64_t change)
 {
-    const struct vgpgpu_cmd_copy copy = {
-        .header = {.op = VGPGPU_CMD_COPY, .bytes = sizeof(copy)},
-        .source = source,
-        .target = target,
-        .length = m->view.bytes,
-    };
-
-    return move_submit(m, queue, &copy, sizeof(copy));
-}
-
-static int zero_submit(struct gpu_managed *m, uint32_t queue)
-{
-    const struct vgpgpu_cmd_fill fill = {
-        .header = {.op = VGPGPU_CMD_FILL, .bytes = sizeof(fill)},
-        .target = m->device_id,
-        .pattern_bytes = 1,
-        .length = m->view.bytes,
-    };
-
-    return move_submit(m, queue, &fill, sizeof(fill));
-}
-
-static void resident_count(struct gpu_managed *m, bool resident)
-{
-    int64_t change = resident ? (int64_t)m->view.bytes : -(int64_t)m->view.bytes;
-
     residency_of(m)->resident += (uint64_t)change;
     gpu_count(&gpu_counters.resident, change);
+}
+
+static void moved_count(struct gpu_managed *m, uint64_t *counter)
+{
+    gpu_count(counter, (int64_t)m->view.bytes);
+    gpu_memory_measure(m->view.bytes, 0);
 }
 
 static int stand_in_create(struct gpu_managed *m)
@@ -146,7 +127,7 @@ static int stand_in_create(struct gpu_managed *m)
         kfree(b);
         return r;
     }
-    resident_count(m, true);
+    resident_count(m, (int64_t)m->view.bytes);
     return OK;
 }
 
@@ -162,7 +143,7 @@ static void stand_in_remove(struct gpu_managed *m)
     gpu_object_remove(m->ctx, GPU_BUFFER, m->device_id);
     kfree(b);
     m->device_id = 0;
-    resident_count(m, false);
+    resident_count(m, -(int64_t)m->view.bytes);
 }
 
 /* m's contents are not on the device any more. */
@@ -197,12 +178,11 @@ static int evict(struct gpu_managed *v, struct gpu_managed *next, uint32_t queue
     if (r == ERR_INTERRUPTED)
         return r;
     if (copied) {
-        r = copy_submit(v, at, v->device_id, v->id);
+        r = move_submit(v, at, v->device_id, v->id);
         if (r != OK)
             return r;
         v->view.dirty = false;
-        gpu_count(&gpu_counters.moved_out, (int64_t)v->view.bytes);
-        gpu_memory_measure(v->view.bytes, 0);
+        moved_count(v, &gpu_counters.moved_out);
     }
     if (!same || next->view.bytes != v->view.bytes) {
         r = work_wait(v);
@@ -258,20 +238,16 @@ static int come(struct gpu_managed *m, uint32_t queue)
     bool skips = m->wanted && m->skips_reading, copied = !skips && !m->fresh;
     int r = OK;
 
-    if (copied)
-        r = copy_submit(m, queue, m->id, m->device_id);
-    else if (!skips)
-        r = zero_submit(m, queue);
+    if (!skips)
+        r = move_submit(m, queue, copied ? m->id : 0, m->device_id);
     if (r != OK) {
         stand_in_remove(m);
         return r;
     }
     m->view.resident = true;
     gpu_memory_moved(m, copied);
-    if (copied) {
-        gpu_count(&gpu_counters.moved_in, (int64_t)m->view.bytes);
-        gpu_memory_measure(m->view.bytes, 0);
-    }
+    if (copied)
+        moved_count(m, &gpu_counters.moved_in);
     return OK;
 }
 
@@ -323,13 +299,6 @@ static int managed_find(struct gpu_context *ctx, uint32_t id, struct gpu_managed
     return b && b->hidden ? ERR_NOT_FOUND : OK;
 }
 
-static int name_count(void *arg, const struct gpucmd_name *name)
-{
-    (void)name;
-    ++*(uint32_t *)arg;
-    return OK;
-}
-
 static int name_note(void *arg, const struct gpucmd_name *name)
 {
     struct use *u = arg;
@@ -368,21 +337,17 @@ static int names_walk(struct vgpgpu_submit *batch, gpucmd_name_fn *fn, void *arg
     return r == GPUCMD_MALFORMED ? ERR_INVALID : r == GPUCMD_UNKNOWN ? ERR_UNSUPPORTED : r;
 }
 
-static int use_create(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, struct use **out)
-{
-    uint32_t names = 0;
-    int r = names_walk(batch, name_count, &names);
-    struct use *u;
+#define NAME_BYTES 16u /* at least, of the commands for each name */
 
-    if (r != OK)
-        return r;
-    u = kzalloc(sizeof(*u) + names * sizeof(u->buffers[0]));
-    if (!u)
-        return ERR_NO_MEMORY;
-    u->ctx = ctx;
-    u->queue = queue;
-    *out = u;
-    return OK;
+static struct use *use_create(struct gpu_context *ctx, uint32_t queue, const struct vgpgpu_submit *batch)
+{
+    struct use *u = kzalloc(sizeof(*u) + batch->command_bytes / NAME_BYTES * sizeof(u->buffers[0]));
+
+    if (u) {
+        u->ctx = ctx;
+        u->queue = queue;
+    }
+    return u;
 }
 
 /* All at once must fit. In an unordered batch nobody can tell who reads first. */
@@ -456,14 +421,13 @@ int gpu_residency_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_
                          unsigned flags, uint64_t *fence)
 {
     struct gpu_residency *residency = &ctx->device->residency;
-    struct use *u = NULL;
-    int r = flags & GPU_NOWAIT || queue >= VGPGPU_QUEUES_PER_CONTEXT ? ERR_INVALID : OK;
+    bool wrong = flags & GPU_NOWAIT || queue >= VGPGPU_QUEUES_PER_CONTEXT;
+    struct use *u = wrong ? NULL : use_create(ctx, queue, batch);
+    int r;
 
-    if (r == OK)
-        r = use_create(ctx, queue, batch, &u);
-    if (r != OK) {
+    if (!u) {
         gpu_batch_free(batch);
-        return r;
+        return wrong ? ERR_INVALID : ERR_NO_MEMORY;
     }
     mutex_lock(&gpu_residency_lock);
     uses_reap(residency);
@@ -574,19 +538,7 @@ void gpu_residency_free(struct gpu_device *d, uint64_t bytes)
     mutex_unlock(&gpu_residency_lock);
 }
 
-int gpu_quota(unsigned nth, uint64_t *bytes)
-{
-    struct gpu_device *d;
-    int r = gpu_device_get(nth, &d);
-
-    if (r != OK)
-        return r;
-    *bytes = d->residency.quota;
-    gpu_device_put(d);
-    return OK;
-}
-
-int gpu_quota_set(unsigned nth, uint64_t bytes)
+int gpu_quota(unsigned nth, const uint64_t *fresh, uint64_t *now)
 {
     struct gpu_managed *v;
     struct gpu_device *d;
@@ -596,8 +548,10 @@ int gpu_quota_set(unsigned nth, uint64_t bytes)
         return r;
     mutex_lock(&gpu_residency_lock);
     uses_reap(&d->residency);
-    d->residency.quota = bytes;
-    while (d->residency.resident > bytes && (v = gpu_memory_victim(&d->residency, NULL, false)))
+    if (fresh)
+        d->residency.quota = *fresh;
+    *now = d->residency.quota;
+    while (d->residency.resident > *now && (v = gpu_memory_victim(&d->residency, NULL, false)))
         if (evict(v, NULL, 0) != OK)
             break;
     mutex_unlock(&gpu_residency_lock);

@@ -78,7 +78,7 @@ long gpu_quota_show(void *context, char *out, size_t size)
 {
     struct text t = {out, size, 0};
     uint64_t bytes;
-    int r = gpu_quota(0, &bytes);
+    int r = gpu_quota(0, NULL, &bytes);
 
     (void)context;
     if (r != OK)
@@ -99,5 +99,5 @@ int gpu_quota_store(void *context, const char *text, size_t size)
             return ERR_INVALID;
     if (i == 0 || (text[i] != 0 && text[i] != '\n'))
         return ERR_INVALID;
-    return gpu_quota_set(0, bytes);
+    return gpu_quota(0, &bytes, &bytes);
 }

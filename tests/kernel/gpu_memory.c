@@ -54,12 +54,17 @@ static void expect_as_before(const struct gpu_stats *before)
     EXPECT(after.managed == before->managed && after.resident == before->resident);
 }
 
+static int quota_set(unsigned nth, uint64_t bytes)
+{
+    return gpu_quota(nth, &bytes, &bytes);
+}
+
 static uint64_t quota_change(uint64_t bytes)
 {
     uint64_t old = 0;
 
-    EXPECT(gpu_quota(0, &old) == OK);
-    EXPECT(gpu_quota_set(0, bytes) == OK);
+    EXPECT(gpu_quota(0, NULL, &old) == OK);
+    EXPECT(quota_set(0, bytes) == OK);
     return old;
 }
 
@@ -213,11 +218,11 @@ static void random_work_with_little_room(void)
     uint64_t old = quota_change(BYTES);
 
     for (uint32_t i = 0; i < ARRAY_SIZE(quotas); i++) {
-        EXPECT(gpu_quota_set(0, quotas[i]) == OK);
+        EXPECT(quota_set(0, quotas[i]) == OK);
         random_work(i + 10, 150, false);
         random_work(i + 20, 60, true);
     }
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
     EXPECT(stats_now().evictions > before.evictions && stats_now().moved_out > before.moved_out);
 }
 
@@ -246,7 +251,7 @@ static void moves_are_few(void)
     EXPECT(now.moved_in == before.moved_in + 10 * BYTES); /* the last one was there, the first had gone */
     EXPECT(now.moved_out == before.moved_out + 2 * BYTES);
     work_close(&w);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 static void mistakes_are_answered(void)
@@ -283,8 +288,8 @@ static void mistakes_are_answered(void)
     EXPECT(work_do(&w, 0, false) && gpu_buffer_create(w.ctx, 0, GPU_BUFFER_MANAGED, &value) == ERR_INVALID);
     work_close(&w);
     expect_as_before(&before);
-    EXPECT(gpu_quota_set(99, 1) == ERR_NOT_FOUND);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(99, 1) == ERR_NOT_FOUND);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 /* More than one question can hold; all are of one size, so that who leaves hands over its place. */
@@ -303,11 +308,11 @@ static void many_buffers(void)
         EXPECT(fill(ctx, ids[n % MANY], n) == OK);
     EXPECT(stats_now().resident == before.resident + 200 * SIZE);
     EXPECT(stats_now().evictions == before.evictions + 2 * MANY - 200); /* in turn: nobody is there */
-    EXPECT(gpu_quota_set(0, 10 * SIZE) == OK);
+    EXPECT(quota_set(0, 10 * SIZE) == OK);
     EXPECT(stats_now().resident == before.resident + 10 * SIZE);
     gpu_context_close(ctx);
     expect_as_before(&before);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 static void program(void *arg)
@@ -335,7 +340,7 @@ static void programs_share_the_quota(void)
         work_close(&works[i]);
     }
     expect_as_before(&before);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 /* Closed and destroyed in the middle of work. */
@@ -357,7 +362,7 @@ static void ends_come_at_any_moment(void)
         work_close(&w);
         expect_as_before(&before);
     }
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 static int op_gpu(void)
@@ -393,7 +398,7 @@ static void allocations_fail(void)
         expect_as_before(&before);
     }
     EXPECT(left > 0);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 /* Takes the device's memory but for some `left` bytes. */
@@ -430,7 +435,7 @@ static void device_memory_runs_out(void)
     EXPECT(stats_now().evictions > before.evictions);
     gpu_context_close(ctx);
     expect_as_before(&before);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 /* ---- Policies ---------------------------------------------------------------------------------- */
@@ -525,7 +530,7 @@ static void hostile_policies(void)
         expect_as_before(&before);
     }
     EXPECT(stats_now().prefetches > before.prefetches);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 /* Its answers are judged by a residency that is only thought of. */
@@ -547,7 +552,7 @@ static void policy_in_the_shadow(void)
     EXPECT(is_machines("lru"));
     policy_unregister(GPU_MEMORY_CLASS, &policy);
     random_work(51, 20, false);
-    EXPECT(gpu_quota_set(0, old) == OK);
+    EXPECT(quota_set(0, old) == OK);
 }
 
 static const struct ktest_case cases[] = {

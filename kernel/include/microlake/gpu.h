@@ -157,9 +157,9 @@ struct gpu_stats {
 void gpu_stats(struct gpu_stats *out);
 
 /* How many bytes of managed buffers may lie on device number nth. At first what the option gpu.quota=BYTES
- * says, else all memory that the device has. Less than lies there is reached as batches end. ERR_NOT_FOUND. */
-int gpu_quota(unsigned nth, uint64_t *bytes);
-int gpu_quota_set(unsigned nth, uint64_t bytes);
+ * says, else all memory that the device has; `fresh` (may be NULL) from now on. Less than lies there is reached
+ * as batches end. ERR_NOT_FOUND. */
+int gpu_quota(unsigned nth, const uint64_t *fresh, uint64_t *now);
 
 /* ---- Being a device ----------------------------------------------------------------------------
  */
