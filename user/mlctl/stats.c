@@ -1,6 +1,7 @@
 /*
  * stats.c: mlctl stats, what a class counted since the machine started.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,6 +89,24 @@ static bool stats_class(const char *class)
     return true;
 }
 
+/* Batches of models on the GPU, of module mlbatch where it is loaded: all but the times of each size. */
+static void batches_print(void)
+{
+    static char text[LOG_BYTES];
+    char path[PATH_MAX], *rest = NULL;
+    if (path_write(path, sizeof(path), places.mlaas, "batch", NULL) != 0 ||
+        file_read(path, text, sizeof(text)) != 0 || text[0] == '\0') {
+        return;
+    }
+    printf("batches on the GPU:\n");
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (strstr(line, ".rows_") == NULL) {
+            printf("  %s\n", line);
+        }
+    }
+}
+
 static int stats_run(int count, char **words)
 {
     struct class_list classes;
@@ -105,6 +124,7 @@ static int stats_run(int count, char **words)
             return STATUS_FAILED;
         }
     }
+    batches_print();
     return STATUS_OK;
 }
 
@@ -116,6 +136,7 @@ const struct verb verb_stats = {
             "SCORE%     of the decisions that were judged afterwards, how many were right\n"
             "OBJECTIVE  what the class tries to keep small, while the policy decided for the machine\n"
             "FAULTED, OVERRAN, NONSENSE  why a policy was switched out: an exception, over its budget\n"
-            "           of time, an answer that is not allowed\n",
+            "           of time, an answer that is not allowed\n"
+            "Without CLASS also what models in batches did on the GPU, and why they did not.\n",
     .run = stats_run,
 };

@@ -259,6 +259,11 @@ static void test_stats(void **state)
     assert_says(0, "memory: 0 switches, 0 fallbacks\n");
     assert_null(strstr(output[0], "[0.2]"));
     assert_says(0, "\n  pilot: why a beats b by 5%%\n  pilot: arm a: 1.5\n  guard: bad 2\n");
+    assert_null(strstr(output[0], "batches"));
+    file_make("batch", "net.fallbacks 1\nnet.reason the device was lost\nnet.rows_1 7 9\n");
+    assert_int_equal(RUN("stats"), STATUS_OK);
+    assert_says(0, "batches on the GPU:\n  net.fallbacks 1\n  net.reason the device was lost\n");
+    assert_null(strstr(output[0], "rows_1"));
 }
 
 static void test_watch_shows_differences(void **state)
