@@ -9,18 +9,6 @@
 
 #define TIMED_EVERY 16u
 
-/* The registration of that number, if it can still be asked. Preemption is off. */
-static struct policy *policy_numbered(const struct policy_class *class, uint64_t number)
-{
-    for (unsigned i = 0; number && i < POLICIES_MAX; i++) {
-        struct policy *p = __atomic_load_n(&class->table[i], __ATOMIC_ACQUIRE);
-
-        if (p && p->number == number)
-            return p;
-    }
-    return NULL;
-}
-
 static void figures_add(struct policy_figures *f, uint64_t started)
 {
     __atomic_fetch_add(&f->calls, 1, __ATOMIC_RELAXED);

@@ -89,6 +89,17 @@ struct policy *policy_named(struct policy_class *class, const char *name)
     return NULL;
 }
 
+struct policy *policy_numbered(const struct policy_class *class, uint64_t number)
+{
+    for (unsigned i = 0; number && i < POLICIES_MAX; i++) {
+        struct policy *p = __atomic_load_n(&class->table[i], __ATOMIC_ACQUIRE);
+
+        if (p && p->number == number)
+            return p;
+    }
+    return NULL;
+}
+
 static bool extends(const struct policy *p, const struct policy *base)
 {
     return p->extends && !strncmp(p->extends, base->name, POLICY_NAME_MAX);

@@ -94,12 +94,21 @@ struct decision {
     uint64_t slice;               /* out: ns */
 };
 
+/* Its program chose another policy than the one that orders the queue. A choice whose policy has gone is
+ * none. */
+static bool entity_is_plain(const struct cpu *c, uint64_t choice)
+{
+    if (choice == c->policy->number)
+        return false;
+    return policy_numbered(&sched_class, choice) || c->policy != sched_class.machine;
+}
+
 /* A thread that slept, or ran, through a change of policy must not show the new one old data. */
 static void entity_own(const struct cpu *c, struct sched_entity *e)
 {
     uint64_t choice = entity_thread(e)->policies[sched_class.index];
 
-    e->plain = choice ? choice != c->policy->number : c->policy != sched_class.machine;
+    e->plain = entity_is_plain(c, choice);
     if (e->owner == c->policy->number)
         return;
     memset(e->data, 0, sizeof(e->data));
