@@ -11,6 +11,8 @@
 #include "watch.h"
 #include "seal.h"
 
+#define RESUMED 0u /* an epoch that no device process ever has */
+
 static struct vgpgpu_request header_of(const struct control_call *call)
 {
     struct vgpgpu_request header;
@@ -37,8 +39,8 @@ static bool context_tables_create(struct context *context)
     return true;
 }
 
-static struct context *context_new(struct control_call *call, uint32_t id,
-                                   struct vgpgpu_fence_slot *slots)
+/* The timelines are the caller's to make. */
+static struct context *context_bare(struct control_call *call, uint32_t id)
 {
     struct context *context = calloc(1, sizeof(*context));
     if (!context)
@@ -49,12 +51,59 @@ static struct context *context_new(struct control_call *call, uint32_t id,
     context->remote = &call->machine->remotes[0];
     context->memory = guest_memory_hold(call->memory);
     atomic_fetch_add(&call->machine->context_count, 1);
-    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
-        timeline_init(&context->timelines[i], context, i, &slots[i]);
     if (context_tables_create(context))
         return context;
     context_release(context);
     return NULL;
+}
+
+static struct context *context_new(struct control_call *call, uint32_t id,
+                                   struct vgpgpu_fence_slot *slots)
+{
+    struct context *context = context_bare(call, id);
+    for (unsigned i = 0; context && i < VGPGPU_QUEUES_PER_CONTEXT; i++)
+        timeline_init(&context->timelines[i], context, i, &slots[i]);
+    return context;
+}
+
+/* The next front finds the context there, should this one be killed. */
+static void context_note(struct machine *machine, uint32_t id, uint64_t fence_page)
+{
+    struct inflight_context *note = inflight_context(&machine->session.inflight, id);
+    if (!note)
+        return;
+    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
+        atomic_store(&note->submitted[i], 0);
+    atomic_store(&note->fence_page, fence_page | 1);
+}
+
+/* A context that a killed front had: it is lost, which its fences say; its owner can destroy it. */
+static void context_resume(struct machine *machine, uint32_t id, struct inflight_context *note)
+{
+    struct control_call call = {.machine = machine, .memory = machine->session.memory};
+    struct vgpgpu_fence_slot *slots;
+    uint64_t page = atomic_load(&note->fence_page);
+    if (!(page & 1) || machine->contexts[id] || fence_page_find(&call, page - 1, &slots))
+        return;
+    struct context *context = context_bare(&call, id);
+    if (!context)
+        return;
+    context->epoch = RESUMED;
+    for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
+        timeline_resume(&context->timelines[i], context, i, &slots[i],
+                        atomic_load(&note->submitted[i]));
+    pthread_mutex_lock(&machine->objects_lock);
+    machine->contexts[id] = context;
+    pthread_mutex_unlock(&machine->objects_lock);
+}
+
+void control_resume(struct machine *machine)
+{
+    for (uint32_t id = 1; id <= MAX_CONTEXTS; id++) {
+        struct inflight_context *note = inflight_context(&machine->session.inflight, id);
+        if (note)
+            context_resume(machine, id, note);
+    }
 }
 
 /* Makes a context in the device process, which is started when there is none. */
@@ -93,7 +142,11 @@ uint32_t control_context_create(struct control_call *call)
     uint32_t id = request.header.context;
     if (request.header.object)
         return VGPGPU_ERR_INVALID;
-    if (!id || id > MAX_CONTEXTS || machine->contexts[id])
+    if (!id || id > MAX_CONTEXTS)
+        return VGPGPU_ERR_ID;
+    if (machine->contexts[id] && machine->contexts[id]->epoch == RESUMED)
+        context_release(context_remove(machine, id)); /* killed when it had been made, not answered */
+    if (machine->contexts[id])
         return VGPGPU_ERR_ID;
     uint32_t status = fence_page_find(call, request.fence_page, &slots);
     if (status)
@@ -106,6 +159,7 @@ uint32_t control_context_create(struct control_call *call)
         context_release(context);
         return status;
     }
+    context_note(machine, id, request.fence_page);
     pthread_mutex_lock(&machine->objects_lock);
     machine->contexts[id] = context;
     pthread_mutex_unlock(&machine->objects_lock);

@@ -100,11 +100,17 @@ static void on_device_reset(void *owner)
     ring_unlock(control);
 }
 
+static void on_device_resume(void *owner)
+{
+    control_resume(owner);
+}
+
 static const struct vhost_owner owner_calls = {
     .ring_changed = on_ring_changed,
     .ring_stopping = on_ring_stopping,
     .ring_stopped = on_ring_stopped,
     .device_reset = on_device_reset,
+    .device_resume = on_device_resume,
 };
 
 void machine_quiet(struct machine *machine)

@@ -187,6 +187,9 @@ struct context *context_remove(struct machine *machine, uint32_t id);
 /* timeline.c */
 void timeline_init(struct timeline *timeline, struct context *context, unsigned index,
                    struct vgpgpu_fence_slot *slot);
+/* The same for a slot that a former front has written: work up to `submitted` is lost. */
+void timeline_resume(struct timeline *timeline, struct context *context, unsigned index,
+                     struct vgpgpu_fence_slot *slot, uint64_t submitted);
 /* Puts a submission at the end of its timeline; before its work is started. */
 void timeline_add(struct submission *submission);
 /* Its work has ended: signals what is due, in order. Any thread, without the remote's lock. */
@@ -205,6 +208,8 @@ void events_flush(struct machine *machine);
 /* A context that goes sends no more. */
 void event_forget(struct machine *machine, struct context *context);
 
+/* control_requests.c: makes the contexts that a killed front had, as lost ones; no request is in work. */
+void control_resume(struct machine *machine);
 /* control.c, submit.c: bodies of the threads. */
 void *control_run(void *machine);
 void *submit_run(void *machine);

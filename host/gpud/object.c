@@ -100,6 +100,9 @@ struct context *context_remove(struct machine *machine, uint32_t id)
     struct context *context = context_find_locked(machine, id);
     if (context)
         machine->contexts[id] = NULL;
+    struct inflight_context *note = inflight_context(&machine->session.inflight, id);
+    if (note)
+        atomic_store(&note->fence_page, 0);
     pthread_mutex_unlock(&machine->objects_lock);
     if (!context)
         return NULL;

@@ -212,6 +212,8 @@ static const struct {
 /* The front: its memory and threads, the descriptors that it is given, time. */
 static const int front_allowed[] = {
     CALL(brk),
+    CALL(memfd_create),
+    CALL(ftruncate),
     CALL(mmap),
     CALL(munmap),
     CALL(mremap),

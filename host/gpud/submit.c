@@ -132,6 +132,17 @@ static uint32_t queue_make(struct timeline *timeline)
     return VGPGPU_OK;
 }
 
+/* And so that the next front knows, should this one be killed. */
+static void submitted_note(struct timeline *timeline, uint64_t fence)
+{
+    struct context *context = timeline->context;
+    struct inflight_context *note =
+        inflight_context(&context->machine->session.inflight, context->id);
+    timeline->submitted = fence;
+    if (note)
+        atomic_store_explicit(&note->submitted[timeline->index], fence, memory_order_relaxed);
+}
+
 /* Starts the work. Whatever fails, the fence is signalled behind what came before it. */
 static void submission_apply(struct submitter *submitter, struct submission *submission,
                              const struct vgpgpu_submit *header)
@@ -140,7 +151,7 @@ static void submission_apply(struct submitter *submitter, struct submission *sub
     struct context *context = timeline->context;
     timeline_add(submission);
     if (fence_is_good(timeline, submission->fence))
-        timeline->submitted = submission->fence;
+        submitted_note(timeline, submission->fence);
     if (!submission->status)
         submission->status = queue_make(timeline);
     if (submission->status)

@@ -7,12 +7,41 @@
 #include <stdlib.h>
 #include "watch.h"
 
-void timeline_init(struct timeline *timeline, struct context *context, unsigned index,
-                   struct vgpgpu_fence_slot *slot)
+static void timeline_make(struct timeline *timeline, struct context *context, unsigned index,
+                          struct vgpgpu_fence_slot *slot)
 {
     *timeline = (struct timeline){.context = context, .index = index, .slot = slot};
     pthread_mutex_init(&timeline->lock, NULL);
+}
+
+void timeline_init(struct timeline *timeline, struct context *context, unsigned index,
+                   struct vgpgpu_fence_slot *slot)
+{
+    timeline_make(timeline, context, index, slot);
     *slot = (struct vgpgpu_fence_slot){.wait = VGPGPU_NOBODY_WAITS};
+}
+
+void timeline_resume(struct timeline *timeline, struct context *context, unsigned index,
+                     struct vgpgpu_fence_slot *slot, uint64_t submitted)
+{
+    timeline_make(timeline, context, index, slot);
+    uint64_t before = __atomic_load_n(&slot->signalled, __ATOMIC_RELAXED);
+    timeline->failed = __atomic_load_n(&slot->failed, __ATOMIC_RELAXED) != 0;
+    timeline->submitted = timeline->signalled = submitted > before ? submitted : before;
+    if (submitted <= before)
+        return;
+    if (!timeline->failed) {
+        timeline->failed = true;
+        __atomic_store_n(&slot->status, VGPGPU_ERR_LOST, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->failed, before + 1, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&slot->signalled, submitted, __ATOMIC_RELEASE);
+    /* A driver that sleeps is told in any case. */
+    event_raise(context->machine, context,
+                &(struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
+                                       .context = context->id,
+                                       .queue = index,
+                                       .value = submitted});
 }
 
 void timeline_add(struct submission *submission)

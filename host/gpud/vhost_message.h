@@ -25,6 +25,8 @@ enum vhost_request {
     VHOST_SET_VRING_ENABLE = 18,
     VHOST_GET_CONFIG = 24,
     VHOST_SET_CONFIG = 25,
+    VHOST_GET_INFLIGHT_FD = 31,
+    VHOST_SET_INFLIGHT_FD = 32,
     VHOST_RESET_DEVICE = 34,
     VHOST_REQUEST_LIMIT = 48,
 };
@@ -40,6 +42,7 @@ enum vhost_protocol_feature {
     VHOST_PROTOCOL_MQ = 0,
     VHOST_PROTOCOL_REPLY_ACK = 3,
     VHOST_PROTOCOL_CONFIG = 9,
+    VHOST_PROTOCOL_INFLIGHT = 12,
     VHOST_PROTOCOL_RESET_DEVICE = 13,
 };
 
@@ -80,6 +83,12 @@ struct vhost_config {
     uint8_t bytes[VHOST_CONFIG_BYTES];
 };
 
+struct vhost_inflight {
+    uint64_t bytes, offset;
+    uint16_t queues, size;
+    uint32_t padding;
+};
+
 #define VHOST_HEADER_BYTES        12u
 #define VHOST_CONFIG_HEADER_BYTES 12u
 
@@ -94,6 +103,7 @@ struct vhost_message {
         struct vhost_ring_address address;
         struct vhost_memory_table memory;
         struct vhost_config config;
+        struct vhost_inflight inflight;
     } payload;
     /* Not on the wire. */
     unsigned fd_count;

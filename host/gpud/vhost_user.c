@@ -13,7 +13,7 @@
 static const uint64_t offered_features =
     BIT(VHOST_FEATURE_VERSION_1) | BIT(VHOST_FEATURE_INDIRECT) | BIT(VHOST_FEATURE_PROTOCOL);
 static const uint64_t offered_protocol = BIT(VHOST_PROTOCOL_MQ) | BIT(VHOST_PROTOCOL_REPLY_ACK) |
-                                         BIT(VHOST_PROTOCOL_CONFIG) |
+                                         BIT(VHOST_PROTOCOL_CONFIG) | BIT(VHOST_PROTOCOL_INFLIGHT) |
                                          BIT(VHOST_PROTOCOL_RESET_DEVICE);
 
 enum outcome { DONE, REPLIED, REFUSED };
@@ -46,6 +46,13 @@ static int ring_update_locked(struct vhost_session *session, unsigned index)
     int error =
         virtqueue_attach(&ring->queue, session->memory, setup->size, setup->addresses.descriptors,
                          setup->addresses.available, setup->addresses.used, setup->base);
+    if (!error) {
+        virtqueue_track(&ring->queue, inflight_queue(&session->inflight, index, setup->size),
+                        setup->resumes);
+        if (setup->resumes && index == VGPGPU_QUEUE_CONTROL)
+            session->calls->device_resume(session->owner);
+        setup->resumes = false;
+    }
     if (error)
         log_guest("ring %u cannot run where the front end says: %s", index, strerror(-error));
     return error;
@@ -279,6 +286,39 @@ static enum outcome set_config(struct vhost_session *session, struct vhost_messa
     return DONE;
 }
 
+static enum outcome get_inflight(struct vhost_session *session, struct vhost_message *message)
+{
+    struct vhost_inflight *wish = &message->payload.inflight;
+    if (!wish->queues || wish->queues > VHOST_RINGS || !wish->size ||
+        wish->size > VIRTQUEUE_MAX_SIZE || message->fd_count)
+        return REFUSED;
+    int fd = inflight_make(&session->inflight, wish->queues, wish->size);
+    if (fd < 0)
+        return REFUSED;
+    wish->bytes = session->inflight.bytes;
+    wish->offset = 0;
+    message->fds[0] = fd;
+    message->fd_count = 1;
+    return REPLIED;
+}
+
+/* Of a former front, or what this one has just made, once more. */
+static enum outcome set_inflight(struct vhost_session *session, struct vhost_message *message)
+{
+    const struct vhost_inflight *given = &message->payload.inflight;
+    for (unsigned i = 0; i < VHOST_RINGS; i++)
+        if (session->rings[i].queue.size)
+            return REFUSED;
+    if (message->fd_count != 1 || !given->queues || given->queues > VHOST_RINGS || !given->size ||
+        given->size > VIRTQUEUE_MAX_SIZE ||
+        inflight_adopt(&session->inflight, message->fds[0], given->bytes, given->offset,
+                       given->queues, given->size))
+        return REFUSED;
+    for (unsigned i = 0; i < VHOST_RINGS; i++)
+        session->setup[i].resumes = true;
+    return DONE;
+}
+
 static const struct {
     uint32_t least_bytes; /* of payload */
     uint32_t reply_bytes; /* of a reply of fixed size */
@@ -302,6 +342,8 @@ static const struct {
     [VHOST_SET_VRING_ENABLE] = {8, 0, set_vring_enable},
     [VHOST_GET_CONFIG] = {VHOST_CONFIG_HEADER_BYTES, 0, get_config},
     [VHOST_SET_CONFIG] = {VHOST_CONFIG_HEADER_BYTES, 0, set_config},
+    [VHOST_GET_INFLIGHT_FD] = {20, 24, get_inflight},
+    [VHOST_SET_INFLIGHT_FD] = {20, 0, set_inflight},
     [VHOST_RESET_DEVICE] = {0, 0, reset_device},
 };
 
@@ -320,8 +362,9 @@ void vhost_session_init(struct vhost_session *session, int socket, const struct 
 static int message_answer(struct vhost_session *session, struct vhost_message *message)
 {
     message->flags = VHOST_VERSION | VHOST_FLAG_REPLY;
-    message->fd_count = 0;
-    return vhost_message_send(session->socket, message);
+    int sent = vhost_message_send(session->socket, message);
+    vhost_message_close(message);
+    return sent;
 }
 
 int vhost_session_handle(struct vhost_session *session, struct vhost_message *message)
@@ -333,7 +376,8 @@ int vhost_session_handle(struct vhost_session *session, struct vhost_message *me
     enum outcome outcome = REFUSED;
     if (known && message->size >= requests[request].least_bytes)
         outcome = requests[request].handle(session, message);
-    vhost_message_close(message);
+    if (outcome != REPLIED || request != VHOST_GET_INFLIGHT_FD)
+        vhost_message_close(message); /* what nobody took */
     if (outcome == REPLIED) {
         if (requests[request].reply_bytes)
             message->size = requests[request].reply_bytes;

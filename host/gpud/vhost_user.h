@@ -21,6 +21,8 @@ struct vhost_owner {
     int (*ring_stopped)(void *owner, unsigned index);
     /* The driver has reset the device: all it created is gone. */
     void (*device_reset)(void *owner);
+    /* A former front has been killed: what it had, ->inflight says. The control ring's lock is held. */
+    void (*device_resume)(void *owner);
 };
 
 struct vhost_ring_setup {
@@ -28,6 +30,7 @@ struct vhost_ring_setup {
     bool has_addresses;
     bool has_kick;
     bool enabled;
+    bool resumes; /* what a former front had in work comes once more */
     uint16_t base;
     struct vhost_ring_address addresses;
 };
@@ -41,6 +44,7 @@ struct vhost_session {
     uint64_t features;
     uint64_t protocol_features;
     struct guest_memory *memory; /* newest table, or NULL; replaced with all ring locks held */
+    struct inflight inflight;
     struct vhost_ring_setup setup[VHOST_RINGS];
     struct ring rings[VHOST_RINGS];
 };

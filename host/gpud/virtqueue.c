@@ -66,8 +66,47 @@ void virtqueue_detach(struct virtqueue *queue)
     *queue = (struct virtqueue){.next_available = queue->next_available};
 }
 
+/* The oldest last. */
+static void again_add(struct virtqueue *queue, uint16_t head)
+{
+    const struct inflight_descriptor *all = queue->inflight->descriptors;
+    unsigned at = queue->again_count++;
+    for (; at && all[queue->again[at - 1]].counter < all[head].counter; at--)
+        queue->again[at] = queue->again[at - 1];
+    queue->again[at] = head;
+}
+
+/* What a front that was killed had in work comes once more. */
+static void track_resume(struct virtqueue *queue, struct inflight_queue *inflight)
+{
+    /* Killed between the used ring and its note? */
+    if (inflight->used_index != queue->used_index && inflight->last_head < queue->size)
+        inflight->descriptors[inflight->last_head].taken = 0;
+    inflight->used_index = queue->used_index;
+    for (unsigned i = 0; i < queue->size; i++)
+        if (inflight->descriptors[i].taken)
+            again_add(queue, (uint16_t)i);
+    queue->next_available = (uint16_t)(queue->used_index + queue->again_count);
+}
+
+void virtqueue_track(struct virtqueue *queue, struct inflight_queue *inflight, bool resume)
+{
+    queue->inflight = inflight;
+    if (!inflight)
+        return;
+    for (unsigned i = 0; i < queue->size; i++)
+        if (inflight->descriptors[i].counter >= queue->counter)
+            queue->counter = inflight->descriptors[i].counter + 1;
+    if (resume && inflight->version == 1)
+        track_resume(queue, inflight);
+    inflight->version = 1;
+    inflight->size = (uint16_t)queue->size;
+}
+
 bool virtqueue_is_empty(const struct virtqueue *queue)
 {
+    if (queue->again_count && !queue->broken)
+        return false;
     return queue->broken || !queue->size ||
            atomic_load_explicit(&queue->available->index, memory_order_acquire) ==
                queue->next_available;
@@ -149,23 +188,41 @@ static bool table_walk(struct virtqueue *queue, struct chain *chain,
     return false;
 }
 
+static enum virtqueue_pop head_take(struct virtqueue *queue, uint16_t *head)
+{
+    if (queue->again_count) {
+        *head = queue->again[--queue->again_count];
+        return VIRTQUEUE_CHAIN;
+    }
+    uint16_t index = atomic_load_explicit(&queue->available->index, memory_order_acquire);
+    uint16_t waiting = (uint16_t)(index - queue->next_available);
+    if (!waiting)
+        return VIRTQUEUE_EMPTY;
+    *head =
+        *(volatile uint16_t *)&queue->available->ring[queue->next_available & (queue->size - 1)];
+    if (waiting > queue->size || *head >= queue->size) {
+        queue->broken = true;
+        return VIRTQUEUE_BROKEN;
+    }
+    queue->next_available++;
+    if (queue->inflight) {
+        queue->inflight->descriptors[*head].counter = queue->counter++;
+        atomic_signal_fence(memory_order_seq_cst); /* another process may read it after our death */
+        queue->inflight->descriptors[*head].taken = 1;
+    }
+    return VIRTQUEUE_CHAIN;
+}
+
 enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain)
 {
     if (queue->broken)
         return VIRTQUEUE_BROKEN;
     if (!queue->size)
         return VIRTQUEUE_EMPTY;
-    uint16_t index = atomic_load_explicit(&queue->available->index, memory_order_acquire);
-    uint16_t waiting = (uint16_t)(index - queue->next_available);
-    if (!waiting)
-        return VIRTQUEUE_EMPTY;
-    uint16_t head =
-        *(volatile uint16_t *)&queue->available->ring[queue->next_available & (queue->size - 1)];
-    if (waiting > queue->size || head >= queue->size) {
-        queue->broken = true;
-        return VIRTQUEUE_BROKEN;
-    }
-    queue->next_available++;
+    uint16_t head;
+    enum virtqueue_pop got = head_take(queue, &head);
+    if (got != VIRTQUEUE_CHAIN)
+        return got;
     chain->head = head;
     chain->readable = chain->writable = 0;
     chain->readable_bytes = chain->writable_bytes = 0;
@@ -183,7 +240,15 @@ bool virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
     queue->used->ring[queue->used_index & (queue->size - 1)] =
         (struct ring_used_entry){.head = head, .written = written};
     queue->used_index++;
+    if (queue->inflight)
+        queue->inflight->last_head = head;
     atomic_store_explicit(&queue->used->index, queue->used_index, memory_order_release);
+    if (queue->inflight) {
+        atomic_signal_fence(memory_order_seq_cst);
+        queue->inflight->descriptors[head].taken = 0;
+        atomic_signal_fence(memory_order_seq_cst);
+        queue->inflight->used_index = queue->used_index;
+    }
     /* The driver clears the flag and then looks at the index; here it is the other way round. */
     atomic_thread_fence(memory_order_seq_cst);
     return !(*(volatile uint16_t *)&queue->available->flags & AVAILABLE_NO_INTERRUPT);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include "guest_memory.h"
+#include "inflight.h"
 
 #define VIRTQUEUE_MAX_SIZE 1024u /* descriptors of a ring */
 #define CHAIN_MAX_PARTS    4096u /* pieces of one chain */
@@ -30,6 +31,10 @@ struct virtqueue {
     uint16_t next_available; /* next entry of the available ring to look at */
     uint16_t used_index;
     bool broken;
+    struct inflight_queue *inflight; /* where chains in work are noted; NULL: nowhere */
+    uint64_t counter;                /* of chains taken */
+    unsigned again_count;            /* heads that a former front had in work, */
+    uint16_t again[VIRTQUEUE_MAX_SIZE]; /* the oldest last */
 };
 
 /* A chain taken from the ring. The pieces point into guest memory. */
@@ -47,6 +52,8 @@ int virtqueue_attach(struct virtqueue *queue, struct guest_memory *memory, unsig
                      uint64_t descriptors_user, uint64_t available_user, uint64_t used_user,
                      uint16_t next_available);
 void virtqueue_detach(struct virtqueue *queue);
+/* Notes there what is in work from now on. `resume`: what is noted comes once more, first. */
+void virtqueue_track(struct virtqueue *queue, struct inflight_queue *inflight, bool resume);
 
 enum virtqueue_pop { VIRTQUEUE_EMPTY, VIRTQUEUE_CHAIN, VIRTQUEUE_BAD_CHAIN, VIRTQUEUE_BROKEN };
 

@@ -212,6 +212,26 @@ static void queues_prepare(struct front *front)
     front->queues[VGPGPU_QUEUE_SUBMIT].available->flags = 1;
 }
 
+/* Asks for the notes at first; each gpud is then given them. */
+static void inflight_share(struct front *front)
+{
+    struct vhost_message message = {
+        .payload.inflight = {.queues = VGPGPU_QUEUE_COUNT, .size = FRONT_QUEUE_SIZE}};
+    if (front->inflight_fd < 0) {
+        message_send(front, &message, VHOST_GET_INFLIGHT_FD, sizeof(message.payload.inflight));
+        if (vhost_message_receive(front->socket, &message) != 1 || message.fd_count != 1)
+            front_die("no notes of what is in work");
+        front->inflight_fd = message.fds[0];
+        front->inflight_bytes = message.payload.inflight.bytes;
+    }
+    message.payload.inflight = (struct vhost_inflight){.bytes = front->inflight_bytes,
+                                                       .queues = VGPGPU_QUEUE_COUNT,
+                                                       .size = FRONT_QUEUE_SIZE};
+    message.fd_count = 1;
+    message.fds[0] = front->inflight_fd;
+    message_send(front, &message, VHOST_SET_INFLIGHT_FD, sizeof(message.payload.inflight));
+}
+
 static void connection_open(struct front *front, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -226,6 +246,7 @@ static void connection_open(struct front *front, const char *path)
     message_send(front, &owner, VHOST_SET_OWNER, 0);
     message_number(front, VHOST_SET_FEATURES, features);
     config_get(front);
+    inflight_share(front);
     memory_share(front);
 }
 
@@ -235,6 +256,7 @@ struct front *front_open(const char *socket, uint64_t memory_bytes)
     if (!front)
         front_die("memory");
     front->memory_bytes = memory_bytes;
+    front->inflight_fd = -1;
     front->memory_fd = memfd_create("guest", MFD_CLOEXEC);
     if (front->memory_fd < 0 || ftruncate(front->memory_fd, (off_t)memory_bytes))
         front_die("memfd");
@@ -257,9 +279,18 @@ struct front *front_open(const char *socket, uint64_t memory_bytes)
     return front;
 }
 
+void front_reconnect(struct front *front, const char *path)
+{
+    close(front->socket);
+    connection_open(front, path);
+    for (unsigned i = 0; i < VGPGPU_QUEUE_COUNT; i++)
+        ring_start(front, i, __atomic_load_n(&front->queues[i].used->index, __ATOMIC_ACQUIRE));
+}
+
 void front_close(struct front *front)
 {
     close(front->socket);
+    close(front->inflight_fd);
     for (unsigned i = 0; i < VGPGPU_QUEUE_COUNT; i++) {
         close(front->queues[i].kick);
         close(front->queues[i].call);

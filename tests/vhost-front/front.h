@@ -57,6 +57,8 @@ struct front_queue {
 struct front {
     int socket;
     int memory_fd;
+    int inflight_fd; /* gpud's notes of what it has in work, for the next gpud */
+    uint64_t inflight_bytes;
     uint8_t *memory;
     uint64_t memory_bytes; /* half of it in each region */
     uint64_t allocated;    /* bytes of `memory` given out */
@@ -79,6 +81,8 @@ int gpud_stop(pid_t gpud);
 
 struct front *front_open(const char *socket, uint64_t memory_bytes);
 void front_close(struct front *front);
+/* Connects anew once gpud has hung up: the rings go on where the used rings say. */
+void front_reconnect(struct front *front, const char *socket);
 
 /* Guest memory: zeroed pages that follow each other; guest-physical addresses. */
 uint64_t front_pages(struct front *front, uint64_t pages);

@@ -1,0 +1,68 @@
+/* inflight.c: see inflight.h. */
+#include "inflight.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "checked.h"
+#include "virtqueue.h"
+
+static size_t queue_bytes(unsigned size)
+{
+    return align_up(sizeof(struct inflight_queue) + size * sizeof(struct inflight_descriptor), 64);
+}
+
+static size_t whole_bytes(unsigned queues, unsigned size)
+{
+    return queues * queue_bytes(size) + INFLIGHT_CONTEXTS * sizeof(struct inflight_context);
+}
+
+static int memory_map(struct inflight *inflight, int fd, unsigned queues, unsigned size)
+{
+    size_t bytes = whole_bytes(queues, size);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return -1;
+    if (inflight->memory)
+        munmap(inflight->memory, inflight->bytes);
+    *inflight =
+        (struct inflight){.memory = memory, .bytes = bytes, .queues = queues, .size = size};
+    return 0;
+}
+
+int inflight_make(struct inflight *inflight, unsigned queues, unsigned size)
+{
+    int fd = memfd_create("gpud-inflight", MFD_CLOEXEC);
+    if (fd >= 0 && (ftruncate(fd, (off_t)whole_bytes(queues, size)) < 0 ||
+                    memory_map(inflight, fd, queues, size))) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int inflight_adopt(struct inflight *inflight, int fd, uint64_t bytes, uint64_t offset,
+                   unsigned queues, unsigned size)
+{
+    struct stat file;
+    if (offset || bytes != whole_bytes(queues, size) || fstat(fd, &file) < 0 ||
+        (uint64_t)file.st_size < bytes)
+        return -1;
+    return memory_map(inflight, fd, queues, size);
+}
+
+struct inflight_queue *inflight_queue(const struct inflight *inflight, unsigned index,
+                                      unsigned size)
+{
+    if (!inflight->memory || index >= inflight->queues || size > inflight->size)
+        return NULL;
+    return (void *)(inflight->memory + index * queue_bytes(inflight->size));
+}
+
+struct inflight_context *inflight_context(const struct inflight *inflight, uint32_t id)
+{
+    if (!inflight->memory || !id || id > INFLIGHT_CONTEXTS)
+        return NULL;
+    uint8_t *table = inflight->memory + inflight->queues * queue_bytes(inflight->size);
+    return (struct inflight_context *)(void *)table + (id - 1);
+}

@@ -1,0 +1,158 @@
+/*
+ * reconnect_test.c: gpud's front is killed in the middle of work, and the front end connects anew. What was
+ * in work is answered once, fences of lost work are signalled, and new contexts work.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include "rig.h"
+
+#define ROUNDS 12u
+
+static const char forever[] =
+    "kernel void forever(global volatile int *c) { c[2] = 1; while (!c[0]) c[1]++; }";
+
+/* A text that the compiler has to do with for a while. */
+static const char long_build[] = "#define A x[0] = x[1] * 3 + x[2]; x[1] ^= x[0];\n"
+                                 "#define B A A A A A A A A A A A A\n"
+                                 "#define C B B B B B B B B B B B B\n"
+                                 "kernel void slow(global volatile int *x) { C C }\n";
+
+static void front_kill(struct rig *rig)
+{
+    char byte;
+    pid_t front = rig_process("gpud-front");
+    assert_true(front > 0);
+    kill(front, SIGKILL);
+    assert_int_equal(read(rig->front->socket, &byte, 1), 0); /* its keeper has ended the rest */
+    front_reconnect(rig->front, rig_socket());
+}
+
+/* Context 1, which is lost, ends; another in its place works. */
+static void machine_works_anew(struct rig *rig)
+{
+    assert_int_equal(front_buffer_device(rig->front, 1, 9, 4096), VGPGPU_ERR_LOST);
+    assert_int_equal(front_context_destroy(rig->front, 1), 0);
+    assert_int_equal(front_context_create(rig->front, 1, rig->fence_guest), 0);
+    memset(rig->fences, 0, sizeof(rig->fences));
+    rig_kernel(rig, 1, "nop", "kernel void nop(void) {}", 0);
+    batch_launch(rig_batch(rig), 1, 1, 1);
+    assert_int_equal(rig_run(rig, 3), 0);
+}
+
+/* Posts a build without waiting. Its reply comes to `reply`. */
+static void build_post(struct rig *rig, const char *source, uint64_t reply)
+{
+    uint64_t guest = rig->front->request_guest + 65536;
+    struct vgpgpu_program_create *request = front_at(rig->front, guest);
+    *request = (struct vgpgpu_program_create){
+        .header = {.type = VGPGPU_PROGRAM_CREATE, .context = 1, .object = 7},
+        .kind = VGPGPU_PROGRAM_OPENCL_C,
+        .source_bytes = (uint32_t)strlen(source)};
+    memcpy(request + 1, source, strlen(source));
+    memset(front_at(rig->front, reply), 0xff, sizeof(struct vgpgpu_reply));
+    struct front_part parts[2] = {
+        {guest, (uint32_t)(sizeof(*request) + strlen(source)), false}, {reply, 4096, true}};
+    front_post(rig->front, VGPGPU_QUEUE_CONTROL, parts, 2);
+}
+
+static void test_work_under_way(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (unsigned round = 0; round < 2; round++) {
+        volatile int *cells = rig_guest_buffer(&rig, 1, 1);
+        rig_kernel(&rig, 2, "forever", forever, 1);
+        cells[0] = cells[2] = 0;
+        batch_launch(rig_batch(&rig), 2, 1, 1);
+        batch_arg_buffer(rig.batch, 1, 0);
+        rig_submit(&rig, 5);
+        rig_submit(&rig, 5);
+        while (!cells[2])
+            poll(NULL, 0, 1);
+        front_kill(&rig);
+        assert_int_equal(rig_wait(&rig, 5), VGPGPU_ERR_LOST);
+        assert_int_equal(rig.slots[5].failed, 1);
+        machine_works_anew(&rig);
+    }
+    rig_close(&rig);
+}
+
+/* A request in work is answered once by the next front, whenever the first one was killed. */
+static void test_request_under_way(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    uint64_t reply = front_pages(rig.front, 1);
+    const struct vgpgpu_reply *answer = front_at(rig.front, reply);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint16_t head;
+        uint32_t written;
+        build_post(&rig, long_build, reply);
+        poll(NULL, 0, (int)(round * 3));
+        front_kill(&rig);
+        assert_true(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written));
+        assert_true(written >= sizeof(*answer));
+        /* Built before the end, or lost with it. */
+        assert_true(answer->status == VGPGPU_OK || answer->status == VGPGPU_ERR_LOST);
+        assert_false(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 50, &head, &written));
+        machine_works_anew(&rig);
+    }
+    rig_close(&rig);
+}
+
+/* Creations, destructions and work at any moment: each request has one answer. */
+static void test_any_moment(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t guest = rig.front->request_guest + 131072, page = front_pages(rig.front, 1);
+        uint16_t head;
+        uint32_t written;
+        unsigned answers = 0;
+        for (uint32_t i = 0; i < 20; i++) {
+            struct vgpgpu_context_create *request = front_at(rig.front, guest + i * 256);
+            *request = (struct vgpgpu_context_create){
+                .header = {.type = i % 2 ? VGPGPU_CONTEXT_DESTROY : VGPGPU_CONTEXT_CREATE,
+                           .context = 2},
+                .fence_page = page};
+            struct front_part parts[2] = {
+                {guest + i * 256, i % 2 ? sizeof(request->header) : sizeof(*request), false},
+                {guest + i * 256 + 128, 64, true}};
+            front_post(rig.front, VGPGPU_QUEUE_CONTROL, parts, 2);
+        }
+        for (unsigned i = 0; i < round; i++)
+            poll(NULL, 0, 0);
+        front_kill(&rig);
+        while (answers < 20 &&
+               front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written))
+            answers++;
+        assert_int_equal(answers, 20);
+        assert_false(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 20, &head, &written));
+        front_context_destroy(rig.front, 2);
+        assert_int_equal(front_context_destroy(rig.front, 2), VGPGPU_ERR_ID);
+        machine_works_anew(&rig);
+    }
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_work_under_way),
+        cmocka_unit_test(test_request_under_way),
+        cmocka_unit_test(test_any_moment),
+    };
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
+}
