@@ -533,6 +533,42 @@ static void hostile_policies(void)
     EXPECT(quota_set(0, old) == OK);
 }
 
+static bool switching; /* atomic */
+
+static void switch_policies(void *arg)
+{
+    uint64_t *switches = arg;
+
+    while (__atomic_load_n(&switching, __ATOMIC_ACQUIRE)) {
+        EXPECT(policy_set(GPU_MEMORY_CLASS, ++*switches % 2 ? "test" : "lru") == OK);
+        thread_sleep(time_now() + 200 * NS_PER_US, 0);
+    }
+}
+
+/* Its words are zeroed whenever it takes a buffer over again; nothing is lost. */
+static void policies_change_under_load(void)
+{
+    struct policy policy = {.name = "test", .ops = &test_ops};
+    uint64_t old = quota_change(6 * BYTES), switches = 0;
+    struct gpu_stats before = stats_now();
+    struct thread *t;
+
+    bad_answer = NULL;
+    told = unknown = 0;
+    EXPECT(policy_register(GPU_MEMORY_CLASS, &policy) == OK);
+    __atomic_store_n(&switching, true, __ATOMIC_RELEASE);
+    EXPECT(thread_create("switcher", switch_policies, &switches, &t) == OK);
+    random_work(60, 300, false);
+    random_work(61, 100, true);
+    __atomic_store_n(&switching, false, __ATOMIC_RELEASE);
+    thread_join(t, TIME_NEVER);
+    thread_unref(t);
+    policy_unregister(GPU_MEMORY_CLASS, &policy);
+    EXPECT(switches > 10 && told > 0);
+    expect_as_before(&before);
+    EXPECT(quota_set(0, old) == OK);
+}
+
 /* Its answers are judged by a residency that is only thought of. */
 static void policy_in_the_shadow(void)
 {
@@ -566,6 +602,7 @@ static const struct ktest_case cases[] = {
     {"allocations_fail", allocations_fail},
     {"device_memory_runs_out", device_memory_runs_out},
     {"hostile_policies", hostile_policies},
+    {"policies_change_under_load", policies_change_under_load},
     {"policy_in_the_shadow", policy_in_the_shadow},
     {NULL, NULL},
 };

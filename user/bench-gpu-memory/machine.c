@@ -43,17 +43,30 @@ void quota_set(uint64_t bytes)
     }
 }
 
+/* The value behind `name` in a file of lines "name value"; false: there is none. */
+static bool figure_find(const char *path, const char *name, uint64_t *value)
+{
+    FILE *file = fopen(path, "r");
+    size_t length = strlen(name);
+    bool found = false;
+    char line[256];
+
+    while (file && !found && fgets(line, sizeof(line), file))
+        if (!strncmp(line, name, length) && line[length] == ' ') {
+            *value = strtoull(line + length, NULL, 10);
+            found = true;
+        }
+    if (file)
+        fclose(file);
+    return found;
+}
+
 uint64_t gpu_figure(const char *name)
 {
-    FILE *file = fopen(FIGURES, "r");
-    unsigned long long value;
-    char word[32];
+    uint64_t value;
 
-    while (file && fscanf(file, "%31s %llu", word, &value) == 2)
-        if (!strcmp(word, name)) {
-            fclose(file);
-            return value;
-        }
+    if (figure_find(FIGURES, name, &value))
+        return value;
     fprintf(stderr, "%s: no %s\n", FIGURES, name);
     exit(1);
 }

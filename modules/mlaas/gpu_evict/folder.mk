@@ -1,4 +1,4 @@
-# The model: tools/train/gpu_evict.py modules/mlaas/gpu_evict/gpu_evict.mlm bench/gpu-traces/train/*.trace
+# The model: tools/train/gpu_evict.py modules/mlaas/gpu_evict/gpu_evict.mlm bench/gpu-traces/train/*.trace, after `make`.
 $(call objects,k,modules/mlaas/gpu_evict/gpu_evict.c): modules/mlaas/gpu_evict/gpu_evict.mlm
 DIR := modules/mlaas/gpu_evict
 NAME := gpu_evict
