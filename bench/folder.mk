@@ -11,6 +11,10 @@ $(BUILD)/bench/linux-costs.cpio: $(BUILD)/guest/bench_costs $(BUILD)/guest/true
 	@mkdir -p $(@D)/costs-root/bin
 	$(Q)cp $^ $(@D)/costs-root/bin
 	$(Q)cd $(@D)/costs-root && printf '%s\n' bin bin/bench_costs bin/true | cpio -o -H newc --quiet > ../linux-costs.cpio
+$(BUILD)/bench/linux-sched.cpio: $(BUILD)/guest/bench_sched
+	@mkdir -p $(@D)/sched-root/bin
+	$(Q)cp $^ $(@D)/sched-root/bin
+	$(Q)cd $(@D)/sched-root && printf '%s\n' bin bin/bench_sched | cpio -o -H newc --quiet > ../linux-sched.cpio
 $(BUILD)/bench/linux-busybox.cpio: $(BUILD)/tools/busybox/busybox bench/linux-busybox/init bench/linux-busybox/idle
 	@mkdir -p $(@D)/busybox-root/bin
 	$(Q)cp $(BUILD)/tools/busybox/busybox $(@D)/busybox-root/bin
@@ -38,5 +42,5 @@ $(BUILD)/bench/linux-readahead.cpio: $(BUILD)/tools/busybox/busybox $(BUILD)/gue
 	$(Q)cp $(patsubst %,$(BUILD)/tools/linux-9p/modules/%.ko,$(shell cat bench/linux-readahead/modules)) $(@D)/readahead-root/modules
 	$(Q)cp bench/linux-readahead/modules $(@D)/readahead-root/modules/list
 	$(Q)cd $(@D)/readahead-root && find . -mindepth 1 | sort | cpio -o -H newc --quiet > ../linux-readahead.cpio
-BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio $(BUILD)/bench/linux-costs.cpio \
+BENCHES += $(BUILD)/bench/floor.elf $(BUILD)/bench/linux.cpio $(BUILD)/bench/linux-costs.cpio $(BUILD)/bench/linux-sched.cpio \
   $(BUILD)/boot-test.cpio $(BUILD)/boot-busybox.cpio $(BUILD)/bench/linux-busybox.cpio

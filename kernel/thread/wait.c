@@ -67,8 +67,6 @@ bool sched_wake(struct thread *t)
         unsigned cpu = __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) ? t->cpu : cpu_choose(t);
 
         t->sched.flags = t->state == THREAD_NEW ? SCHED_NEW : SCHED_WAKEUP;
-        if (!this_cpu()->in_interrupt)
-            t->sched.flags |= SCHED_BY_THREAD;
         t->state = THREAD_READY;
         COUNT(thread_wakes, 1);
         TRACE(thread_wake, t->id, cpu, 0);

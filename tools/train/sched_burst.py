@@ -22,24 +22,24 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the order of
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 import onnx_sklearn
 import tensorfile
 
 SEED = 6
 FRACTION = 16  # of the model's inputs
-FEATURES, SURE, KINDS = 15, 4, 4  # as history.h has them
+FEATURES, SURE, KINDS = 10, 4, 4  # as history.h has them
 KIND_NAMES = ("long", "busy", "short", "brief")
 THREADS = 120  # of each family
 BURSTS = 160   # of each thread
-TREES, DEPTH, LEAF = 4, 6, 40
+DEPTH, LEAF = 8, 40
 CALIBRATION_ROWS = 2000
 US, MS = 1000, 1000000
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-# ---- families: each draws (bursts, sleeps, by_thread) in ns; sleeps[i] comes before bursts[i] ----------
+# ---- families: each draws (bursts, sleeps) in ns; sleeps[i] comes before bursts[i] ----------
 
 def log_uniform(rng, low, high, size=None):
     return np.exp(rng.uniform(np.log(low), np.log(high), size))
@@ -54,13 +54,13 @@ def periodic(rng, n):
     """Control loops: a fixed period, fixed work."""
     period = log_uniform(rng, 1 * MS, 50 * MS)
     work = spread(rng, period * log_uniform(rng, 0.005, 0.5), rng.choice([0.01, 0.1, 0.3]), n)
-    return work, np.maximum(period - work, 20 * US), np.zeros(n)
+    return work, np.maximum(period - work, 20 * US)
 
 
 def intake(rng, n):
     """Readers of a network: little work at random times."""
     return (spread(rng, log_uniform(rng, 5 * US, 300 * US), 0.2, n),
-            rng.exponential(log_uniform(rng, 0.3 * MS, 30 * MS), n), np.zeros(n))
+            rng.exponential(log_uniform(rng, 0.3 * MS, 30 * MS), n))
 
 
 def served(arrivals, services):
@@ -75,7 +75,7 @@ def served(arrivals, services):
         else:
             bursts[-1] += service
             free += service
-    return np.array(bursts), np.maximum(sleeps, 1 * US), np.ones(len(bursts))
+    return np.array(bursts), np.maximum(sleeps, 1 * US)
 
 
 def services(rng, n, mean):
@@ -122,7 +122,7 @@ def trainer(rng, n):
     """A part of each step, then the barrier."""
     step = log_uniform(rng, 0.5 * MS, 60 * MS)
     return (spread(rng, step, rng.choice([0.02, 0.15]), n),
-            spread(rng, step * log_uniform(rng, 0.002, 0.3), 0.5, n), np.ones(n))
+            spread(rng, step * log_uniform(rng, 0.002, 0.3), 0.5, n))
 
 
 def meetings(rng, n):
@@ -134,23 +134,22 @@ def meetings(rng, n):
         long = rng.random(n) < 1 / (each + 1)
     return (spread(rng, np.where(long, step, moment), 0.1, n),
             np.where(np.roll(long, 1), spread(rng, step * rng.uniform(0.02, 2.5), 0.5, n),
-                     log_uniform(rng, 1 * US, 200 * US, n)), np.ones(n))
+                     log_uniform(rng, 1 * US, 200 * US, n)))
 
 
 def hog(rng, n):
-    return (log_uniform(rng, 10 * MS, 900 * MS, n), log_uniform(rng, 20 * US, 20 * MS, n),
-            rng.integers(0, 2, n))
+    return (log_uniform(rng, 10 * MS, 900 * MS, n), log_uniform(rng, 20 * US, 20 * MS, n))
 
 
 def pipe(rng, n):
     work = log_uniform(rng, 3 * US, 300 * US)
-    return spread(rng, work, 0.3, n), spread(rng, work * log_uniform(rng, 0.3, 20), 0.5, n), np.ones(n)
+    return spread(rng, work, 0.3, n), spread(rng, work * log_uniform(rng, 0.3, 20), 0.5, n)
 
 
 def just_before(rng, n):
     """Sleeps a moment before its slice ends, to look interactive."""
     return (spread(rng, log_uniform(rng, 0.8 * MS, 5.5 * MS), 0.03, n),
-            spread(rng, log_uniform(rng, 5 * US, 200 * US), 0.3, n), np.zeros(n))
+            spread(rng, log_uniform(rng, 5 * US, 200 * US), 0.3, n))
 
 
 def turning(rng, n):
@@ -158,13 +157,13 @@ def turning(rng, n):
     short, long = log_uniform(rng, 50 * US, 1 * MS), log_uniform(rng, 20 * MS, 500 * MS)
     run = int(rng.integers(5, 60))
     bursts = np.where(np.arange(n) % (run + 1) == run, long, short)
-    return spread(rng, bursts, 0.05, n), spread(rng, log_uniform(rng, 1 * MS, 10 * MS), 0.2, n), np.zeros(n)
+    return spread(rng, bursts, 0.05, n), spread(rng, log_uniform(rng, 1 * MS, 10 * MS), 0.2, n)
 
 
 def loader(rng, n):
     """Reads, and works on what it has read."""
     return (rng.exponential(log_uniform(rng, 0.05 * MS, 4 * MS), n),
-            rng.exponential(log_uniform(rng, 0.05 * MS, 8 * MS), n), np.zeros(n))
+            rng.exponential(log_uniform(rng, 0.05 * MS, 8 * MS), n))
 
 
 FAMILIES = (periodic, intake, requests, requests_on_off, trainer, meetings, hog, pipe, just_before, turning, loader,
@@ -189,12 +188,11 @@ def rows_library(folder):
     return ctypes.CDLL(path)
 
 
-def rows_of(library, bursts, sleeps, by_thread):
+def rows_of(library, bursts, sleeps):
     count = len(bursts)
     bursts, sleeps = np.maximum(bursts, 500).astype(np.uint64), np.maximum(sleeps, 500).astype(np.uint64)
-    by_thread = np.ascontiguousarray(by_thread, np.uint8)
     features, kinds = np.zeros((count, FEATURES), np.int32), np.zeros(count, np.int32)
-    library.rows_make(*(a.ctypes.data_as(ctypes.c_void_p) for a in (bursts, sleeps, by_thread)),
+    library.rows_make(*(a.ctypes.data_as(ctypes.c_void_p) for a in (bursts, sleeps)),
                       ctypes.c_uint64(count),
                       *(a.ctypes.data_as(ctypes.c_void_p) for a in (features, kinds)))
     features >>= FRACTION
@@ -208,7 +206,7 @@ def kinds_of(bursts, sleeps):
 
 def mean_kinds(features, sleeps):
     """As if the next burst were the moving mean (of logarithms)."""
-    return kinds_of(2.0 ** (features[:, 8] / 128 + 2) * 1024, sleeps)
+    return kinds_of(2.0 ** (features[:, 5] / 128 + 2) * 1024, sleeps)
 
 
 class Rows:
@@ -231,8 +229,8 @@ def draw(library):
         held_out[family.__name__] = Rows()
         for index in range(THREADS):
             rng = np.random.default_rng([SEED, number, index])
-            bursts, sleeps, by_thread = family(rng, BURSTS)
-            rows = rows_of(library, host_noise(rng, bursts[:BURSTS]), sleeps[:BURSTS], by_thread[:BURSTS])
+            bursts, sleeps = family(rng, BURSTS)
+            rows = rows_of(library, host_noise(rng, bursts[:BURSTS]), sleeps[:BURSTS])
             if family in HELD_OUT or index % 4 == 3:
                 held_out[family.__name__].add(rows)
             else:
@@ -241,13 +239,13 @@ def draw(library):
 
 
 def recorded(library, path, train, held_out):
-    """Adds the threads of a file: lines of {"name", "bursts", "sleeps", "by_thread"}."""
+    """Adds the threads of a file: lines of {"name", "bursts", "sleeps"}."""
     rows = held_out.setdefault("recorded " + os.path.basename(path), Rows())
     with open(path, encoding="utf-8") as file:
         for index, line in enumerate(file):
             t = json.loads(line)
             if len(t["bursts"]) > 2 * SURE:
-                part = rows_of(library, *(np.array(t[k], float) for k in ("bursts", "sleeps", "by_thread")))
+                part = rows_of(library, *(np.array(t[k], float) for k in ("bursts", "sleeps")))
                 (rows if index % 4 == 3 else train).add(part)
 
 
@@ -292,7 +290,7 @@ def main():
         for path in [words[i + 1] for i, word in enumerate(words) if word == "--record"]:
             recorded(library, path, train, held_out)
         train = train.arrays()
-        model = RandomForestClassifier(TREES, max_depth=DEPTH, min_samples_leaf=LEAF, random_state=SEED)
+        model = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=SEED)
         model.fit(train[0], train[1])
         judge(model, held_out)
         convert(model, train, words[0], folder)

@@ -4,15 +4,15 @@
  */
 #include "modules/mlaas/sched_burst/history.h"
 
-void rows_make(const uint64_t *bursts, const uint64_t *sleeps, const uint8_t *by_thread,
-               uint64_t count, int32_t *features, int32_t *kinds);
+void rows_make(const uint64_t *bursts, const uint64_t *sleeps, uint64_t count, int32_t *features,
+               int32_t *kinds);
 
 /*
  * sleeps[i] comes before bursts[i]. Row i is what is known when burst i begins, kinds[i] what it
  * turned out to be. The first HISTORY_SURE rows are no use.
  */
-void rows_make(const uint64_t *bursts, const uint64_t *sleeps, const uint8_t *by_thread,
-               uint64_t count, int32_t *features, int32_t *kinds)
+void rows_make(const uint64_t *bursts, const uint64_t *sleeps, uint64_t count, int32_t *features,
+               int32_t *kinds)
 {
     struct sched_entity e = {0};
     struct history h = {0};
@@ -21,7 +21,7 @@ void rows_make(const uint64_t *bursts, const uint64_t *sleeps, const uint8_t *by
     e.ran_until = now;
     for (uint64_t i = 0; i < count; i++) {
         now += sleeps[i];
-        e.flags = SCHED_WAKEUP | (by_thread[i] ? SCHED_BY_THREAD : 0);
+        e.flags = SCHED_WAKEUP;
         history_capture(&h, &e, now);
         history_features(&h, features + i * HISTORY_FEATURES);
         kinds[i] = (int32_t)burst_kind_of(bursts[i], sleeps[i]);

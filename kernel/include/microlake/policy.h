@@ -207,7 +207,6 @@ enum sched_flags {
     SCHED_YIELDED = 1u << 3,
     SCHED_MOVED = 1u << 4,    /* from another CPU, or it ran here without having been picked */
     SCHED_ADOPTED = 1u << 5,  /* this policy has just become active */
-    SCHED_BY_THREAD = 1u << 6, /* with SCHED_WAKEUP: another thread woke it, not a timer or a device */
 };
 
 /* One CPU's queue as the policy sees it. Touched only by that CPU. */

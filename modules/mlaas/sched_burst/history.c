@@ -3,68 +3,57 @@
  */
 #include "history.h"
 
-#define MEAN_ONE 16   /* the means' unit */
-#define BY_ONE   4096 /* of by_thread */
-#define LG_MOST  (1ull << 33)
+#define MEAN_ONE 16 /* the means' unit */
 
+/* At most 255 below two hours; a burst of more looks shorter, but still long. */
 static uint32_t lg(uint64_t ns)
 {
-    uint64_t x = MIN(ns >> 10, LG_MOST);
-    uint32_t e;
+    uint64_t x = MAX(ns >> 10, 8);
+    uint32_t shift = (63 ^ (uint32_t)__builtin_clzll(x)) - 3;
 
-    if (x < 8)
-        return (uint32_t)x;
-    e = 63 - (uint32_t)__builtin_clzll(x);
-    return (e - 2) * 8 + ((uint32_t)(x >> (e - 3)) & 7);
+    return shift * 8 + (uint32_t)(x >> shift);
 }
 
-/* A quarter of the way; what is less than the unit stays. */
-static uint16_t towards(uint16_t from, int32_t to)
+/* A quarter of the way. (Unsigned, because another policy may have left anything there; shifted, because a
+ * division rounds to zero, which costs more.) */
+static uint32_t towards(uint32_t from, uint32_t to)
 {
-    return (uint16_t)(from + (to - from) / 4);
-}
-
-static void mean_take(uint16_t *mean, uint16_t *spread, uint32_t value)
-{
-    int32_t at = (int32_t)(value * MEAN_ONE), distance = at - *mean;
-
-    *mean = towards(*mean, at);
-    *spread = towards(*spread, distance < 0 ? -distance : distance);
+    return from + (uint32_t)((int32_t)(to - from) >> 2);
 }
 
 void history_capture(struct history *h, const struct sched_entity *e, uint64_t now)
 {
     uint32_t burst = lg(e->ran - h->ran), sleep = lg(now - e->ran_until);
+    uint32_t distance = burst * MEAN_ONE - h->burst_mean;
 
     h->ran = e->ran;
     h->bursts = h->bursts << 8 | burst;
-    h->sleeps = h->sleeps << 8 | sleep;
-    if (!h->seen) {
-        h->burst_mean = (uint16_t)(burst * MEAN_ONE);
-        h->sleep_mean = (uint16_t)(sleep * MEAN_ONE);
-    }
-    mean_take(&h->burst_mean, &h->burst_spread, burst);
-    mean_take(&h->sleep_mean, &h->sleep_spread, sleep);
-    h->by_thread = towards(h->by_thread, e->flags & SCHED_BY_THREAD ? BY_ONE : 0);
-    h->seen = (uint8_t)(h->seen + (h->seen < 255));
+    h->sleep = sleep;
+    h->burst_mean = towards(h->burst_mean, burst * MEAN_ONE);
+    h->burst_spread = towards(h->burst_spread, (int32_t)distance < 0 ? -distance : distance);
+    h->sleep_mean = towards(h->sleep_mean, sleep * MEAN_ONE);
+}
+
+/* Unsigned: a shift of whatever another policy left there is defined. */
+static int32_t feature(uint32_t value)
+{
+    return (int32_t)(value << BURST_FRACTION);
 }
 
 void history_features(const struct history *h, int32_t features[HISTORY_FEATURES])
 {
-    for (unsigned i = 0; i < 4; i++) {
-        features[i] = h->bursts >> 8 * i & 255;
-        features[4 + i] = h->sleeps >> 8 * i & 255;
-    }
-    features[8] = h->burst_mean;
-    features[9] = h->burst_spread;
-    features[10] = h->sleep_mean;
-    features[11] = h->sleep_spread;
-    features[12] = h->by_thread;
-    features[13] =
-        h->burst_mean - features[4] * MEAN_ONE; /* whether it is short beside this sleep */
-    features[14] = features[0] - features[4];
-    for (unsigned i = 0; i < HISTORY_FEATURES; i++)
-        features[i] = (int32_t)((uint32_t)features[i] << BURST_FRACTION);
+    uint32_t burst = h->bursts & 255, mean = h->burst_mean;
+
+    features[0] = feature(burst);
+    features[1] = feature(h->bursts >> 8 & 255);
+    features[2] = feature(h->bursts >> 16 & 255);
+    features[3] = feature(h->bursts >> 24);
+    features[4] = feature(h->sleep);
+    features[5] = feature(mean);
+    features[6] = feature(h->burst_spread);
+    features[7] = feature(h->sleep_mean);
+    features[8] = feature(mean - h->sleep * MEAN_ONE); /* whether it is short beside this sleep */
+    features[9] = feature(burst - h->sleep);
 }
 
 enum burst_kind burst_kind_of(uint64_t burst, uint64_t sleep)

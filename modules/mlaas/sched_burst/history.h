@@ -12,7 +12,7 @@
 #include <microlake/policy.h>
 
 #define HISTORY_SURE     4 /* bursts that must have been seen before anything is predicted */
-#define HISTORY_FEATURES 15
+#define HISTORY_FEATURES 10
 #define BURST_FRACTION   16
 
 /* What kind of burst comes, as hindsight tells them apart: how long it is, and beside the sleep
@@ -33,12 +33,10 @@ struct history {
     int64_t lag;                       /* virtual time it was owed when it last stopped (lane.c) */
     uint64_t woke;                     /* time of its last wake-up; 0: none seen (lane.c) */
     uint64_t limit;                    /* ns of this burst that go before others; 0: none */
-    uint32_t bursts;                   /* lg of the last four, the newest in the low byte */
-    uint32_t sleeps;                   /* likewise */
-    uint16_t burst_mean, burst_spread; /* of lg, in 1/16: moving mean, and mean distance from it */
-    uint16_t sleep_mean, sleep_spread;
-    uint16_t by_thread; /* of the wake-ups that threads did, moving mean; of 4096 */
-    uint8_t seen;       /* bursts, up to 255 */
+    uint32_t bursts;  /* lg of the last four, the newest in the low byte; 0: there was none */
+    uint32_t sleep;   /* lg of the last */
+    uint32_t burst_mean, burst_spread; /* of lg, in 1/16: moving mean, and mean distance from it */
+    uint32_t sleep_mean;
     uint8_t kind;       /* enum burst_kind: predicted */
     bool lane;          /* it waits among those that go first */
 };
@@ -52,6 +50,11 @@ void history_features(const struct history *h, int32_t features[HISTORY_FEATURES
 
 /* What kind a burst was, in hindsight. */
 enum burst_kind burst_kind_of(uint64_t burst, uint64_t sleep);
+
+static inline bool history_is_sure(const struct history *h)
+{
+    return h->bursts >> 24 != 0;
+}
 
 static inline uint64_t history_burst(const struct history *h, const struct sched_entity *e)
 {

@@ -37,7 +37,7 @@ static uint64_t limit_of(enum burst_kind kind)
 static void predict(struct history *h, const struct sched_entity *e, uint64_t now)
 {
     history_capture(h, e, now);
-    h->kind = h->seen >= HISTORY_SURE ? (uint8_t)burst_predict(h) : BURST_LONG;
+    h->kind = history_is_sure(h) ? (uint8_t)burst_predict(h) : BURST_LONG;
     h->limit = limit_of(h->kind);
 }
 

@@ -1,5 +1,5 @@
 /*
- * model.c: a forest of integer thresholds that tells what kind of burst comes. It runs inside
+ * model.c: a decision tree (or a forest) of integer thresholds that tells what kind of burst comes. It runs inside
  * decisions of the scheduler, so with general registers only, and is not large.
  */
 #include "model.h"

@@ -19,28 +19,22 @@ static int64_t clamp(int64_t x, int64_t least, int64_t most)
 
 /* ---- the queue's virtual time ---------------------------------------------------------------- */
 
-/* sum / weight, rounded down, so that at least one entity is at or below the mean. */
-static int64_t mean(const struct fair_queue *f)
+/* Moves the base to the mean, rounded down, so that at least one entity is at or below it: the sum stays
+ * small for ever, and the base is the queue's virtual time whenever nobody changes it. */
+static void rebase(struct fair_queue *f)
 {
-    int64_t weight = (int64_t)f->weight;
+    int64_t weight = (int64_t)f->weight, distance;
 
     if (weight == 0)
-        return 0;
-    return f->sum / weight - (f->sum % weight < 0);
+        return;
+    distance = f->sum / weight - (f->sum % weight < 0);
+    f->base += (uint64_t)distance;
+    f->sum -= distance * weight;
 }
 
 uint64_t fair_virtual_time(const struct fair_queue *f)
 {
-    return f->base + (uint64_t)mean(f);
-}
-
-/* Moves the base to the mean: the sum stays small for ever. */
-static void rebase(struct fair_queue *f)
-{
-    int64_t distance = mean(f);
-
-    f->base += (uint64_t)distance;
-    f->sum -= distance * (int64_t)f->weight;
+    return f->base;
 }
 
 static void sum_add(struct fair_queue *f, uint64_t weight, uint64_t vruntime)
@@ -52,14 +46,10 @@ static void sum_add(struct fair_queue *f, uint64_t weight, uint64_t vruntime)
 
 static void sum_remove(struct fair_queue *f, uint64_t weight, uint64_t vruntime)
 {
-    uint64_t last = fair_virtual_time(f);
-
     f->sum -= (int64_t)weight * (int64_t)(vruntime - f->base);
     f->weight -= weight;
-    if (f->weight == 0) { /* time stands still while nobody competes */
-        f->base = last;
+    if (f->weight == 0) /* time stands still while nobody competes */
         f->sum = 0;
-    }
     rebase(f);
 }
 
@@ -266,9 +256,9 @@ void fair_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran)
     s->burst += ran;
     s->vruntime += virtual_of(ran, s->weight);
     if (f->running == e) {
-        sum_remove(f, f->running_weight, f->running_vruntime);
+        f->sum += (int64_t)f->running_weight * (int64_t)(s->vruntime - f->running_vruntime);
         f->running_vruntime = s->vruntime;
-        sum_add(f, f->running_weight, f->running_vruntime);
+        rebase(f);
     }
     lag_keep(q, s);
 }
