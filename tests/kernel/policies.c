@@ -114,6 +114,20 @@ static struct sched_entity *pick_wild(struct sched_queue *q, struct sched_entity
     return (struct sched_entity *)0xdeadbeefcafef00dul; /* not even canonical */
 }
 
+/* What it gets would be nobody's when it is abandoned. */
+static struct sched_entity *pick_keeps_memory(struct sched_queue *q, struct sched_entity *e)
+{
+    q->data[2] = (uint64_t)kmalloc(4096);
+    return e;
+}
+
+static struct sched_entity *pick_sleeps(struct sched_queue *q, struct sched_entity *e)
+{
+    (void)q;
+    thread_sleep(time_now() + NS_PER_MS, 0);
+    return e;
+}
+
 static void busy(void *arg)
 {
     for (unsigned i = 0; i < 300; i++) {
@@ -214,12 +228,22 @@ static void contains_wild_pointer(void)
     contain(pick_wild, POLICY_FAULTED);
 }
 
+static void contains_allocation(void)
+{
+    contain(pick_keeps_memory, POLICY_FAULTED);
+}
+
+static void contains_sleep(void)
+{
+    contain(pick_sleeps, POLICY_FAULTED);
+}
+
 /* The module sched_fair may be loaded meanwhile and take over, so it is made active until it is retired. */
 void ktest_policy_misbehave(unsigned nth)
 {
     static struct sched_entity *(*const picks[])(struct sched_queue *, struct sched_entity *) = {
         pick_divide, pick_null_read, pick_loop, pick_nothing, pick_stranger, pick_kept, pick_garbage,
-        pick_wild};
+        pick_wild, pick_keeps_memory, pick_sleeps};
     struct policy bad = {.name = "bad", .ops = &ops};
     uint64_t due = time_now() + 20 * NS_PER_SEC;
     int r;
@@ -279,6 +303,8 @@ static const struct ktest_case cases[] = {
     {"contains_kept_entity", contains_kept_entity},
     {"contains_garbage", contains_garbage},
     {"contains_wild_pointer", contains_wild_pointer},
+    {"contains_allocation", contains_allocation},
+    {"contains_sleep", contains_sleep},
     {"switches_under_load", switches_under_load},
     {NULL, NULL},
 };
