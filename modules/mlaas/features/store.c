@@ -162,6 +162,18 @@ void place_release_locked(struct place *place)
 
 /* ---- Rows ---- */
 
+/* All at the same rate: it becomes better now and then, and rows would come out of their order. */
+static void times_convert(uint64_t *times, unsigned count)
+{
+    struct time_rate rate;
+
+    time_rate(&rate);
+    for (unsigned i = 0; i < count; i++)
+        times[i] = rate.base_ns +
+                   (uint64_t)((__int128)(int64_t)(times[i] - rate.base_tsc) * (int64_t)rate.mult >>
+                              TIME_RATE_SHIFT);
+}
+
 unsigned features_window(const struct features_set *set, uint32_t cpu, uint64_t key, unsigned rows,
                          int32_t *out, uint64_t *times)
 {
@@ -178,7 +190,7 @@ unsigned features_window(const struct features_set *set, uint32_t cpu, uint64_t 
             memset(times, 0, rows * sizeof(*times));
     }
     preempt_enable();
-    for (unsigned i = rows - found; times && i < rows; i++)
-        times[i] = time_from_tsc(times[i]);
+    if (times)
+        times_convert(times + (rows - found), found);
     return found;
 }

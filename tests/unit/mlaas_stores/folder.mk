@@ -1,7 +1,7 @@
 DIR := tests/unit/mlaas_stores
 NAME := mlaas_stores
 SRCS := stores_test.c
-COVERS := modules/mlaas/features/ring.c modules/mlaas/models/fit.c modules/mlaas/batch/crossing.c
+COVERS := modules/mlaas/features/ring.c modules/mlaas/features/capture.c modules/mlaas/models/fit.c modules/mlaas/batch/crossing.c
 NEEDS := lib/mlrt
 EXTRA := -Ikernel/include
 LIBS := -lpthread -lm

@@ -27,6 +27,14 @@ unsigned cpu_id(void)
     return __atomic_load_n(&this_cpu, __ATOMIC_RELAXED);
 }
 
+void preempt_disable(void)
+{
+}
+
+void preempt_enable(void)
+{
+}
+
 static struct features_set set = {.field_count = FIELDS};
 
 static void ring_open(uint32_t rows)
@@ -73,6 +81,34 @@ static void test_window(void **state)
     assert_true(out[0][0] == 970 && out[3][0] == 1000);
     assert_int_equal(ring_window(set.ring, 1, FEATURES_ANY_KEY, 4, &out[0][0], NULL), 0);
     ring_close();
+}
+
+/* Rows of every width, and not a byte beside them: the array is as long as the row. */
+static void test_capture_of_any_width(void **state)
+{
+    (void)state;
+    for (uint32_t fields = 1; fields <= FEATURES_FIELDS_MAX; fields++) {
+        struct features_set wide = {.field_count = fields};
+        size_t bytes = (ring_bytes(fields, 4, 1) + 63) / 64 * 64;
+        int32_t *values = malloc(fields * sizeof(*values)), out[2 * FEATURES_FIELDS_MAX];
+        void *memory = aligned_alloc(64, bytes);
+        assert_true(memory && values);
+        memset(memory, 0, bytes);
+        wide.ring = ring_make(memory, fields, 4, 1);
+        this_cpu = 0;
+        for (int32_t row = 0; row < 2; row++) {
+            for (uint32_t i = 0; i < fields; i++)
+                values[i] = row * 100 + (int32_t)i + 1;
+            features_capture(&wide, 9, values);
+        }
+        assert_int_equal(ring_window(wide.ring, 0, 9, 2, out, NULL), 2);
+        for (uint32_t i = 0; i < fields; i++)
+            assert_true(out[i] == (int32_t)i + 1 && out[fields + i] == (int32_t)i + 101);
+        wide.ring = NULL;
+        features_capture(&wide, 9, values); /* nobody has registered it */
+        free(values);
+        free(memory);
+    }
 }
 
 static void test_window_of_a_key(void **state)
@@ -374,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window),
+        cmocka_unit_test(test_capture_of_any_width),
         cmocka_unit_test(test_window_of_a_key),
         cmocka_unit_test(test_window_of_all_cpus),
         cmocka_unit_test(test_rows_half_written),

@@ -86,7 +86,8 @@ static inline struct features_row *features_begin(const struct features_set *set
     row = (struct features_row *)(cpu->rows + (uint32_t)(nth & ring->mask) * ring->stride);
     __atomic_store_n(&row->number, 0, __ATOMIC_RELAXED);
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    row->tsc = (uint64_t)high << 32 | low;
+    ((uint32_t *)&row->tsc)[0] = low;
+    ((uint32_t *)&row->tsc)[1] = high;
     row->key = key;
     *number = (uint32_t)nth + 1;
     return row;
