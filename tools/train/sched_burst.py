@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Trains the model of the scheduling policy sched_burst: what kind of burst a thread that wakes has before it.
 
-usage: sched_burst.py OUTPUT.mlm [--record FILE]...
+usage: sched_burst.py OUTPUT.mlm [--record FILE]... [--judge FILE]...
 
 The threads are drawn from families (periodic ones, request workers behind queues, trainers at barriers,
 hogs, pipes, some that change), with the noise of a host that takes the processor away. Everything
-follows from SEED. --record adds recorded threads (tools/train/sched_record.py makes them). Families in
+follows from SEED. --record adds threads that tools/train/sched_record.py recorded; --judge only judges on them. Families in
 HELD_OUT and every fourth thread are not trained on, but judged on. Features come from the policy's own C
 code. It prints how often the model is right, beside "as the last burst was" and "as the mean is".
 
@@ -239,14 +239,14 @@ def draw(library):
 
 
 def recorded(library, path, train, held_out):
-    """Adds the threads of a file: lines of {"name", "bursts", "sleeps"}."""
+    """Adds the threads of a file: lines of {"name", "bursts", "sleeps"}. train: None: to judge on all of them."""
     rows = held_out.setdefault("recorded " + os.path.basename(path), Rows())
     with open(path, encoding="utf-8") as file:
         for index, line in enumerate(file):
             t = json.loads(line)
             if len(t["bursts"]) > 2 * SURE:
                 part = rows_of(library, *(np.array(t[k], float) for k in ("bursts", "sleeps")))
-                (rows if index % 4 == 3 else train).add(part)
+                (rows if train is None or index % 4 == 3 else train).add(part)
 
 
 # ---- training and judging ------------------------------------------------------------------------------
@@ -287,8 +287,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         library = rows_library(folder)
         train, held_out = draw(library)
-        for path in [words[i + 1] for i, word in enumerate(words) if word == "--record"]:
-            recorded(library, path, train, held_out)
+        for word, path in zip(words[1::2], words[2::2]):
+            recorded(library, path, train if word == "--record" else None, held_out)
         train = train.arrays()
         model = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=SEED)
         model.fit(train[0], train[1])

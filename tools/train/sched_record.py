@@ -20,18 +20,20 @@ BLOCKED = 3  # enum thread_state
 SCRIPT = """
 echo 'thread_wake thread_switch' > /sys/kernel/malv/trace
 /programs/bench_sched server {pattern} --seed={seed} --seconds={seconds} &
-while busybox kill -0 $! 2> /dev/null; do
-    busybox cat /sys/kernel/malv/trace
-    busybox usleep 20000
+while {busybox} kill -0 $! 2> /dev/null; do
+    {busybox} cat /sys/kernel/malv/trace
+    {busybox} usleep 20000
 done
 """
+BUSYBOX = "/busybox/busybox"
 EVENT = re.compile(r"(\d+)\.(\d{9}) \d+ (thread_wake thread|thread_switch from)=(\d+) (?:cpu|to)=(\d+)(?: state=(\d+))?")
 
 
 def machine(pattern, seed):
-    script = SCRIPT.format(pattern=pattern, seed=seed, seconds=SECONDS)
-    words = ["build/host/malv", "run", "--gpu", "off", "--icount", "--cpus", "1", "--timeout", "300", "--initrd",
-             "build/boot-busybox.cpio", "--bind", "build/guest:/programs:ro", "--", "busybox", "sh", "-c", script]
+    script = SCRIPT.format(pattern=pattern, seed=seed, seconds=SECONDS, busybox=BUSYBOX)
+    words = ["build/host/malv", "run", "--gpu", "off", "--icount", "--cpus", "1", "--timeout", "300",
+             "--bind", "build/guest:/programs:ro", "--bind", "build/tools/busybox:/busybox:ro", "--",
+             BUSYBOX, "sh", "-c", script]
     return subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           check=True).stdout
 
