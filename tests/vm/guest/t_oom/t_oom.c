@@ -29,8 +29,8 @@ static void adjust(const char *text)
 {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY);
 
-    if (write(fd, text, strlen(text)) < 0)
-        _exit(3);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        _exit(errno == ENOMEM ? 1 : 3); /* others have it all already: this one gives way at once */
     close(fd);
 }
 
