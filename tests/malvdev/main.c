@@ -113,6 +113,7 @@ static const struct {
     {"managed", case_managed, false},
     {"managed_programs", case_managed_programs, false},
     {"managed_killed", case_managed_killed, false},
+    {"managed_lost", case_managed_lost, true},
     {"replaced", case_replaced, true},
     {"replaced_often", case_replaced_often, true},
     {"loss", case_loss, true},

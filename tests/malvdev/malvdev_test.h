@@ -73,6 +73,7 @@ void case_machine_memory_runs_out(void);
 void case_managed(void);
 void case_managed_programs(void);
 void case_managed_killed(void);
+void case_managed_lost(void); /* as case_replaced or case_loss: somebody acts outside */
 
 /* processes.c */
 void case_contexts(void);

@@ -165,3 +165,47 @@ void case_managed_killed(void)
     quota_set(old);
     alive_check(&before);
 }
+
+/* Somebody ends the device process, or the front, in the middle: errors, nothing left behind, and where the device
+ * is replaced it works again, with all of its quota. */
+void case_managed_lost(void)
+{
+    unsigned long long old = quota_get();
+    int fd = device_open(), other;
+    uint32_t ids[BUFFERS];
+    struct alive before;
+    uint64_t fence = 0;
+    unsigned i;
+
+    CHECK(rounds_right(fd, 10, 0)); /* what a first mapping leaves counted is counted from now on */
+    close(fd);
+    before = alive_now();
+    fd = device_open();
+    other = device_open();
+    quota_set(4 * BYTES);
+    for (i = 0; i < BUFFERS; i++)
+        ids[i] = buffer_create(i < 3 ? other : fd, BYTES, MALV_BUFFER_MANAGED, NULL);
+    for (i = 0; i < 3; i++)
+        CHECK(fence_wait(other, 0, fill_submit(other, 0, ids[i], i), UINT64_MAX) == 0);
+    puts("working");
+    for (i = 0; i < 100000000; i++) {
+        uint64_t room[16];
+        struct gpucmd c;
+
+        gpucmd_begin(&c, room, sizeof(room));
+        gpucmd_fill(&c, ids[3 + i % 3], 0, 64, &i, sizeof(i));
+        if (submit(fd, i % 2, &c, &fence) != 0 || fence_wait(fd, i % 2, fence, UINT64_MAX) != 0)
+            break;
+    }
+    CHECK(errno == ENODEV);
+    close(fd);
+    close(other);
+    alive_check(&before);
+    fd = open(MALV_DEVICE_PATH, O_RDWR);
+    if (fd < 0)
+        return; /* lost for good */
+    CHECK(rounds_right(fd, 20, 0));
+    close(fd);
+    quota_set(old);
+    alive_check(&before);
+}
