@@ -171,17 +171,13 @@ void case_managed_killed(void)
 void case_managed_lost(void)
 {
     unsigned long long old = quota_get();
-    int fd = device_open(), other;
+    struct alive before = alive_now();
+    int fd = device_open(), other = device_open();
     uint32_t ids[BUFFERS];
-    struct alive before;
     uint64_t fence = 0;
     unsigned i;
 
-    CHECK(rounds_right(fd, 10, 0)); /* what a first mapping leaves counted is counted from now on */
-    close(fd);
-    before = alive_now();
-    fd = device_open();
-    other = device_open();
+    CHECK(rounds_right(fd, 10, 0));
     quota_set(4 * BYTES);
     for (i = 0; i < BUFFERS; i++)
         ids[i] = buffer_create(i < 3 ? other : fd, BYTES, MALV_BUFFER_MANAGED, NULL);

@@ -20,9 +20,10 @@
 
 static struct spinlock name_lock = SPINLOCK_INIT; /* owners of memory objects, and node->named */
 
+/* A device has an object for every mapping, and would keep the first of them for ever. */
 void node_name_object(struct node *n, struct memobj *object)
 {
-    if (__atomic_load_n(&n->named, __ATOMIC_RELAXED))
+    if (!node_is_file(n) || __atomic_load_n(&n->named, __ATOMIC_RELAXED))
         return;
     spin_lock(&name_lock);
     if (!n->named && !memobj_owner(object)) {
