@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,8 +14,17 @@
 #include "child.h"
 #include "message.h"
 
+/* Who gave malv a priority of its own has decided already. */
+static void child_go_first(void)
+{
+    const struct sched_param least = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &least);
+}
+
 /* Between fork and exec; never returns. */
-static void child_become(pid_t parent, char *const *words, const int *keep, unsigned keep_count)
+static void child_become(pid_t parent, char *const *words, const int *keep, unsigned keep_count,
+                         bool first)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -31,12 +41,15 @@ static void child_become(pid_t parent, char *const *words, const int *keep, unsi
     }
     for (unsigned i = 0; i < keep_count; i++)
         fcntl(keep[i], F_SETFD, 0);
+    if (first)
+        child_go_first();
     execv(words[0], words);
     message("can't start %s: %s", words[0], strerror(errno));
     _exit(MALV_FAILED);
 }
 
-bool child_start(struct child *child, char *const *words, const int *keep, unsigned keep_count)
+bool child_start(struct child *child, char *const *words, const int *keep, unsigned keep_count,
+                 bool first)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -45,7 +58,7 @@ bool child_start(struct child *child, char *const *words, const int *keep, unsig
         return false;
     }
     if (!pid)
-        child_become(parent, words, keep, keep_count);
+        child_become(parent, words, keep, keep_count, first);
     setpgid(pid, pid); /* whoever of the two comes first */
     *child = (struct child){.pid = pid, .group = pid};
     return true;

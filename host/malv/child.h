@@ -16,8 +16,12 @@ struct child {
 /*
  * Starts words[0]. `keep` are descriptors that the child inherits under the same numbers; standard
  * input and output become /dev/null. False: a line on standard error said why.
+ *
+ * first: its first thread goes before the host's ordinary work, where that is permitted; the threads and
+ * processes that it starts do not inherit that.
  */
-bool child_start(struct child *child, char *const *words, const int *keep, unsigned keep_count);
+bool child_start(struct child *child, char *const *words, const int *keep, unsigned keep_count,
+                 bool first);
 
 /* Looks whether a child has ended; then pid is 0 and status is set. */
 bool child_ended(struct child *child);

@@ -63,7 +63,7 @@ bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
     snprintf(number, sizeof(number), "%d", ready[1]);
     char *words[] = {program,      "--socket", gpu->socket, "--device", (char *)(uintptr_t)device,
                      "--ready-fd", number,     NULL};
-    bool started = child_start(&gpu->gpud, words, &ready[1], 1);
+    bool started = child_start(&gpu->gpud, words, &ready[1], 1, false);
     close(ready[1]);
     enum readiness result = started ? ready_wait(&gpu->gpud, ready[0], cancel_fd) : CANCELLED;
     gpu->notice_fd = ready[0];

@@ -417,5 +417,8 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
         message("the paths of kernel, boot archive and QEMU are too long");
         return false;
     }
-    return child_start(child, list.words, keep, machine->owner_fd >= 0 ? 4 : 3);
+    /* QEMU's first thread, for which timers and devices wait, sleeps most of the time, and what it does is short.
+     * Where the machine's processors keep all of the host's busy, the host would let it wait for the end of
+     * their slices, some milliseconds, each time. */
+    return child_start(child, list.words, keep, machine->owner_fd >= 0 ? 4 : 3, true);
 }
