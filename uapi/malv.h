@@ -116,6 +116,18 @@ struct malv_query {
     uint32_t reserved;
 };
 
+/*
+ * poll() of the file says POLLIN from when this fence of the queue is signalled, or the device is gone, until another
+ * fence of the queue is named, or 0: none. MALV_IOC_WAIT with a timeout of 0 tells which queue it is, and how its
+ * work ended. Fences of other queues go on beside it. EINVAL: it was never submitted, or is lower than one that is
+ * still waited for.
+ */
+struct malv_notify {
+    uint64_t fence;
+    uint32_t queue;
+    uint32_t reserved;
+};
+
 #define MALV_IOC_INFO MALV_IOC(0x00, struct malv_info)
 #define MALV_IOC_BUFFER_CREATE MALV_IOC(0x01, struct malv_buffer_create)
 #define MALV_IOC_PROGRAM_CREATE MALV_IOC(0x02, struct malv_program_create)
@@ -125,6 +137,7 @@ struct malv_query {
 #define MALV_IOC_WAIT MALV_IOC(0x06, struct malv_wait)
 #define MALV_IOC_LIMIT MALV_IOC(0x07, struct malv_limit)
 #define MALV_IOC_QUERY MALV_IOC(0x08, struct malv_query)
+#define MALV_IOC_NOTIFY MALV_IOC(0x09, struct malv_notify)
 
 /* mmap offset of the fence page (read-only): struct vgpgpu_fence_slot[64], to spin without a call. */
 #define MALV_MMAP_FENCES 0u

@@ -154,6 +154,13 @@ static long call_wait(struct malv_file *f, void *arg)
     return r == OK ? malv_errno_of_device(failed) : malv_errno(r);
 }
 
+static long call_notify(struct malv_file *f, void *arg)
+{
+    const struct malv_notify *n = arg;
+
+    return n->reserved ? ERR_INVALID : malv_errno(malv_notify(f, n->queue, n->fence));
+}
+
 static long call_limit(struct malv_file *f, void *arg)
 {
     const struct malv_limit *l = arg;
@@ -194,6 +201,7 @@ static const struct malv_call {
     {call_destroy, MALV_IOC_DESTROY, sizeof(struct malv_destroy), false},
     {call_submit, MALV_IOC_SUBMIT, sizeof(struct malv_submit), true},
     {call_wait, MALV_IOC_WAIT, sizeof(struct malv_wait), false},
+    {call_notify, MALV_IOC_NOTIFY, sizeof(struct malv_notify), false},
     {call_limit, MALV_IOC_LIMIT, sizeof(struct malv_limit), false},
     {call_query, MALV_IOC_QUERY, sizeof(struct malv_query), true},
 };

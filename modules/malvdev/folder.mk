@@ -1,5 +1,5 @@
 DIR := modules/malvdev
 NAME := malvdev
-SRCS := main.c calls.c status.c
+SRCS := main.c calls.c watch.c status.c
 NEEDS := modules/linux
 include tools/build/kmod.mk

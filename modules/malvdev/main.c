@@ -27,6 +27,8 @@ static int malv_open(void *context, unsigned flags, void **file)
         kfree(f);
         return r == ERR_NOT_FOUND ? LINUX_ERRNO(ENODEV) : (int)malv_errno(r);
     }
+    mutex_init(&f->lock);
+    linux_poll_source_init(&f->source);
     *file = f;
     return OK;
 }
@@ -35,6 +37,7 @@ static void malv_close(void *file)
 {
     struct malv_file *f = file;
 
+    malv_watches_close(f);
     gpu_context_close(f->ctx);
     kfree(f);
 }
@@ -68,6 +71,7 @@ static const struct linux_device_ops device_ops = {
     .close = malv_close,
     .ioctl = malv_ioctl,
     .mmap = malv_mmap,
+    .poll = malv_poll,
 };
 
 static int malvdev_init(void)

@@ -4,6 +4,7 @@
  * own. Prints "ok NAME" or "FAIL NAME: why"; ends with 1 when one failed.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,6 +204,25 @@ static void times_test(void)
     report("times of no queue", malv_times(device, 64, &times) == -EINVAL ? NULL : "there are some");
 }
 
+/* An event loop's way to wait. */
+static void notify_test(void)
+{
+    struct pollfd polled = {.fd = malv_device_fd(device), .events = POLLIN};
+    const uint32_t zero = 0;
+    struct malv_batch batch;
+    uint64_t fence;
+    malv_batch_init(&batch);
+    malv_batch_fill(&batch, &first, 0, BYTES, &zero, sizeof(zero));
+    check(malv_submit(device, 7, &batch, &fence), "a submission");
+    check(malv_notify(device, 7, fence), "to be told");
+    bool told = poll(&polled, 1, -1) == 1 && polled.revents == POLLIN;
+    report("told by poll()", told && malv_wait(device, 7, fence, 0) == 0 ? NULL : "not at its end");
+    bool refused = malv_notify(device, 7, fence + 1) == -EINVAL && malv_notify(device, 64, 0) == -EINVAL;
+    report("told of no fence", refused ? NULL : "it was taken");
+    check(malv_notify(device, 7, 0), "no longer");
+    malv_batch_free(&batch);
+}
+
 /* A kernel of a device with a limit never ends; this program's other device works meanwhile and after. */
 static void limit_test(void)
 {
@@ -257,6 +277,7 @@ int main(void)
     unordered_test();
     questions_test();
     times_test();
+    notify_test();
     limit_test();
     malv_device_close(device);
     return failed;

@@ -2,6 +2,6 @@
 DIR := tests/malvdev
 NAME := malvdev_test
 INSTALL := none
-SRCS := main.c objects.c work.c processes.c leaks.c managed.c
+SRCS := main.c objects.c work.c processes.c leaks.c managed.c notify.c
 NEEDS := lib/gpucmd
 include tools/build/guest-program.mk

@@ -103,6 +103,7 @@ static const struct {
     {"work", case_work, false},
     {"bad_work", case_bad_work, false},
     {"waiting", case_waiting, false},
+    {"notify", case_notify, false},
     {"many_outstanding", case_many_outstanding, false},
     {"threads", case_threads, false},
     {"contexts", case_contexts, false},

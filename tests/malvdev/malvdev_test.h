@@ -69,6 +69,9 @@ void case_killed_at_any_moment(void);
 void case_device_memory_runs_out(void);
 void case_machine_memory_runs_out(void);
 
+/* notify.c */
+void case_notify(void);
+
 /* managed.c */
 void case_managed(void);
 void case_managed_programs(void);

@@ -344,6 +344,15 @@ int malv_times(const struct malv_device *device, uint32_t queue, struct malv_tim
  */
 int malv_wait(struct malv_device *device, uint32_t queue, uint64_t fence, uint64_t timeout_ns);
 
+/*
+ * For event loops: poll() on malv_device_fd() says POLLIN from when this fence of the queue is signalled, or the device
+ * is gone, until another fence of the queue is named here, or 0: none. malv_wait() with a timeout of 0 tells which
+ * queue it is, and how its work ended. Each queue has one such fence. -EINVAL: no such queue; a fence that was never
+ * submitted, or is lower than one that is still waited for. The descriptor is the device's: only poll it.
+ */
+int malv_notify(struct malv_device *device, uint32_t queue, uint64_t fence);
+int malv_device_fd(const struct malv_device *device);
+
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
 /*

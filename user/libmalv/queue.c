@@ -127,3 +127,14 @@ int malv_wait(struct malv_device *device, uint32_t queue, uint64_t fence, uint64
     }
     return fence_sleep(device, queue, fence, timeout_ns);
 }
+
+int malv_notify(struct malv_device *device, uint32_t queue, uint64_t fence)
+{
+    struct malv_notify request = {.fence = fence, .queue = queue};
+    return malv_ioctl(device, MALV_IOC_NOTIFY, &request);
+}
+
+int malv_device_fd(const struct malv_device *device)
+{
+    return device->fd;
+}
