@@ -1,4 +1,4 @@
 DIR := kernel/lib
-SRCS := string.c format.c status.c random.c treap.c log.c
-NEEDS := lib/chacha20
+SRCS := string.c status.c random.c log.c
+NEEDS := lib/chacha20 lib/format
 include tools/build/nucleus.mk

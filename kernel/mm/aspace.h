@@ -5,8 +5,8 @@
 
 #include <arch/arch.h>
 #include <microlake/aspace.h>
-#include <microlake/treap.h>
 #include <microlake/wait.h>
+#include "lib/treap/treap.h"
 
 struct mapping {
     struct treap_node node; /* key: start */

@@ -1,5 +1,5 @@
 # The clock and one-shot timers.
 DIR := kernel/time
 SRCS := time.c timer.c
-NEEDS :=
+NEEDS := lib/treap
 include tools/build/nucleus.mk

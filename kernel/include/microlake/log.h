@@ -1,7 +1,7 @@
 /*
  * log.h: the kernel log (a ring, copied to the console) and the end of the line. Any context.
  *
- * Formats: %d %i %u %x %X %lu %lx %llu %llx %zu %p %s %c %%, width, precision for %s, 0 and - flags.
+ * Formats are those of lib/format/format.h.
  */
 #pragma once
 

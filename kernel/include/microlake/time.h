@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include <microlake/treap.h>
 #include <microlake/types.h>
+#include "lib/treap/treap.h"
 
 #define TIME_NEVER UINT64_MAX
 

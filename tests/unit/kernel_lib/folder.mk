@@ -5,7 +5,7 @@ KERNEL_LIB_NAMES := memcpy memmove memset memcmp strlen strnlen strcmp strncmp s
 DIR := tests/unit/kernel_lib
 NAME := kernel_lib
 SRCS := kernel_lib_test.c string_test.c random_test.c
-COVERS := $(addprefix kernel/lib/,string.c format.c status.c)
-NEEDS := lib/chacha20
-EXTRA := -Ikernel/include -fno-builtin $(foreach n,$(KERNEL_LIB_NAMES),-D$(n)=kernel_$(n))
+COVERS := $(addprefix kernel/lib/,string.c status.c)
+NEEDS := lib/chacha20 lib/format
+EXTRA := -Ikernel/include -Ikernel/arch/x86/include -fno-builtin $(foreach n,$(KERNEL_LIB_NAMES),-D$(n)=kernel_$(n))
 include tools/build/unit-test.mk

@@ -82,8 +82,8 @@ int main(void)
         cmocka_unit_test(test_format_as_host),  cmocka_unit_test(test_format_cut),
         cmocka_unit_test(test_format_mistakes), cmocka_unit_test(test_status_names),
         cmocka_unit_test(test_strings_as_host), cmocka_unit_test(test_memmove_overlap),
-        cmocka_unit_test(test_strlcpy),         cmocka_unit_test(test_chacha20_vector),
-        cmocka_unit_test(test_random_bytes),    cmocka_unit_test(test_random_mix),
+        cmocka_unit_test(test_strlcpy),         cmocka_unit_test(test_random_seed),
+        cmocka_unit_test(test_random_noise),    cmocka_unit_test(test_random_mix),
     };
 
     return cmocka_run_group_tests_name("kernel_lib", tests, NULL, NULL);

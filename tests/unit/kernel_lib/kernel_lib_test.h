@@ -12,6 +12,6 @@
 void test_strings_as_host(void **state);
 void test_memmove_overlap(void **state);
 void test_strlcpy(void **state);
-void test_chacha20_vector(void **state);
-void test_random_bytes(void **state);
+void test_random_seed(void **state);
+void test_random_noise(void **state);
 void test_random_mix(void **state);

@@ -1,12 +1,5 @@
 # The nucleus's portable parts, each with stand-ins for what is around it: include/ holds headers that
 # take in the nucleus's own and replace what needs the machine. EXTRA := $(STAND_INS) puts them first.
-DIR := tests/unit/nucleus
-NAME := treap
-SRCS := treap_test.c
-COVERS := kernel/lib/treap.c
-EXTRA := -Ikernel/include
-include tools/build/unit-test.mk
-
 # The rig takes frame.c in (frame_rig.h).
 DIR := tests/unit/nucleus
 NAME := frame
@@ -43,7 +36,8 @@ include tools/build/unit-test.mk
 DIR := tests/unit/nucleus
 NAME := timer
 SRCS := timer_test.c stand_ins.c
-COVERS := kernel/time/timer.c kernel/lib/treap.c
+COVERS := kernel/time/timer.c
+NEEDS := lib/treap
 EXTRA := $(STAND_INS)
 include tools/build/unit-test.mk
 

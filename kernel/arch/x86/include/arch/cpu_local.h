@@ -10,8 +10,8 @@
 #include <microlake/thread.h>
 #include <microlake/time.h>
 #include <microlake/trace.h>
-#include <microlake/treap.h>
 #include "kernel/time/time_internal.h"
+#include "lib/treap/treap.h"
 
 /* Registers to come back to when a guarded call goes wrong (kernel/policy/guard). */
 struct guard {

@@ -1,9 +1,11 @@
 /*
- * format.c: snprintf for the kernel, with the conversions that log.h lists. Any context; allocates
- * nothing. A conversion it does not know is copied as it stands, so that the mistake can be seen.
+ * format.c: see format.h.
  */
-#include <microlake/log.h>
-#include <microlake/memory.h>
+#include "lib/format/format.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
 /* Where the text goes. length counts what the whole text needs, also past the end of the buffer. */
 struct output {
@@ -178,7 +180,7 @@ int vsnprintf(char *out, size_t size, const char *format, va_list args)
     }
     va_end(rest);
     if (size)
-        out[MIN(output.length, size - 1)] = '\0';
+        out[output.length < size ? output.length : size - 1] = '\0';
     return (int)output.length;
 }
 

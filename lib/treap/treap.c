@@ -1,7 +1,10 @@
 /*
  * treap.c: see treap.h. Split and merge; recursion depth is logarithmic with high probability.
  */
-#include <microlake/treap.h>
+#include "lib/treap/treap.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 static bool node_less(const struct treap_node *n, uint64_t key, const struct treap_node *tie)
 {

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include <microlake/types.h>
+#include <stdint.h>
 
 struct treap_node {
     struct treap_node *left, *right;

@@ -7,10 +7,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <microlake/treap.h>
+#include "lib/treap/treap.h"
 
 #define NODES     1500
 #define STEPS     100000

@@ -1,0 +1,4 @@
+DIR := lib/format
+SRCS := format.c
+NEEDS :=
+include tools/build/library.mk

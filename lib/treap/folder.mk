@@ -1,0 +1,4 @@
+DIR := lib/treap
+SRCS := treap.c
+NEEDS :=
+include tools/build/library.mk
