@@ -8,11 +8,10 @@
 #include <sys/io.h>
 #include <unistd.h>
 
+#include "lib/uart/uart.h"
 #include "uapi/hostctl.h"
 
 #define CONTROL_PORT 0x2f8 /* COM2 */
-#define LINE_STATUS  (CONTROL_PORT + 5)
-#define SEND_EMPTY   0x20
 #define END_PORT     0x501 /* isa-debug-exit */
 
 void bare_begin(void)
@@ -23,7 +22,7 @@ void bare_begin(void)
 
 static void byte_send(uint8_t byte)
 {
-    while (!(inb(LINE_STATUS) & SEND_EMPTY))
+    while (!(inb(CONTROL_PORT + UART_LINE_STATUS) & UART_STATUS_EMPTY))
         continue;
     outb(byte, CONTROL_PORT);
 }

@@ -4,33 +4,37 @@
 #include <arch/arch.h>
 #include <microlake/irq.h>
 
-#define PORT      0x3f8
-#define LINE      (PORT + 5)
-#define LINE_IDLE 0x20
-#define FIFO_SIZE 16
+#include "lib/uart/uart.h"
+
+#define PORT  0x3f8
+#define PROBE 0x5a
+#define TRIES 100000 /* looks at a port that is busy: then what is lost is lost */
 
 static bool present;
 
 void serial_init(void)
 {
-    port_out8(PORT + 7, 0x5a); /* scratch register: is anybody there? */
-    present = port_in8(PORT + 7) == 0x5a;
+    port_out8(PORT + UART_SCRATCH, PROBE);
+    present = port_in8(PORT + UART_SCRATCH) == PROBE;
     if (!present)
         return;
-    port_out8(PORT + 1, 0);    /* no interrupts */
-    port_out8(PORT + 3, 0x80); /* divisor */
-    port_out8(PORT + 0, 1);
-    port_out8(PORT + 1, 0);
-    port_out8(PORT + 3, 0x03); /* 8n1 */
-    port_out8(PORT + 2, 0x07); /* FIFO on and empty */
+    port_out8(PORT + UART_INTERRUPT_ENABLE, 0);
+    port_out8(PORT + UART_LINE_CONTROL, UART_LINE_DIVISOR);
+    port_out8(PORT + UART_DIVISOR_LOW, 1);
+    port_out8(PORT + UART_DIVISOR_HIGH, 0);
+    port_out8(PORT + UART_LINE_CONTROL, UART_LINE_8N1);
+    port_out8(PORT + UART_FIFO_CONTROL, UART_FIFO_ON_CLEAR);
 }
 
 void serial_write(const char *text, size_t size)
 {
     for (size_t i = 0; present && i < size; i++) {
-        if (i % FIFO_SIZE == 0)
-            for (unsigned tries = 0; !(port_in8(LINE) & LINE_IDLE) && tries < 100000; tries++)
+        if (i % UART_FIFO_BYTES == 0)
+            for (unsigned tries = 0; tries < TRIES; tries++) {
+                if (port_in8(PORT + UART_LINE_STATUS) & UART_STATUS_EMPTY)
+                    break;
                 cpu_relax();
-        port_out8(PORT, (uint8_t)text[i]);
+            }
+        port_out8(PORT + UART_DATA, (uint8_t)text[i]);
     }
 }

@@ -23,7 +23,7 @@ void port_interrupts_set(uint8_t on, uint8_t off)
     uint8_t wanted = (uint8_t)((enabled & ~off) | on);
 
     if (wanted != enabled)
-        port_out8(PORT_INTERRUPT_ENABLE, wanted);
+        port_write(UART_INTERRUPT_ENABLE, wanted);
     enabled = wanted;
     spin_unlock_irqrestore(&enable_lock, flags);
 }
@@ -34,7 +34,7 @@ static void port_interrupt(void *ctx)
 {
     (void)ctx;
     for (unsigned i = 0; i < INTERRUPT_TRIES; i++) {
-        if (port_in8(PORT_INTERRUPT_ID) & PORT_IID_NONE)
+        if (port_read(UART_INTERRUPT_ID) & UART_IID_NONE)
             return;
         receive_interrupt();
         transmit_interrupt();
@@ -89,13 +89,13 @@ static const struct host_channel no_channel;
  * bits. */
 static void port_start(void)
 {
-    port_out8(PORT_INTERRUPT_ENABLE, 0);
-    port_out8(PORT_LINE_CONTROL, PORT_LINE_DIVISOR);
-    port_out8(PORT_DIVISOR_LOW, 1);
-    port_out8(PORT_DIVISOR_HIGH, 0);
-    port_out8(PORT_LINE_CONTROL, PORT_LINE_8N1);
-    port_out8(PORT_FIFO_CONTROL, PORT_FIFO_ON_CLEAR);
-    port_out8(PORT_MODEM_CONTROL, PORT_MODEM_ON);
+    port_write(UART_INTERRUPT_ENABLE, 0);
+    port_write(UART_LINE_CONTROL, UART_LINE_DIVISOR);
+    port_write(UART_DIVISOR_LOW, 1);
+    port_write(UART_DIVISOR_HIGH, 0);
+    port_write(UART_LINE_CONTROL, UART_LINE_8N1);
+    port_write(UART_FIFO_CONTROL, UART_FIFO_ON_CLEAR);
+    port_write(UART_MODEM_CONTROL, UART_MODEM_ON);
 }
 
 static int hostctl_init(void)
@@ -105,7 +105,7 @@ static int hostctl_init(void)
 
     if (option && strcmp(option, "off") == 0)
         return OK;
-    if (port_in8(PORT_LINE_STATUS) == 0xff) {
+    if (port_read(UART_LINE_STATUS) == UART_STATUS_NONE) {
         log_debug("hostctl: there is no second serial port");
         return OK;
     }
@@ -113,7 +113,7 @@ static int hostctl_init(void)
     r = irq_register(PORT_LINE, IRQ_EDGE, port_interrupt, NULL);
     if (r != OK)
         return r;
-    port_interrupts_set(PORT_IE_RECEIVE, 0);
+    port_interrupts_set(UART_IE_RECEIVE, 0);
     host_channel_set(&channel);
     return OK;
 }
@@ -124,7 +124,7 @@ static void hostctl_exit(void)
         return;
     transmit_flush();
     host_channel_set(&no_channel);
-    port_interrupts_set(0, PORT_IE_RECEIVE | PORT_IE_TRANSMIT);
+    port_interrupts_set(0, UART_IE_RECEIVE | UART_IE_TRANSMIT);
     irq_unregister(PORT_LINE, port_interrupt, NULL);
     receive_stop();
 }

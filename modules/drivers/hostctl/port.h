@@ -7,39 +7,24 @@
 #include <microlake/irq.h>
 #include <microlake/types.h>
 
+#include "lib/uart/uart.h"
 #include "modules/drivers/hostctl/include/hostctl.h"
 #include "uapi/hostctl.h"
 
 #define PORT_BASE 0x2f8
 #define PORT_LINE 3u
-#define PORT_FIFO 16u /* bytes that fit once the transmitter is empty */
 
-enum port_register {
-    PORT_DATA = PORT_BASE,
-    PORT_INTERRUPT_ENABLE = PORT_BASE + 1,
-    PORT_DIVISOR_LOW = PORT_BASE,
-    PORT_DIVISOR_HIGH = PORT_BASE + 1,
-    PORT_FIFO_CONTROL = PORT_BASE + 2, /* when written */
-    PORT_INTERRUPT_ID = PORT_BASE + 2, /* when read */
-    PORT_LINE_CONTROL = PORT_BASE + 3,
-    PORT_MODEM_CONTROL = PORT_BASE + 4,
-    PORT_LINE_STATUS = PORT_BASE + 5,
-};
+static inline uint8_t port_read(enum uart_register r)
+{
+    return port_in8((uint16_t)(PORT_BASE + r));
+}
 
-enum port_bits {
-    PORT_IE_RECEIVE = 1 << 0,
-    PORT_IE_TRANSMIT = 1 << 1,
-    PORT_IID_NONE = 1 << 0,    /* no interrupt is pending */
-    PORT_FIFO_ON_CLEAR = 0xc7, /* on, both emptied, interrupt at 14 bytes or a pause */
-    PORT_LINE_8N1 = 0x03,
-    PORT_LINE_DIVISOR = 0x80,   /* the first two registers are the divisor now */
-    PORT_MODEM_ON = 0x0b,       /* ready, request to send, interrupts pass */
-    PORT_STATUS_DATA = 1 << 0,  /* a byte was received */
-    PORT_STATUS_EMPTY = 1 << 5, /* the transmitter takes PORT_FIFO bytes */
-    PORT_STATUS_IDLE = 1 << 6,  /* all that it had is on the line */
-};
+static inline void port_write(enum uart_register r, uint8_t value)
+{
+    port_out8((uint16_t)(PORT_BASE + r), value);
+}
 
-/* Switches interrupts of the port on or off, by enum port_bits. Any context. */
+/* Switches interrupts of the port on or off, by enum uart_bits. Any context. */
 void port_interrupts_set(uint8_t on, uint8_t off);
 
 /* ---- transmit.c

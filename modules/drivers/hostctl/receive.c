@@ -80,14 +80,14 @@ static bool port_take_locked(void)
 {
     bool before = moved, full = byte_ring_room(&ring) == 0;
 
-    while (!full && (port_in8(PORT_LINE_STATUS) & PORT_STATUS_DATA)) {
-        uint8_t byte = port_in8(PORT_DATA);
+    while (!full && (port_read(UART_LINE_STATUS) & UART_STATUS_DATA)) {
+        uint8_t byte = port_read(UART_DATA);
 
         parse_bytes(&serial_parser, &ring, &byte, 1, frame_take_locked);
         full = byte_ring_room(&ring) == 0;
     }
     if (full)
-        port_interrupts_set(0, PORT_IE_RECEIVE);
+        port_interrupts_set(0, UART_IE_RECEIVE);
     return moved && !before;
 }
 
@@ -135,7 +135,7 @@ static long ring_take(uint8_t *out, size_t size)
 
     byte_ring_take(&ring, out, count);
     if (count && !moved)
-        port_interrupts_set(PORT_IE_RECEIVE, 0);
+        port_interrupts_set(UART_IE_RECEIVE, 0);
     spin_unlock_irqrestore(&lock, flags);
     if (count)
         transmit_resume();

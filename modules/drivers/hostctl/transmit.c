@@ -39,7 +39,7 @@ struct stretch {
     const struct hostctl_carrier *by; /* NULL: the serial port */
     const uint8_t *at;
     uint32_t count;
-    uint8_t burst[PORT_FIFO];
+    uint8_t burst[UART_FIFO_BYTES];
 };
 
 /* ---- Out of the ring
@@ -52,8 +52,8 @@ static uint32_t serial_count_locked(void)
 
 static bool serial_take_locked(struct stretch *s)
 {
-    s->count = MIN(serial_count_locked(), PORT_FIFO);
-    if (s->count == 0 || !(port_in8(PORT_LINE_STATUS) & PORT_STATUS_EMPTY))
+    s->count = MIN(serial_count_locked(), UART_FIFO_BYTES);
+    if (s->count == 0 || !(port_read(UART_LINE_STATUS) & UART_STATUS_EMPTY))
         return false;
     byte_ring_take(&ring, s->burst, s->count);
     s->by = NULL;
@@ -101,9 +101,9 @@ static bool stretch_next(struct stretch *s)
     if (!more) {
         pumping = false;
         if (serial_count_locked())
-            port_interrupts_set(PORT_IE_TRANSMIT, 0);
+            port_interrupts_set(UART_IE_TRANSMIT, 0);
         else
-            port_interrupts_set(0, PORT_IE_TRANSMIT);
+            port_interrupts_set(0, UART_IE_TRANSMIT);
     }
     spin_unlock_irqrestore(&lock, flags);
     return more;
@@ -115,7 +115,7 @@ static void stretch_send(const struct stretch *s)
 
     if (!s->by) {
         for (uint32_t i = 0; i < s->count; i++)
-            port_out8(PORT_DATA, s->at[i]);
+            port_write(UART_DATA, s->at[i]);
     } else if (s->by->send(s->at, s->count) != OK) {
         flags = spin_lock_irqsave(&lock);
         carrier_drop_locked();
@@ -265,7 +265,7 @@ void transmit_last(enum hostctl_type type, const void *payload, uint32_t size)
     while (transmit_frame(type, payload, size) == ERR_AGAIN)
         transmit_flush();
     transmit_flush();
-    while (!carrying && !(port_in8(PORT_LINE_STATUS) & PORT_STATUS_IDLE))
+    while (!carrying && !(port_read(UART_LINE_STATUS) & UART_STATUS_IDLE))
         thread_sleep(time_now() + IDLE_PERIOD, 0);
 }
 
@@ -280,7 +280,7 @@ static void carrier_take_over_locked(const struct hostctl_carrier *c, uint8_t *b
     static const struct hostctl_header move = {.type = HOSTCTL_MOVE};
 
     while (byte_ring_count(&ring)) {
-        uint8_t piece[PORT_FIFO];
+        uint8_t piece[UART_FIFO_BYTES];
         uint32_t count = MIN(byte_ring_count(&ring), sizeof(piece));
 
         byte_ring_take(&ring, piece, count);
