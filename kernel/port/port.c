@@ -107,16 +107,6 @@ static void message_open(struct party *p)
 /* ---- waiting -----------------------------------------------------------------------------------
  */
 
-struct party_timer {
-    struct timer timer;
-    struct thread *thread;
-};
-
-static void party_timer_expired(struct timer *t)
-{
-    sched_wake(container_of(t, struct party_timer, timer)->thread);
-}
-
 static void party_init(struct party *p, struct message *in)
 {
     p->thread = thread_current();
@@ -244,13 +234,12 @@ static int call_run(struct port *port, struct call *call, uint64_t due, unsigned
 
 static int call_run_timed(struct port *port, struct call *call, uint64_t due, unsigned flags)
 {
-    struct party_timer timer = {.thread = thread_current()};
+    struct alarm alarm;
     int r;
 
-    timer_init(&timer.timer, party_timer_expired);
-    timer_arm(&timer.timer, due);
+    alarm_set(&alarm, due);
     r = call_run(port, call, due, flags);
-    timer_cancel(&timer.timer);
+    timer_cancel(&alarm.timer);
     return r;
 }
 
@@ -406,13 +395,12 @@ static int receive_run(struct port *port, uint64_t number, const struct message 
 static int receive_run_timed(struct port *port, uint64_t number, const struct message *reply,
                              struct party *server, uint64_t due, unsigned flags)
 {
-    struct party_timer timer = {.thread = thread_current()};
+    struct alarm alarm;
     int r;
 
-    timer_init(&timer.timer, party_timer_expired);
-    timer_arm(&timer.timer, due);
+    alarm_set(&alarm, due);
     r = receive_run(port, number, reply, server, due, flags);
-    timer_cancel(&timer.timer);
+    timer_cancel(&alarm.timer);
     return r;
 }
 

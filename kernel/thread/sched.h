@@ -45,6 +45,13 @@ bool sched_claim(struct thread *t);
  */
 void sched_hand_off(struct thread *t);
 
+/* A timer that wakes the calling thread, whatever it waits for. Ends with timer_cancel(). */
+struct alarm {
+    struct timer timer;
+    struct thread *thread;
+};
+void alarm_set(struct alarm *a, uint64_t due);
+
 void sched_init(void);                                     /* boot CPU */
 int sched_prepare_cpu(struct cpu *c, uint64_t *stack_top); /* before another CPU starts */
 void sched_start(struct cpu *c) __noreturn;                /* the caller becomes the idle thread */

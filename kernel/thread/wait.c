@@ -106,14 +106,16 @@ bool sched_claim(struct thread *t)
     return claimed;
 }
 
-struct sleeper {
-    struct timer timer;
-    struct thread *thread;
-};
-
-static void sleeper_expired(struct timer *timer)
+static void alarm_expired(struct timer *timer)
 {
-    sched_wake(container_of(timer, struct sleeper, timer)->thread);
+    sched_wake(container_of(timer, struct alarm, timer)->thread);
+}
+
+void alarm_set(struct alarm *a, uint64_t due)
+{
+    timer_init(&a->timer, alarm_expired);
+    a->thread = thread_current();
+    timer_arm(&a->timer, due);
 }
 
 /* Blocks unless there is a reason not to; OK means: look again. q may be NULL. */
@@ -137,20 +139,17 @@ static int block_once(struct wait_queue *q, struct waiter *w, uint64_t due, unsi
 
 int wait_sleep(struct wait_queue *q, struct waiter *w, uint64_t due, unsigned flags)
 {
-    struct sleeper sleeper;
+    struct alarm alarm;
     int r;
 
     guard_forbid();
-    if (due != TIME_NEVER) {
-        timer_init(&sleeper.timer, sleeper_expired);
-        sleeper.thread = thread_current();
-        timer_arm(&sleeper.timer, due);
-    }
+    if (due != TIME_NEVER)
+        alarm_set(&alarm, due);
     do
         r = block_once(q, w, due, flags);
     while (r == OK);
     if (due != TIME_NEVER)
-        timer_cancel(&sleeper.timer);
+        timer_cancel(&alarm.timer);
     return r == ERR_AGAIN ? OK : r;
 }
 
