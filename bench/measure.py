@@ -40,23 +40,27 @@ def go_first():
 native_found = {}  # rows that programs without a machine have printed in this run, by program
 
 
-def native_rows(program, what):
-    """The rows that a program of build/bench prints, by name: gpud without a machine, beside the host's own
-    library. It runs once, before the computer's other work where that is permitted."""
-    if program in native_found:
-        return native_found[program]
-    need_files(program)
-    progress(f"{what}, native")
+def printed_rows(command, environment=None):
+    """The rows that a program of build/bench prints, by name. It runs before the computer's other work where that
+    is permitted; `environment` is added to this process's."""
+    need_files(command[0])
     try:
-        done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=300, check=False, preexec_fn=go_first)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=300, check=False, preexec_fn=go_first, env=os.environ | (environment or {}))
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotMeasure(f"{program}: {error}") from error
+        raise CannotMeasure(f"{command[0]}: {error}") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()
-        raise CannotMeasure(f"{program} ended with status {done.returncode}: {said}")
+        raise CannotMeasure(f"{command[0]} ended with status {done.returncode}: {said}")
     rows = [json.loads(line) for line in done.stdout.decode("utf-8", "replace").splitlines()]
-    native_found[program] = {row["row"]: row for row in rows}
+    return {row["row"]: row for row in rows}
+
+
+def native_rows(program, what):
+    """The rows of a program that measures gpud without a machine, beside the host's own library. It runs once."""
+    if program not in native_found:
+        progress(f"{what}, native")
+        native_found[program] = printed_rows([program])
     return native_found[program]
 
 

@@ -2,7 +2,11 @@
  * launch_native.c: how long an empty kernel takes from launch to the end of the wait, through gpud
  * over vhost-user and on the host's OpenCL directly, by turns in the same run. Value and baseline
  * are medians over the runs, a run's figure being its median launch.
+ *
+ * With --direct only the latter, on the first device that OpenCL's loader shows: a remote one perhaps.
  */
+#include <stdio.h>
+#include <string.h>
 #include "bench/native/native.h"
 #include "direct.h"
 
@@ -60,7 +64,27 @@ static void measure(struct native *n)
     direct_close();
 }
 
+static void direct_measure(const char *name, unsigned count, unsigned times)
+{
+    double passed[RUNS];
+    for (unsigned i = 0; i < RUNS; i++)
+        passed[i] = run_time(direct_run, count, times);
+    printf("{\"row\": \"%s\", \"value\": %.2f, \"unit\": \"us\", \"runs\": %u}\n", name,
+           native_median(passed, RUNS), RUNS);
+}
+
+static int direct_only(void)
+{
+    direct_open();
+    direct_measure("launch_direct_empty", 1, LAUNCHES);
+    direct_measure("launch_direct_batch64", BATCH, BATCHES);
+    direct_close();
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && !strcmp(argv[1], "--direct"))
+        return direct_only();
     return native_main(argc, argv, MEMORY, measure);
 }
