@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "broker.h"
 #include "log.h"
 
@@ -142,6 +143,17 @@ static int cache_prepare(const char *folder)
     return -1;
 }
 
+/* What gpud was started with beside its own is its user's: no process of a machine's may have it. */
+static void descriptors_close(int but)
+{
+    if (but > STDERR_FILENO) {
+        close_range(STDERR_FILENO + 1, (unsigned)but - 1, 0);
+        close_range((unsigned)but + 1, ~0u, 0);
+    } else {
+        close_range(STDERR_FILENO + 1, ~0u, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.broker = {.selector = "auto", .ready_fd = -1, .time_limit = 60}};
@@ -154,6 +166,7 @@ int main(int argc, char **argv)
     int parsed = options_parse(argc, argv, &options);
     if (parsed)
         return parsed < 0 ? 2 : 0;
+    descriptors_close(options.broker.ready_fd);
     options.broker.ops = device_ops_select(&options.broker.selector);
     if (options.list)
         return devices_show(options.broker.ops);

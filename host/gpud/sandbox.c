@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdbool.h>
@@ -34,6 +35,8 @@
 
 #define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define RUN_RIGHTS  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE)
+#define FILE_RIGHTS                                                                                  \
+    (RUN_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_TRUNCATE | RIGHT_IOCTL) /* that a file can have */
 #define BASE_RIGHTS (READ_RIGHTS | LANDLOCK_ACCESS_FS_EXECUTE | ((1ull << 13) - 1) | LANDLOCK_ACCESS_FS_REFER)
 
 /* As the kernel has it since version 4; earlier ones take the first field alone. */
@@ -41,6 +44,8 @@ struct ruleset {
     uint64_t files;
     uint64_t net;
 };
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 #define MORE_TASKS 1024u        /* beyond what the user runs already: the limit is the user's */
 #define FILE_BYTES (1ull << 30) /* one file of the cache */
@@ -91,14 +96,24 @@ static void capabilities_drop(void)
         log_line("capabilities cannot be dropped: %s", strerror(errno));
 }
 
-static void folder_allow(int rules, const char *path, uint64_t rights)
+/* A folder with all below it, or one file, which has no folder's rights. */
+static void path_allow(int rules, const char *path, uint64_t rights)
 {
     struct landlock_path_beneath_attr rule = {.allowed_access = rights};
+    struct stat what;
     rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (rule.parent_fd < 0)
         return; /* what is not there needs no right */
+    if (fstat(rule.parent_fd, &what) == 0 && !S_ISDIR(what.st_mode))
+        rule.allowed_access &= FILE_RIGHTS;
     syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     close(rule.parent_fd);
+}
+
+static void paths_allow(int rules, const char *const paths[], size_t count, uint64_t rights)
+{
+    for (size_t i = 0; i < count; i++)
+        path_allow(rules, paths[i], rights);
 }
 
 /* The compiler moves files between folders of its cache, which version 1 cannot allow. */
@@ -122,26 +137,48 @@ static void rules_enter(int rules)
     close(rules);
 }
 
+/*
+ * The host's other devices are no machine's business: where gpud is root's, a disk would be open to a
+ * guest's kernel.
+ */
+static void devices_allow(int rules, uint64_t rights)
+{
+    static const char *const patterns[] = {"/dev/null", "/dev/zero",    "/dev/random", "/dev/urandom",
+                                           "/dev/dri",  "/dev/kfd",     "/dev/accel",  "/dev/dxg",
+                                           "/dev/mali*", "/dev/nvidia*"};
+    path_allow(rules, "/dev", LANDLOCK_ACCESS_FS_READ_DIR);
+    for (size_t i = 0; i < LENGTH(patterns); i++) {
+        glob_t found;
+        if (glob(patterns[i], 0, NULL, &found))
+            continue;
+        for (size_t j = 0; j < found.gl_pathc; j++)
+            path_allow(rules, found.gl_pathv[j], rights);
+        globfree(&found);
+    }
+}
+
 static void files_shut(const char *folder)
 {
     static const char *const linkers[] = {"/usr/bin/ld", "/usr/bin/ld.bfd", "/usr/bin/ld.gold",
                                           "/usr/bin/ld.lld", "/lib64/ld-linux-x86-64.so.2"};
-    static const char *const readable[] = {"/usr", "/lib",        "/lib64", "/bin", "/sbin",
-                                           "/opt", "/etc/OpenCL", "/proc",  "/sys"};
+    static const char *const software[] = {"/usr",  "/lib", "/lib64",      "/bin",
+                                           "/sbin", "/opt", "/etc/OpenCL", "/etc/ld.so.cache"};
+    /* Of this process and of the hardware: nothing of other processes. */
+    static const char *const facts[] = {
+        "/proc/self",   "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/devices",
+        "/proc/modules", "/proc/driver",  "/proc/sys",     "/sys/class", "/sys/bus",      "/sys/dev",
+        "/sys/devices", "/sys/module",   "/sys/kernel/mm", "/sys/fs/cgroup"};
     struct ruleset set;
     int rules;
     if (!ruleset_make(&set, &rules)) {
         log_line("no Landlock 2 in this kernel: a guest's kernels reach what gpud's user can");
         return;
     }
-    for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
-        folder_allow(rules, readable[i], READ_RIGHTS);
-    for (size_t i = 0; i < sizeof(linkers) / sizeof(linkers[0]); i++)
-        folder_allow(rules, linkers[i], RUN_RIGHTS);
-    folder_allow(rules, "/etc/ld.so.cache", LANDLOCK_ACCESS_FS_READ_FILE);
-    folder_allow(rules, "/dev",
-                 (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_IOCTL) & set.files);
-    folder_allow(rules, folder, set.files & ~LANDLOCK_ACCESS_FS_EXECUTE);
+    paths_allow(rules, software, LENGTH(software), READ_RIGHTS);
+    paths_allow(rules, facts, LENGTH(facts), READ_RIGHTS);
+    paths_allow(rules, linkers, LENGTH(linkers), RUN_RIGHTS);
+    devices_allow(rules, (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_IOCTL) & set.files);
+    path_allow(rules, folder, set.files & ~LANDLOCK_ACCESS_FS_EXECUTE);
     rules_enter(rules);
 }
 

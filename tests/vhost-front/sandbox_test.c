@@ -39,6 +39,9 @@ static const char caller[] =
 
 #define TEXT_AT  256 /* offset of a text for the call */
 #define OWN_USER 1000000 /* stands for the own user's number */
+#define INHERITED 200    /* a descriptor that gpud is started with */
+
+static char shared_path[] = "/dev/shm/gpud-sandbox-XXXXXX";
 
 struct call {
     const char *name;
@@ -71,6 +74,11 @@ static void test_calls_that_are_refused(void **state)
         {"a file of the system", SYS_open, {TEXT_AT, O_RDONLY}, 1, "/etc/passwd", -EACCES},
         {"to write into what it may read", SYS_open, {TEXT_AT, O_WRONLY}, 1, "/usr/lib/os-release", -EACCES},
         {"another's memory", SYS_open, {TEXT_AT, O_RDWR}, 1, "/proc/1/mem", -EACCES},
+        {"a device that is no GPU", SYS_open, {TEXT_AT, O_RDWR}, 1, "/dev/tty", -EACCES},
+        {"the kernel's log", SYS_open, {TEXT_AT, O_RDONLY}, 1, "/dev/kmsg", -EACCES},
+        {"shared memory", SYS_open, {TEXT_AT, O_RDWR}, 1, shared_path, -EACCES},
+        {"another's command line", SYS_open, {TEXT_AT, O_RDONLY}, 1, "/proc/1/cmdline", -EACCES},
+        {"what gpud's user had open", SYS_fcntl, {INHERITED, F_GETFD}, 0, NULL, -EBADF},
         {"a shell", SYS_execve, {TEXT_AT, 0, 0}, 1, "/bin/sh", -EACCES},
         {"a socket", SYS_socket, {AF_INET, SOCK_STREAM, 0}, 0, NULL, -EACCES},
         {"a local socket", SYS_socket, {AF_UNIX, SOCK_STREAM, 0}, 0, NULL, -EACCES},
@@ -159,6 +167,21 @@ static void test_calls_that_end_the_device_process(void **state)
     rig_close(&other);
 }
 
+static int start(void **state)
+{
+    int shared = mkstemp(shared_path);
+    if (shared < 0 || dup2(shared, INHERITED) < 0)
+        return -1;
+    close(shared);
+    return rig_start(state);
+}
+
+static int stop(void **state)
+{
+    unlink(shared_path);
+    return rig_stop(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,5 +189,5 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_calls_that_end_the_device_process),
     };
-    return cmocka_run_group_tests(tests, rig_start, rig_stop);
+    return cmocka_run_group_tests(tests, start, stop);
 }
