@@ -58,6 +58,11 @@ static int text_read(int fd, char *text, size_t size)
     return -EFBIG;
 }
 
+int input_read(char *text, size_t size)
+{
+    return text_read(STDIN_FILENO, text, size);
+}
+
 int file_read(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

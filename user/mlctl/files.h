@@ -22,6 +22,9 @@ extern struct places places;
 /* A file of at most size - 1 bytes as NUL-terminated text. -EFBIG: it is longer. */
 int file_read(const char *path, char *text, size_t size);
 
+/* The same of standard input. */
+int input_read(char *text, size_t size);
+
 /* The text in one write(), as the kernel's files want it. */
 int file_write(const char *path, const char *text);
 

@@ -97,7 +97,7 @@ int module_load_file(const char *path)
 }
 
 /* All of standard input; NULL: it can't be read, or is too long. */
-static void *input_read(size_t *size)
+static void *module_input_read(size_t *size)
 {
     char *bytes = malloc(INPUT_MAX);
     size_t used = 0;
@@ -117,7 +117,7 @@ static void *input_read(size_t *size)
 static int module_load_input(void)
 {
     size_t size;
-    void *bytes = input_read(&size);
+    void *bytes = module_input_read(&size);
     if (bytes == NULL) {
         complain("can't read a module of at most %u MiB from standard input", INPUT_MAX >> 20);
         return -EIO;

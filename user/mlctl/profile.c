@@ -71,6 +71,9 @@ static int profile_show(const char *name)
             printf("  pilot %s=%s\n", class, state->pilot);
         }
     }
+    if (profile.knowledge[0] != '\0') {
+        printf("  knowledge %s\n", profile.knowledge);
+    }
     if (!profile_fits(&profile, why, sizeof(why))) {
         printf("  it can't be set here: %s\n", why);
     }
@@ -126,8 +129,8 @@ static int profile_verify(void)
         }
         if (strcmp(wanted->pilot, "none") == 0 || strcmp(is.pilot, wanted->pilot) != 0) {
             differences += difference_print(class, "policy", is.policy, wanted->policy);
+            differences += difference_print(class, "shadow", is.shadow, wanted->shadow);
         }
-        differences += difference_print(class, "shadow", is.shadow, wanted->shadow);
         differences += difference_print(class, "guard", is.guard, wanted->guard);
         differences += difference_print(class, "pilot", is.pilot, wanted->pilot);
     }

@@ -106,6 +106,11 @@ static const char *line_take(struct profile *profile, char *line)
         return copy(profile->description, sizeof(profile->description), rest) ? NULL
                                                                               : "it is too long";
     }
+    if (strcmp(line, "knowledge") == 0) {
+        return rest[0] == '/' && copy(profile->knowledge, sizeof(profile->knowledge), rest)
+                   ? NULL
+                   : "it wants a file's path, from the root on";
+    }
     if (strcmp(line, "load") == 0) {
         return load_line(profile, rest);
     }
@@ -115,7 +120,7 @@ static const char *line_take(struct profile *profile, char *line)
     if (strcmp(line, "guard") == 0) {
         return guard_line(profile, rest);
     }
-    return "it is none of description, load, CLASS=POLICY, shadow, pilot, guard";
+    return "it is none of description, load, CLASS=POLICY, shadow, pilot, guard, knowledge";
 }
 
 /* Takes blanks off both ends. */

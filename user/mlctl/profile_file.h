@@ -7,6 +7,7 @@
  *     shadow CLASS=POLICY    of a class that has a line CLASS=POLICY before
  *     pilot CLASS=NAME       likewise
  *     guard CLASS WORDS      likewise
+ *     knowledge FILE         for its pilots: what 'mlctl pilot save' wrote
  *
  * A class that is named has no shadow, pilot or guard but those of the file; others are left alone.
  */
@@ -20,6 +21,7 @@
 struct profile {
     char name[CLASS_NAME_BYTES];
     char description[SETTING_BYTES];
+    char knowledge[SETTING_BYTES]; /* a path; empty: none */
     unsigned load_count;
     char loads[PROFILE_LOADS][CLASS_NAME_BYTES];
     unsigned count;

@@ -8,8 +8,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
+#include "knowledge.h"
 #include "module.h"
 #include "verb.h"
 
@@ -75,7 +77,17 @@ bool profile_fits(const struct profile *profile, char *why, size_t size)
             return false;
         }
     }
+    if (profile->knowledge[0] != '\0' && access(profile->knowledge, R_OK) != 0) {
+        snprintf(why, size, "%s: %s", profile->knowledge, strerror(errno));
+        return false;
+    }
     return true;
+}
+
+/* What its pilots are to know. */
+static bool teach(const struct profile *profile)
+{
+    return profile->knowledge[0] == '\0' || knowledge_load(profile->knowledge) == STATUS_OK;
 }
 
 static bool load(struct loaded *loaded, const char *name)
@@ -207,8 +219,12 @@ bool profile_apply(const struct profile *profile)
     }
     for (unsigned i = 0; i < profile->count && error == 0; i++) {
         error = class_state_read(profile->classes[i].class, &before[i]);
+        if (strcmp(before[i].pilot, "none") != 0) {
+            strcpy(before[i].shadow, "none"); /* it is the pilot's doing */
+        }
     }
-    if (error == 0 && load_all(profile, &loaded) && states_write(profile, &done)) {
+    if (error == 0 && load_all(profile, &loaded) && states_write(profile, &done) &&
+        teach(profile)) {
         error = note(profile->name);
         if (error == 0) {
             return true;

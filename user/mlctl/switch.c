@@ -8,6 +8,7 @@
 
 #include "classes.h"
 #include "files.h"
+#include "knowledge.h"
 #include "verb.h"
 
 /* A policy for the machine. */
@@ -121,6 +122,12 @@ static int shadow_run(int count, char **words)
 
 static int pilot_run(int count, char **words)
 {
+    if (count == 2 && strcmp(words[0], "save") == 0) {
+        return knowledge_save(words[1]);
+    }
+    if (count == 2 && strcmp(words[0], "load") == 0) {
+        return knowledge_load(words[1]);
+    }
     return name_write(&verb_pilot, count, words, "as pilot");
 }
 
@@ -192,9 +199,11 @@ const struct verb verb_shadow = {
 
 const struct verb verb_pilot = {
     .name = "pilot",
-    .usage = "pilot CLASS=NAME|none",
+    .usage = "pilot CLASS=NAME|none\npilot save FILE|-\npilot load FILE|-",
     .summary = "let a pilot choose a class's policy by what it measures",
-    .help = "\nThe module 'auto' is one. Setting the class's policy by hand ends it.\n",
+    .help = "\nThe module 'auto' is one. Setting the class's policy by hand ends it.\n"
+            "save  write what the machine's pilots have learned to a file, or to standard output\n"
+            "load  teach it to the pilots of another machine of the same kind; load the policies first\n",
     .run = pilot_run,
 };
 

@@ -5,15 +5,16 @@
 
 #include <string.h>
 
-#define UNIT         256u                   /* a weight of one window */
-#define WEIGHT_MOST  (16u * UNIT)          /* older windows are forgotten */
-#define WEIGHT_LEFT  (3u * UNIT)            /* of one that is no longer in use, at most */
-#define KNOWN        (UNIT / 2)             /* less than that says nothing */
-#define AGE_SHIFT    7                     /* a window takes 1/128 of the weight of a mean that gets old */
-#define VARIANCE_MIN ((int64_t)1310 * 1310)  /* 2%, in 1/2^32: no arm is that even */
-#define CERTAIN      2                     /* standard deviations */
-#define COST_MOST    (1 << 23)              /* beyond any logarithm */
-#define MUCH_WORSE   (BANDIT_ONE)           /* an arm on trial that costs twice the baseline ends it */
+#define UNIT           BANDIT_WINDOW
+#define WEIGHT_MOST    (16u * UNIT)        /* older windows are forgotten */
+#define WEIGHT_LEFT    (3u * UNIT)         /* of one that is no longer in use, at most */
+#define WEIGHT_SEED    (UNIT / 2)          /* of what comes from another context */
+#define KNOWN          (UNIT / 4)          /* less than that says nothing */
+#define AGE_SHIFT      7                   /* a window takes 1/128 of the weight of a mean that gets old */
+#define VARIANCE_MIN   ((int64_t)1310 * 1310) /* 2%, in 1/2^32: no arm is that even */
+#define VARIANCE_FIRST ((int64_t)BANDIT_ONE * BANDIT_ONE / 16) /* as long as nothing is known of it */
+#define CERTAIN        2                   /* standard deviations */
+#define MUCH_WORSE     BANDIT_ONE          /* costs twice as much: a trial ends */
 
 void bandit_init(struct bandit *b, unsigned count)
 {
@@ -33,6 +34,29 @@ void bandit_forget(struct bandit *b, unsigned arm)
     }
     if (b->arm == arm)
         b->hold = 0;
+}
+
+void bandit_clear(struct bandit *b, unsigned context)
+{
+    memset(&b->contexts[context % BANDIT_CONTEXTS], 0, sizeof(b->contexts[0]));
+}
+
+/* An arm that is much better or worse here than there is found out when its mean has got old. */
+void bandit_seed(struct bandit *b, unsigned context, unsigned from)
+{
+    const struct bandit_context *there = &b->contexts[from % BANDIT_CONTEXTS];
+    struct bandit_context *c = &b->contexts[context % BANDIT_CONTEXTS];
+
+    bandit_clear(b, context);
+    c->best = there->best;
+    c->seeded = true;
+    for (unsigned i = 0; i < b->count; i++) {
+        c->arms[i] = (struct bandit_arm){.weight = there->arms[i].weight,
+                                         .mean = there->arms[i].mean,
+                                         .variance = there->arms[i].variance};
+        if (c->arms[i].weight > WEIGHT_SEED)
+            c->arms[i].weight = WEIGHT_SEED;
+    }
 }
 
 /* ---- Logarithms and roots ---------------------------------------------------------------------- */
@@ -121,45 +145,114 @@ int32_t bandit_doubt(const struct bandit *b, unsigned context, unsigned arm)
     return (int32_t)doubt(&c->arms[arm], &c->arms[0]);
 }
 
-/* An exponential mean that starts as a plain one (Welford's update). */
-void bandit_observe(struct bandit *b, unsigned context, int32_t cost)
+bool bandit_knows(const struct bandit *b, unsigned context, unsigned arm)
+{
+    return is_known(&b->contexts[context % BANDIT_CONTEXTS].arms[arm]);
+}
+
+static int32_t cost_limit(int32_t cost)
+{
+    return cost > BANDIT_COST_MOST ? BANDIT_COST_MOST : cost < -BANDIT_COST_MOST ? -BANDIT_COST_MOST : cost;
+}
+
+/* What an arm is held against while it is in use: one on trial against the best, the best one against the
+ * baseline. NULL: nothing. */
+static const struct bandit_arm *rival_of(const struct bandit *b, const struct bandit_context *c)
+{
+    unsigned rival = b->why == BANDIT_TRIES ? c->best : 0;
+
+    return rival != b->arm && !c->seeded && is_known(&c->arms[rival]) ? &c->arms[rival] : NULL;
+}
+
+static bool is_much_worse(const struct bandit_arm *seen, const struct bandit_arm *rival)
+{
+    return seen->mean > rival->mean + MUCH_WORSE + doubt(seen, rival);
+}
+
+bool bandit_look(const struct bandit *b, unsigned context, int32_t cost, uint32_t weight)
+{
+    const struct bandit_context *c = &b->contexts[context % BANDIT_CONTEXTS];
+    const struct bandit_arm *rival = rival_of(b, c);
+    struct bandit_arm seen = {.weight = weight, .mean = cost_limit(cost), .variance = VARIANCE_FIRST};
+
+    return rival && is_much_worse(&seen, rival);
+}
+
+/* The first cost that is measured in a context that was seeded says how its level differs. */
+static void level_shift(struct bandit *b, struct bandit_context *c, int32_t cost)
+{
+    int32_t delta = cost - c->arms[b->arm].mean;
+
+    if (c->arms[b->arm].weight)
+        for (unsigned i = 0; i < b->count; i++)
+            c->arms[i].mean = cost_limit(c->arms[i].mean + delta);
+    c->seeded = false;
+}
+
+/* An exponential mean that starts as a plain one (Welford's update, weighted). */
+static void mean_update(struct bandit_arm *a, int32_t cost, uint32_t weight)
+{
+    int64_t delta = (int64_t)cost - a->mean, whole = (int64_t)a->weight + weight, square;
+
+    whole = whole > WEIGHT_MOST ? WEIGHT_MOST : whole;
+    a->mean += (int32_t)(delta * (int64_t)weight / whole);
+    square = delta * ((int64_t)cost - a->mean) / (int64_t)UNIT * (int64_t)weight;
+    a->variance += (square - a->variance) / whole * (int64_t)weight;
+    a->weight = (uint32_t)whole;
+}
+
+void bandit_observe(struct bandit *b, unsigned context, int32_t cost, uint32_t weight)
 {
     struct bandit_context *c = &b->contexts[context % BANDIT_CONTEXTS];
     struct bandit_arm *a = &c->arms[b->arm];
-    int64_t delta, weight, square;
+    const struct bandit_arm *rival;
 
-    cost = cost > COST_MOST ? COST_MOST : cost < -COST_MOST ? -COST_MOST : cost;
-    delta = (int64_t)cost - a->mean;
-    a->windows++;
+    cost = cost_limit(cost);
+    weight = weight < 1 ? 1 : weight > 4 * UNIT ? 4 * UNIT : weight;
+    if (c->seeded)
+        level_shift(b, c, cost);
+    a->looks++;
     if (a->weight == 0) {
         a->mean = cost;
-        a->variance = (int64_t)BANDIT_ONE * BANDIT_ONE / 16;
-        a->weight = UNIT;
+        a->variance = VARIANCE_FIRST;
+        a->weight = weight;
     } else {
-        weight = a->weight + UNIT > WEIGHT_MOST ? WEIGHT_MOST : a->weight + UNIT;
-        a->weight = (uint32_t)weight;
-        a->mean += (int32_t)(delta * (int64_t)UNIT / weight);
-        square = delta * ((int64_t)cost - a->mean);
-        a->variance += (square - a->variance) * (int64_t)UNIT / weight;
+        mean_update(a, cost, weight);
     }
-    if (b->why == BANDIT_TRIES && b->arm != 0 && is_known(&c->arms[0]) &&
-        cost > c->arms[0].mean + MUCH_WORSE)
+    rival = rival_of(b, c);
+    if (rival && is_much_worse(a, rival)) {
         b->hold = 0;
+        if (a->weight < UNIT) /* so clear that it need not be seen again soon */
+            a->weight = UNIT;
+    }
 }
 
-/* What is not in use gets old. */
-static void age(struct bandit *b, struct bandit_context *c)
+void bandit_reject(struct bandit *b, unsigned context)
 {
-    for (unsigned i = 0; i < b->count; i++) {
-        struct bandit_arm *a = &c->arms[i];
+    struct bandit_context *c = &b->contexts[context % BANDIT_CONTEXTS];
 
-        if (i != b->arm)
-            a->weight -= (a->weight >> AGE_SHIFT) + (a->weight > 0);
-        if (a->locked)
-            a->locked--;
+    c->arms[b->arm] = (struct bandit_arm){.weight = UNIT,
+                                          .mean = cost_limit(c->arms[c->best].mean + 4 * MUCH_WORSE),
+                                          .variance = VARIANCE_FIRST,
+                                          .looks = c->arms[b->arm].looks + 1};
+    b->hold = 0;
+}
+
+/* What is not in use gets old, window by window. */
+static void age(struct bandit *b, struct bandit_context *c, uint32_t time)
+{
+    for (c->part += time; c->part >= UNIT; c->part -= UNIT) {
+        for (unsigned i = 0; i < b->count; i++) {
+            struct bandit_arm *a = &c->arms[i];
+
+            if (i != b->arm)
+                a->weight -= (a->weight >> AGE_SHIFT) + (a->weight > 0);
+            if (a->locked)
+                a->locked--;
+        }
+        c->windows++;
+        c->in_use++;
     }
-    c->windows++;
-    c->in_use++;
     if (c->in_use >= BANDIT_PROVEN)
         c->arms[c->best].penalty = 0;
 }
@@ -212,65 +305,78 @@ static void best_set(struct bandit_context *c, unsigned best)
     c->in_use = 0;
 }
 
-/* Could it be better than the best one, for all that is known? */
-static bool is_promising(const struct bandit_context *c, unsigned arm)
+/* Could it be better than the best one, for all that is known? One that is thought little of waits. */
+static bool is_promising(const struct bandit *b, const struct bandit_context *c, unsigned arm)
 {
     const struct bandit_arm *a = &c->arms[arm], *best = &c->arms[c->best];
 
-    if (arm == c->best || a->locked)
+    if (arm == c->best || a->locked || b->absent[arm])
         return false;
-    return !is_known(a) || a->mean - doubt(a, best) + BANDIT_MARGIN < best->mean;
+    if (!is_known(a))
+        return arm == 0 || b->hint[arm] >= 0 || c->windows >= BANDIT_LAST;
+    return a->mean - doubt(a, best) + BANDIT_MARGIN < best->mean;
 }
 
-/* The arm of which least is known among those that may be worth a trial; count: none. */
+/* The arm that is worth a trial most: what is thought well of, then of which least is known, then what has
+ * come last; count: none. */
 static unsigned trial_of(const struct bandit *b, const struct bandit_context *c)
 {
+    uint64_t first = (uint64_t)b->count * BANDIT_FIRST;
     unsigned chosen = b->count;
-    uint64_t first = (uint64_t)b->count * BANDIT_TRIAL;
 
-    if (c->tried >= first + c->windows / BANDIT_EXPLORE)
+    if (c->tried >= (first + c->windows / BANDIT_EXPLORE) * UNIT)
         return b->count;
-    for (unsigned i = 0; i < b->count; i++)
-        if (!b->absent[i] && is_promising(c, i) &&
-            (chosen == b->count || c->arms[i].weight < c->arms[chosen].weight))
+    for (unsigned i = b->count; i-- > 0;)
+        if (is_promising(b, c, i) &&
+            (chosen == b->count || b->hint[i] > b->hint[chosen] ||
+             (b->hint[i] == b->hint[chosen] && c->arms[i].weight < c->arms[chosen].weight)))
             chosen = i;
     return chosen;
 }
 
 static void use(struct bandit *b, struct bandit_context *c, unsigned arm, enum bandit_why why,
-                unsigned windows)
+                uint32_t time)
 {
     struct bandit_arm *before = &c->arms[b->arm];
 
     if (arm != b->arm && before->weight > WEIGHT_LEFT)
         before->weight = WEIGHT_LEFT;
+    b->hold = arm == b->arm && why != BANDIT_TRIES && why != BANDIT_MEASURES ? 0 : time;
     b->why = why;
-    b->hold = arm == b->arm && why != BANDIT_TRIES ? 0 : windows - 1;
     b->arm = arm;
 }
 
-unsigned bandit_decide(struct bandit *b, unsigned context)
+/* How long a choice stays: not long while some arm has never been seen. */
+static uint32_t dwell(const struct bandit *b, const struct bandit_context *c)
+{
+    for (unsigned i = 1; i < b->count; i++)
+        if (is_promising(b, c, i) && !is_known(&c->arms[i]) && c->arms[i].looks == 0)
+            return BANDIT_TRIAL;
+    return BANDIT_DWELL * UNIT;
+}
+
+unsigned bandit_decide(struct bandit *b, unsigned context, uint32_t time)
 {
     struct bandit_context *c = &b->contexts[context % BANDIT_CONTEXTS];
     unsigned trial;
 
-    age(b, c);
-    if (b->hold && !b->absent[b->arm]) {
-        b->hold--;
-        c->tried += b->why == BANDIT_TRIES;
+    if (b->why == BANDIT_TRIES)
+        c->tried += time;
+    age(b, c, time);
+    if (b->hold > time && !b->absent[b->arm]) {
+        b->hold -= time;
         return b->arm;
     }
-    if (c->arms[0].weight < BANDIT_TRIAL * UNIT && c->windows <= BANDIT_TRIAL) {
-        use(b, c, 0, BANDIT_MEASURES, 1);
+    b->hold = 0;
+    if (!is_known(&c->arms[0]) && c->windows <= BANDIT_FIRST) {
+        use(b, c, 0, BANDIT_MEASURES, UNIT);
         return b->arm;
     }
     best_set(c, best_of(b, c));
     trial = trial_of(b, c);
-    if (trial < b->count) {
-        use(b, c, trial, BANDIT_TRIES, BANDIT_TRIAL);
-        c->tried++;
-    } else {
-        use(b, c, c->best, c->best ? BANDIT_WINS : BANDIT_NOTHING_WINS, BANDIT_DWELL);
-    }
+    if (trial < b->count)
+        use(b, c, trial, BANDIT_TRIES, c->arms[trial].looks ? BANDIT_AGAIN : BANDIT_TRIAL);
+    else
+        use(b, c, c->best, c->best ? BANDIT_WINS : BANDIT_NOTHING_WINS, dwell(b, c));
     return b->arm;
 }

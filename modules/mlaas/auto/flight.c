@@ -6,8 +6,11 @@
 
 #include "auto.h"
 
+#define WORK_WINDOW 16u /* makes a cost that counts as one of a whole window */
 #define WORK_ENOUGH 16u /* less tells little: the window is made longer */
-#define WORK_MIN    4u  /* and less than that nothing, after SPANS_MOST times a window */
+#define WORK_TRIAL  8u  /* while an arm is found out that must do */
+#define WORK_LOOK   2u  /* less than that says nothing, however long the window is */
+#define STARVED     16u /* times less work than usual */
 #define SPANS_MOST  10u
 
 /* The machine's policy of a class. */
@@ -34,13 +37,12 @@ static void objective_read(const char *class_name, uint64_t *cost, uint64_t *wor
     }
 }
 
-static unsigned arm_find(const struct flight *f, const char *name)
+unsigned flight_arm(const struct flight *f, const char *name)
 {
-    unsigned i = 0;
-
-    while (i < f->bandit->count && strcmp(f->arms[i], name) != 0)
-        i++;
-    return i;
+    for (unsigned i = 0; i < f->bandit->count; i++)
+        if (!strcmp(f->arms[i], name))
+            return i;
+    return BANDIT_ARMS;
 }
 
 /* Arms for policies that have been loaded, and none for those that are gone or retired. */
@@ -51,12 +53,16 @@ static void arms_refresh(struct flight *f)
     bool there[BANDIT_ARMS] = {false};
 
     for (unsigned i = 0; policy_info(f->class_name, i, &info) == OK; i++) {
-        unsigned arm = arm_find(f, info.name);
+        unsigned arm = flight_arm(f, info.name);
 
-        if (info.retired || arm == BANDIT_ARMS)
+        if (info.retired || (arm == BANDIT_ARMS && b->count == BANDIT_ARMS))
             continue;
-        if (arm == b->count)
-            strlcpy(f->arms[b->count++], info.name, POLICY_NAME_MAX);
+        if (arm == BANDIT_ARMS) {
+            arm = b->count++;
+            strlcpy(f->arms[arm], info.name, POLICY_NAME_MAX);
+            b->hint[arm] = 0;
+            f->shadow.rounds[arm] = 0;
+        }
         if (b->absent[arm]) /* loaded again, maybe another version */
             bandit_forget(b, arm);
         there[arm] = true;
@@ -67,8 +73,7 @@ static void arms_refresh(struct flight *f)
 
 static void window_begin(struct flight *f)
 {
-    f->load = (struct load){0};
-    f->spans = 0;
+    f->ticks = 0;
     objective_read(f->class_name, &f->cost, &f->work);
 }
 
@@ -104,6 +109,7 @@ int flight_begin(struct flight *f, const char *class_name)
 
 void flight_end(struct flight *f)
 {
+    shadow_end(f);
     kfree(f->bandit);
     *f = (struct flight){0};
 }
@@ -119,35 +125,111 @@ static bool window_read(const struct flight *f, const char *machine, uint64_t *c
     return true;
 }
 
-const char *flight_window(struct flight *f, const struct load *load)
+static uint32_t weight_of(uint64_t work)
+{
+    return (uint32_t)(MIN(work, 4u * WORK_WINDOW) * BANDIT_WINDOW / WORK_WINDOW);
+}
+
+/* Is the window long enough, with so much work done in it? */
+static bool window_is_over(const struct flight *f, uint64_t work)
+{
+    bool found_out = f->bandit->why == BANDIT_TRIES || f->bandit->why == BANDIT_MEASURES;
+    unsigned ticks = found_out ? TICKS * BANDIT_TRIAL / BANDIT_WINDOW : TICKS;
+
+    return (f->ticks >= ticks && work >= (found_out ? WORK_TRIAL : WORK_ENOUGH)) ||
+           f->ticks >= TICKS * SPANS_MOST;
+}
+
+/* What is learned in: the context of what has ended is the best guess of what comes. */
+static void context_take(struct flight *f)
+{
+    struct context_key key;
+    bool fresh;
+
+    load_context(&f->load, &key);
+    f->context = context_find(&f->contexts, f->bandit, &key, &fresh);
+    load_fade(&f->load);
+    if (fresh)
+        shadow_restart(f);
+}
+
+/* How a window ends. */
+enum ending {
+    GOES_ON,
+    ENOUGH, /* long enough, or bad enough, for its cost to be known */
+    STARVES, /* nothing gets done under this arm, where others did much */
+    SPOILED, /* its figures are not the arm's own */
+};
+
+static enum ending window_ending(const struct flight *f, bool sound, uint64_t cost, uint64_t work)
+{
+    uint64_t usual = f->usual_ticks ? f->usual_work * f->ticks / f->usual_ticks : 0;
+
+    if (!sound)
+        return SPOILED;
+    if (work >= WORK_LOOK &&
+        bandit_look(f->bandit, f->context, bandit_cost(cost + work, work), weight_of(work)))
+        return ENOUGH;
+    if (f->bandit->why == BANDIT_TRIES && usual >= STARVED * (work + 1))
+        return STARVES;
+    return window_is_over(f, work) ? ENOUGH : GOES_ON;
+}
+
+/* A trial counts in the context in which it was decided: the policy may change the load by itself. */
+static void window_end(struct flight *f, enum ending how, uint64_t cost, uint64_t work)
+{
+    struct bandit *b = f->bandit;
+    uint32_t time = f->ticks * (BANDIT_WINDOW / TICKS);
+
+    f->windows++;
+    if (b->why == BANDIT_TRIES)
+        load_fade(&f->load);
+    else
+        context_take(f);
+    if (how == SPOILED) {
+        f->spoiled++;
+        b->hold = 0; /* another was set: it has fallen back */
+    } else if (how == STARVES) {
+        bandit_reject(b, f->context);
+    } else if (work < WORK_LOOK) {
+        f->idle++;
+        return;
+    } else {
+        bandit_observe(b, f->context, bandit_cost(cost + work, work), weight_of(work));
+    }
+    if (b->why != BANDIT_TRIES) {
+        f->usual_work = work;
+        f->usual_ticks = f->ticks;
+    }
+    bandit_decide(b, f->context, time);
+}
+
+const char *flight_tick(struct flight *f, const struct load *load)
 {
     struct bandit *b = f->bandit;
     struct policy_info machine;
     uint64_t cost, work;
+    enum ending how;
     bool sound;
 
     if (machine_find(f->class_name, &machine) != OK)
         return NULL;
     load_add(&f->load, load);
+    f->ticks++;
+    shadow_tick(f);
     sound = window_read(f, machine.name, &cost, &work);
-    if (sound && work < WORK_ENOUGH && ++f->spans < SPANS_MOST)
-        return NULL;
-    f->windows++;
-    f->context = load_context(&f->load); /* of what has ended, and the best guess of what comes */
-    window_begin(f);
-    if (sound && work < WORK_MIN) {
-        f->idle++;
+    how = window_ending(f, sound, cost, work);
+    if (sound && f->settling)
+        window_begin(f);
+    if (how == GOES_ON || (sound && f->settling)) {
+        f->settling = false;
         return NULL;
     }
     arms_refresh(f);
-    if (sound) {
-        bandit_observe(b, f->context, bandit_cost(cost + work, work));
-    } else {
-        f->spoiled++;
-        b->hold = 0; /* another was set: it has fallen back */
-    }
-    bandit_decide(b, f->context);
-    return strcmp(f->arms[b->arm], machine.name) ? f->arms[b->arm] : NULL;
+    window_end(f, how, cost, work);
+    window_begin(f);
+    f->settling = strcmp(f->arms[b->arm], machine.name) != 0;
+    return f->settling ? f->arms[b->arm] : NULL;
 }
 
 void flight_refused(struct flight *f)
@@ -156,56 +238,4 @@ void flight_refused(struct flight *f)
         f->bandit->absent[f->bandit->arm] = true;
     else
         baseline_take(f);
-}
-
-/* ---- In words ---------------------------------------------------------------------------------- */
-
-static void why_describe(const struct flight *f, struct text *out)
-{
-    const struct bandit *b = f->bandit;
-    const struct bandit_arm *base = &b->contexts[f->context].arms[0];
-    const struct bandit_arm *a = &b->contexts[f->context].arms[b->arm];
-    uint64_t gain = 100 - MIN(100u, bandit_ratio(a->mean - base->mean) / 10);
-
-    switch (b->why) {
-    case BANDIT_WINS:
-        text_add(out, "pilot.why %s beats %s by %lu%%\n", f->arms[b->arm], f->arms[0], gain);
-        break;
-    case BANDIT_TRIES:
-        text_add(out, "pilot.why %s is on trial\n", f->arms[b->arm]);
-        break;
-    case BANDIT_MEASURES:
-        text_add(out, "pilot.why %s, the baseline, is measured first\n", f->arms[0]);
-        break;
-    default:
-        text_add(out, "pilot.why nothing beats %s by %u%% with confidence\n", f->arms[0], 5u);
-    }
-}
-
-static void arm_describe(const struct flight *f, unsigned arm, struct text *out)
-{
-    const struct bandit_arm *a = &f->bandit->contexts[f->context].arms[arm];
-    uint64_t mean = bandit_ratio(a->mean);
-    uint64_t doubt = bandit_ratio(bandit_doubt(f->bandit, f->context, arm));
-
-    text_add(out, "pilot.arm %s%s", f->arms[arm], f->bandit->absent[arm] ? ", which is not there" : "");
-    if (a->weight == 0)
-        text_add(out, ": nothing is known in this context%s\n", a->locked ? ", left out for a while" : "");
-    else
-        text_add(out, ": %lu.%03lu, within a factor of %lu.%02lu, %lu windows, %lu of them recent%s\n",
-                 mean / 1000, mean % 1000, MIN(doubt, 99990u) / 1000, MIN(doubt, 99990u) % 1000 / 10,
-                 a->windows, (uint64_t)(a->weight + 128) / 256, a->locked ? ", left out for a while" : "");
-}
-
-void flight_describe(const struct flight *f, struct text *out)
-{
-    char context[96];
-
-    load_describe(f->context, context, sizeof(context));
-    text_add(out, "pilot.windows %lu of at least %u ms, %lu idle, %lu spoiled by a change\n", f->windows,
-             auto_window_ms, f->idle, f->spoiled);
-    text_add(out, "pilot.context %s\n", context);
-    why_describe(f, out);
-    for (unsigned i = 0; i < f->bandit->count; i++)
-        arm_describe(f, i, out);
 }

@@ -13,8 +13,6 @@
 #include "auto.h"
 #include "uapi/kmod.h"
 
-#define SAMPLES 8u /* of a window */
-
 unsigned auto_window_ms;
 
 static struct mutex lock = MUTEX_INIT(lock);
@@ -77,10 +75,40 @@ static void auto_describe(void *context, const char *class_name, struct text *ou
     mutex_unlock(&lock);
 }
 
-const struct mlaas_pilot auto_pilot = {
-    .name = "auto", .take = auto_take, .leave = auto_leave, .describe = auto_describe};
+static void auto_recall(void *context, const char *class_name, struct text *out)
+{
+    struct flight *f;
 
-/* ---- Windows ----------------------------------------------------------------------------------- */
+    (void)context;
+    mutex_lock(&lock);
+    f = flight_find_locked(class_name);
+    if (f)
+        flight_recall(f, out);
+    mutex_unlock(&lock);
+}
+
+static int auto_teach(void *context, const char *class_name, const char *line)
+{
+    struct flight *f;
+    int r = ERR_NOT_FOUND;
+
+    (void)context;
+    mutex_lock(&lock);
+    f = flight_find_locked(class_name);
+    if (f)
+        r = flight_teach(f, line);
+    mutex_unlock(&lock);
+    return r;
+}
+
+const struct mlaas_pilot auto_pilot = {.name = "auto",
+                                       .take = auto_take,
+                                       .leave = auto_leave,
+                                       .describe = auto_describe,
+                                       .recall = auto_recall,
+                                       .teach = auto_teach};
+
+/* ---- Ticks ------------------------------------------------------------------------------------- */
 
 /* The class's next policy in *name. False: it stays. */
 static bool flight_step(unsigned nth, const struct load *load, char class_name[POLICY_NAME_MAX],
@@ -90,7 +118,7 @@ static bool flight_step(unsigned nth, const struct load *load, char class_name[P
 
     mutex_lock(&lock);
     if (flights[nth].class_name[0])
-        next = flight_window(&flights[nth], load);
+        next = flight_tick(&flights[nth], load);
     if (next) {
         strlcpy(class_name, flights[nth].class_name, POLICY_NAME_MAX);
         strlcpy(name, next, POLICY_NAME_MAX);
@@ -110,7 +138,7 @@ static void refused(const char *class_name)
     mutex_unlock(&lock);
 }
 
-static void windows_end(const struct load *load)
+static void ticks_end(const struct load *load)
 {
     for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
         char class_name[POLICY_NAME_MAX], name[POLICY_NAME_MAX];
@@ -131,19 +159,16 @@ static bool has_work(void)
     return is_stopping() || __atomic_load_n(&flying, __ATOMIC_ACQUIRE);
 }
 
-static void window_run(void)
+static void tick_run(void)
 {
-    uint64_t began = time_now(), step = auto_window_ms * NS_PER_MS / SAMPLES;
     struct load load;
 
     load_begin(&load);
-    for (unsigned i = 1; i <= SAMPLES && !is_stopping(); i++) {
-        WAIT_UNTIL(&queue, is_stopping(), began + i * step, 0);
-        load_sample(&load);
-    }
+    WAIT_UNTIL(&queue, is_stopping(), time_now() + auto_window_ms * NS_PER_MS / TICKS, 0);
+    load_sample(&load);
     load_end(&load);
     if (!is_stopping())
-        windows_end(&load);
+        ticks_end(&load);
 }
 
 static void worker_run(void *context)
@@ -152,7 +177,7 @@ static void worker_run(void *context)
     while (!is_stopping()) {
         WAIT_UNTIL(&queue, has_work(), TIME_NEVER, 0);
         if (!is_stopping())
-            window_run();
+            tick_run();
     }
 }
 

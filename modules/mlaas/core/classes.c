@@ -19,6 +19,7 @@ static const struct {
     {"policy", {.show = policy_show, .store = policy_store}},
     {"shadow", {.show = shadow_show, .store = shadow_store}},
     {"pilot", {.show = pilot_show, .store = pilot_store}},
+    {"knowledge", {.show = knowledge_show, .store = knowledge_store}},
     {"guard", {.show = guard_show, .store = guard_store}},
     {"stats", {.show = stats_show}},
 };

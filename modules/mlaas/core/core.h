@@ -62,6 +62,8 @@ int shadow_store(void *context, const char *text, size_t size);
 long stats_show(void *context, char *out, size_t size);
 long pilot_show(void *context, char *out, size_t size);
 int pilot_store(void *context, const char *text, size_t size);
+long knowledge_show(void *context, char *out, size_t size);
+int knowledge_store(void *context, const char *text, size_t size);
 long guard_show(void *context, char *out, size_t size);
 int guard_store(void *context, const char *text, size_t size);
 

@@ -129,3 +129,32 @@ void pilot_describe_locked(const struct managed_class *c, struct text *t)
     if (c->pilot && c->pilot->describe)
         c->pilot->describe(c->pilot->context, c->name, t);
 }
+
+/* ---- What a pilot has learned ------------------------------------------------------------------ */
+
+long knowledge_show(void *context, char *out, size_t size)
+{
+    const struct managed_class *c = context;
+    struct text t = {out, size, 0};
+
+    mutex_lock(&manager_lock);
+    if (c->pilot && c->pilot->recall)
+        c->pilot->recall(c->pilot->context, c->name, &t);
+    mutex_unlock(&manager_lock);
+    return text_length(&t);
+}
+
+/* One line each time. */
+int knowledge_store(void *context, const char *text, size_t size)
+{
+    const struct managed_class *c = context;
+    int r = ERR_UNSUPPORTED;
+
+    if (strlen(text) != size)
+        return ERR_INVALID;
+    mutex_lock(&manager_lock);
+    if (c->pilot && c->pilot->teach)
+        r = c->pilot->teach(c->pilot->context, c->name, text);
+    mutex_unlock(&manager_lock);
+    return r;
+}

@@ -50,11 +50,11 @@ static struct tally simulate(struct bandit *b, unsigned context, const double *m
 {
     struct tally t = {0};
     for (unsigned i = 0; i < windows; i++) {
-        unsigned before = b->arm, arm = bandit_decide(b, context);
+        unsigned before = b->arm, arm = bandit_decide(b, context, BANDIT_WINDOW);
         t.switches += arm != before;
         t.used[arm]++;
         t.cost += means[arm];
-        bandit_observe(b, context, (int32_t)((means[arm] + deviation * noise()) * BANDIT_ONE));
+        bandit_observe(b, context, (int32_t)((means[arm] + deviation * noise()) * BANDIT_ONE), BANDIT_WINDOW);
     }
     return t;
 }
@@ -77,7 +77,7 @@ static double bound(const double *means, unsigned arms, unsigned windows)
         most = fmax(most, means[i]);
     }
     return windows * MARGIN + (most - least) * (windows / (double)BANDIT_EXPLORE +
-                                                arms * BANDIT_TRIAL + arms * BANDIT_DWELL);
+                                                arms * BANDIT_FIRST + arms * BANDIT_DWELL);
 }
 
 static void check_regret(const double *means, unsigned arms, double deviation, unsigned best)
@@ -211,10 +211,10 @@ static void test_adversary(void **state)
         double lost = 0;
         start(&b, arms, nth);
         for (unsigned i = 0; i < windows; i++) {
-            unsigned arm = bandit_decide(&b, 0);
+            unsigned arm = bandit_decide(&b, 0, BANDIT_WINDOW);
             double cost = arm == 0 ? 10 : b.why == BANDIT_TRIES ? 9 : 11;
             lost += cost - 10;
-            bandit_observe(&b, 0, (int32_t)((cost + 0.05 * noise()) * BANDIT_ONE));
+            bandit_observe(&b, 0, (int32_t)((cost + 0.05 * noise()) * BANDIT_ONE), BANDIT_WINDOW);
         }
         /* each arm is taken for better log2(T / first penalty) times, and left within the dwell and as long
          * again as its mean takes to follow */
@@ -255,6 +255,104 @@ static void test_trial_that_hurts_ends(void **state)
     start(&b, 2, 1);
     struct tally t = simulate(&b, 0, means, 0.05, 200);
     assert_in_range(t.used[1], 1, 3); /* three trials of a window each, in place of three each */
+}
+
+/* As flight.c does it: eight ticks a window, each with its own events; somebody looks after each. */
+struct race {
+    unsigned used[BANDIT_ARMS]; /* ticks */
+    unsigned decided;           /* ticks until the best arm was in use, to stay */
+};
+
+static struct race race_run(struct bandit *b, const double *means, unsigned events, unsigned ticks)
+{
+    struct race r = {{0}, 0};
+    double sum = 0;
+    unsigned seen = 0, since = 0;
+    unsigned arm = bandit_decide(b, 0, 1);
+    for (unsigned i = 0; i < ticks; i++) {
+        r.used[arm]++;
+        since++;
+        for (unsigned k = 0; k < events; k++, seen++) {
+            sum += -log(1 - uniform()) * pow(2, means[arm]); /* waits are exponential */
+        }
+        int32_t cost = (int32_t)(log2(sum / seen) * BANDIT_ONE);
+        bool finding = b->why == BANDIT_TRIES || b->why == BANDIT_MEASURES;
+        if (since >= (finding ? 4 : 8) || (seen >= 2 && bandit_look(b, 0, cost, seen * 16))) {
+            bandit_observe(b, 0, cost, seen * 16);
+            arm = bandit_decide(b, 0, since * BANDIT_WINDOW / 8);
+            r.decided = arm == b->contexts[0].best ? r.decided : i + 1;
+            sum = seen = since = 0;
+        }
+    }
+    return r;
+}
+
+/* 100 events a second, 40 windows of 200 ms: the best arm is 32 times as good as the baseline, another one
+ * eight times worse. Nine tenths of the time are the best one's, and the bad one is out in two looks. */
+static void test_race(void **state)
+{
+    const double means[] = {12, 15, 7};
+    (void)state;
+    for (unsigned nth = 0; nth < SEEDS; nth++) {
+        static struct bandit b;
+        start(&b, 3, nth);
+        struct race r = race_run(&b, means, 3, 320);
+        assert_in_range(r.used[1], 1, 4);
+        assert_true(r.used[2] >= 320 * 9 / 10);
+    }
+}
+
+/* What the shadow says decides who is tried first, and who is tried late. */
+static void test_hints(void **state)
+{
+    static struct bandit b;
+    const double means[] = {10, 9, 9, 9};
+    (void)state;
+    start(&b, 4, 1);
+    b.hint[1] = 1;
+    b.hint[3] = -1;
+    struct tally t = simulate(&b, 0, means, 0.1, BANDIT_LAST / 2);
+    assert_true(t.used[1] > 0 && t.used[1] > t.used[2]);
+    assert_int_equal(t.used[3], 0);
+    simulate(&b, 0, means, 0.1, 10 * BANDIT_FORGET);
+    assert_true(b.contexts[0].arms[3].looks > 0);
+}
+
+/* Another context like this one: its best arm is used at once, whatever the level of costs is here; and where
+ * it is not the best here, that is found out. */
+static void test_seed(void **state)
+{
+    const double there[] = {10, 9, 11}, here[] = {16, 15, 17}, other[] = {16, 17, 15.5};
+    (void)state;
+    for (unsigned nth = 0; nth < SEEDS; nth++) {
+        static struct bandit b;
+        start(&b, 3, nth);
+        simulate(&b, 0, there, 0.1, 500);
+        bandit_seed(&b, 1, 0);
+        assert_int_equal(b.contexts[1].best, 1);
+        struct tally t = simulate(&b, 1, here, 0.1, 100);
+        assert_true(t.used[1] >= 85);
+        bandit_seed(&b, 2, 0);
+        simulate(&b, 2, other, 0.1, BANDIT_FORGET);
+        t = simulate(&b, 2, other, 0.1, 500);
+        assert_true(t.used[2] >= 425);
+    }
+}
+
+static void test_reject(void **state)
+{
+    static struct bandit b;
+    const double means[] = {10, 10};
+    (void)state;
+    start(&b, 2, 1);
+    simulate(&b, 0, means, 0.1, 1);
+    while (bandit_decide(&b, 0, BANDIT_WINDOW) != 1) {
+        bandit_observe(&b, 0, 10 * BANDIT_ONE, BANDIT_WINDOW);
+    }
+    bandit_reject(&b, 0);
+    assert_int_equal(bandit_decide(&b, 0, 1), 0);
+    struct tally t = simulate(&b, 0, means, 0.1, 100);
+    assert_int_equal(t.used[1], 0);
 }
 
 /* An arm whose policy is gone is not used, and used again when it is back. */
@@ -319,8 +417,14 @@ static void test_nonsense(void **state)
     start(&b, BANDIT_ARMS, 5);
     for (unsigned i = 0; i < 100000; i++) {
         int32_t cost = i % 7 == 0 ? INT32_MAX : i % 5 == 0 ? INT32_MIN : (int32_t)(uniform() * 4e9 - 2e9);
-        assert_in_range(bandit_decide(&b, i / 9), 0, BANDIT_ARMS - 1);
-        bandit_observe(&b, i / 9, cost);
+        assert_in_range(bandit_decide(&b, i / 9, BANDIT_WINDOW), 0, BANDIT_ARMS - 1);
+        bandit_observe(&b, i / 9, cost, i % 11 ? i % 300 : UINT32_MAX);
+        bandit_look(&b, i / 7, cost, i % 13);
+        if (i % 97 == 0) {
+            bandit_seed(&b, i / 97, i / 194);
+        } else if (i % 101 == 0) {
+            bandit_reject(&b, i / 9);
+        }
     }
     bandit_init(&b, 0);
     assert_int_equal(b.count, 1);
@@ -341,6 +445,10 @@ int main(void)
         cmocka_unit_test(test_adversary),
         cmocka_unit_test(test_wandering),
         cmocka_unit_test(test_trial_that_hurts_ends),
+        cmocka_unit_test(test_race),
+        cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_reject),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_forget),
         cmocka_unit_test(test_cost_is_a_logarithm),

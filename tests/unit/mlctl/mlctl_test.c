@@ -296,6 +296,47 @@ static void test_load_and_unload(void **state)
     assert_int_equal(RUN("load", "/no/such.kmod"), STATUS_FAILED);
 }
 
+#define SCHED_KNOWS "3 server round_robin 65536 100 256\n3 server sched_fair -7 100 256\n"
+
+static void test_pilots_knowledge(void **state)
+{
+    char file[128], profile[512];
+    (void)state;
+    snprintf(file, sizeof(file), "%s", file_path("saved"));
+    assert_int_equal(RUN("pilot", "save", file), STATUS_FAILED);
+    assert_says(1, "no pilot of this machine has learned anything yet");
+    assert_int_not_equal(access(file, F_OK), 0);
+    file_make("classes/sched/knowledge", SCHED_KNOWS);
+    assert_int_equal(RUN("pilot", "save", "/no/such/file"), STATUS_FAILED);
+    assert_int_equal(RUN("pilot", "save", "-"), STATUS_OK);
+    assert_says(0, "class sched\n" SCHED_KNOWS);
+    assert_int_equal(RUN("pilot", "save", file), STATUS_OK);
+    file_make("classes/sched/knowledge", "");
+    assert_int_equal(RUN("pilot", "load", file), STATUS_FAILED);
+    assert_says(1, "class sched has no pilot that could learn");
+    assert_int_equal(RUN("pilot", "sched=auto"), STATUS_OK);
+    assert_int_equal(RUN("pilot", "load", file), STATUS_OK);
+    assert_string_equal(output[0], "sched: learned 2 lines\n");
+    assert_string_equal(file_text("classes/sched/knowledge"), SCHED_KNOWS);
+    file_make("saved", "class sched\n3 server sched_burst 1 1 1\n4 - round_robin 1 1 1\n");
+    assert_int_equal(RUN("pilot", "load", file), STATUS_OK);
+    assert_string_equal(output[0],
+                        "sched: learned 1 line, and left out 1 of policies that are not loaded\n");
+    file_make("saved", "class sched\nnonsense\n");
+    assert_int_equal(RUN("pilot", "load", file), STATUS_FAILED);
+    assert_says(1, "line 2: that is nothing that a pilot has saved");
+    file_make("saved", "3 server round_robin 1 1 1\n");
+    assert_int_equal(RUN("pilot", "load", file), STATUS_FAILED);
+    file_make("saved", "class disk\n3 server round_robin 1 1 1\n");
+    assert_int_equal(RUN("pilot", "load", file), STATUS_FAILED);
+    assert_says(1, "the classes are: memory sched\n");
+    assert_int_equal(RUN("pilot", "load", "/no/such/file"), STATUS_FAILED);
+    snprintf(profile, sizeof(profile), "sched=sched_fair\npilot sched=auto\nknowledge /no/such/file\n");
+    file_make("own/taught", profile);
+    assert_int_equal(RUN("profile", "set", "taught"), STATUS_FAILED);
+    assert_says(1, "/no/such/file: No such file or directory; nothing was changed");
+}
+
 static const char learned[] = "# two classes\n"
                               "description All that is learned\n"
                               "load auto\n"
@@ -381,6 +422,7 @@ static void test_profile_files(void **state)
         {"sched=../x\n", "line 1: it wants CLASS=POLICY"},
         {"load a/b\n", "line 1: it wants a module's name"},
         {"description\n", "line 1: it is too long"},
+        {"sched=a\nknowledge here\n", "line 2: it wants a file's path, from the root on"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -491,6 +533,7 @@ int main(void)
         CASE(test_stats),
         CASE(test_watch_shows_differences),
         CASE(test_load_and_unload),
+        CASE(test_pilots_knowledge),
         CASE(test_profile_is_set),
         CASE(test_profile_is_all_or_nothing),
         CASE(test_profile_files),

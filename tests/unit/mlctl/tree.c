@@ -50,12 +50,23 @@ void file_make(const char *name, const char *text)
     fclose(file);
 }
 
+const char *file_path(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    return path;
+}
+
+const char *file_text(const char *name)
+{
+    static char text[512];
+    assert_int_equal(file_read(file_path(name), text, sizeof(text)), 0);
+    return text;
+}
+
 const char *line_of(const char *name)
 {
-    static char line[512];
-    char path[128];
-    snprintf(path, sizeof(path), "%s/%s", root, name);
-    assert_int_equal(file_read(path, line, sizeof(line)), 0);
+    char *line = (char *)file_text(name);
     line[strcspn(line, "\n")] = '\0';
     return line;
 }
@@ -66,8 +77,9 @@ static void class_make(const char *class, const char *policies)
     snprintf(name, sizeof(name), "classes/%s", class);
     folder_make(name);
     const char *const files[][2] = {
-        {"policy", policies}, {"shadow", "none\n"}, {"pilot", "none\n"}, {"guard", "off\n"}};
-    for (size_t i = 0; i < 4; i++) {
+        {"policy", policies}, {"shadow", "none\n"}, {"pilot", "none\n"}, {"guard", "off\n"},
+        {"knowledge", ""}};
+    for (size_t i = 0; i < 5; i++) {
         snprintf(name, sizeof(name), "classes/%s/%s", class, files[i][0]);
         file_make(name, files[i][1]);
     }
@@ -136,6 +148,21 @@ static bool policy_mark(const char *name, const char *wanted)
     return found;
 }
 
+/* A pilot learns lines that begin with a number, of policies that it knows. */
+static int knowledge_take(const char *name, const char *text)
+{
+    char all[512] = "";
+    if (text[0] < '0' || text[0] > '9') {
+        return refuse(EINVAL);
+    }
+    if (strstr(text, " sched_burst ") != NULL) {
+        return refuse(ENOENT);
+    }
+    snprintf(all, sizeof(all), "%s%s\n", file_text(name), text);
+    file_make(name, all);
+    return 0;
+}
+
 /* A write to classes/CLASS/FILE. */
 static int class_take(const char *name, const char *text)
 {
@@ -157,6 +184,9 @@ static int class_take(const char *name, const char *text)
     }
     if (strcmp(file, "guard") == 0 && strcmp(text, "off") != 0 && strstr(text, "window") == NULL) {
         return refuse(EINVAL);
+    }
+    if (strcmp(file, "knowledge") == 0) {
+        return knowledge_take(name, text);
     }
     file_make(name, text);
     return 0;

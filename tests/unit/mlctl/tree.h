@@ -15,5 +15,8 @@ void tree_make(void);
 void tree_remove(void);
 void file_make(const char *name, const char *text); /* a path in the tree */
 
+const char *file_path(const char *name);            /* from where the test runs */
+const char *file_text(const char *name);
+
 /* The first line of a file of the tree. */
 const char *line_of(const char *name);

@@ -30,6 +30,14 @@ struct mlaas_pilot {
     /* Adds lines "pilot.NAME value" to the class's stats. NULL: nothing to say. */
     void (*describe)(void *context, const char *class_name, struct text *out);
 
+    /*
+     * What it has learned of the class, as lines, and such a line of another machine's (with its NUL): file
+     * classes/CLASS/knowledge. ERR_INVALID: it is no such line; ERR_NOT_FOUND: of a policy that is not there.
+     * NULL: it learns nothing that could be kept.
+     */
+    void (*recall)(void *context, const char *class_name, struct text *out);
+    int (*teach)(void *context, const char *class_name, const char *line);
+
     void *context;
 };
 
