@@ -52,8 +52,20 @@ struct vgpgpu_config {
     char device_name[64];
     /* For each enum vgpgpu_operation the types it takes, 1 << enum vgpgpu_type; 0: not there. */
     uint16_t operations[VGPGPU_OPERATION_ROOM];
+    uint32_t program_kinds;     /* that it builds: 1 << enum vgpgpu_program_kind */
+    uint32_t features;          /* enum vgpgpu_device_feature */
+    uint32_t max_group;         /* work-items of a group, whatever the kernel; 0: it does not tell */
+    uint32_t max_group_size[3]; /* of them along each dimension */
+    uint64_t local_bytes;       /* memory that a group may share */
 };
-_Static_assert(sizeof(struct vgpgpu_config) == 216, "config space layout");
+_Static_assert(sizeof(struct vgpgpu_config) == 248, "config space layout");
+
+enum vgpgpu_device_feature {
+    VGPGPU_FEATURE_IN_PLACE = 1 << 0, /* kernels work on GUEST buffers where they lie, without a copy */
+    VGPGPU_FEATURE_F16 = 1 << 1,      /* kernels may compute with numbers of 16 bits, */
+    VGPGPU_FEATURE_F64 = 1 << 2,      /* of 64 bits, */
+    VGPGPU_FEATURE_ATOMIC64 = 1 << 3, /* and use atomic operations on 64 bits */
+};
 
 enum vgpgpu_status {
     VGPGPU_OK = 0,

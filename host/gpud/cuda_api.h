@@ -32,6 +32,8 @@ enum { CUDA_STREAM_NON_BLOCKING = 1 };
 /* Of a device. */
 enum {
     CUDA_MAX_GROUP = 1,
+    CUDA_MAX_GROUP_SIZE = 2, /* and the two that follow: of each dimension */
+    CUDA_GROUP_SHARED = 8,
     CUDA_WARP = 10,
     CUDA_UNITS = 16,
     CUDA_MAJOR = 75,

@@ -34,7 +34,10 @@ struct device_info {
     char backend[32];
     char backend_version[32];
     char name[64];
-    uint16_t operations[VGPGPU_OPERATION_ROOM]; /* as in the configuration space */
+    /* As in the configuration space. */
+    uint16_t operations[VGPGPU_OPERATION_ROOM];
+    uint32_t program_kinds, features, max_group, max_group_size[3];
+    uint64_t local_bytes;
 };
 
 /* What a kernel wants as one argument. */

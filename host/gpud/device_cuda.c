@@ -55,7 +55,15 @@ static void device_describe(cuda_device id, struct device_info *info)
                                  .offset_align = ALIGNMENT,
                                  .global_memory = memory,
                                  .max_buffer = memory,
-                                 .backend = "cuda"};
+                                 .backend = "cuda",
+                                 .program_kinds = 1u << VGPGPU_PROGRAM_PTX | 1u << VGPGPU_PROGRAM_BINARY |
+                                                  (nvrtc_load() ? 1u << VGPGPU_PROGRAM_CUDA_C : 0),
+                                 .features = VGPGPU_FEATURE_IN_PLACE | VGPGPU_FEATURE_F16 |
+                                             VGPGPU_FEATURE_F64 | VGPGPU_FEATURE_ATOMIC64,
+                                 .max_group = (uint32_t)attribute(id, CUDA_MAX_GROUP),
+                                 .local_bytes = (uint64_t)attribute(id, CUDA_GROUP_SHARED)};
+    for (int i = 0; i < 3; i++)
+        info->max_group_size[i] = (uint32_t)attribute(id, CUDA_MAX_GROUP_SIZE + i);
     snprintf(info->backend_version, sizeof(info->backend_version), "%d.%d", version / 1000,
              version % 1000 / 10);
     cuda.device_name(info->name, sizeof(info->name), id);

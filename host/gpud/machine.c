@@ -23,11 +23,16 @@ static void config_fill(struct vgpgpu_config *config, const struct device_info *
         .compute_units = info->compute_units,
         .global_memory = info->global_memory,
         .max_buffer = info->max_buffer,
+        .program_kinds = info->program_kinds,
+        .features = info->features,
+        .max_group = info->max_group,
+        .local_bytes = info->local_bytes,
     };
     memcpy(config->backend, info->backend, sizeof(config->backend));
     memcpy(config->backend_version, info->backend_version, sizeof(config->backend_version));
     memcpy(config->device_name, info->name, sizeof(config->device_name));
     memcpy(config->operations, info->operations, sizeof(config->operations));
+    memcpy(config->max_group_size, info->max_group_size, sizeof(config->max_group_size));
 }
 
 static bool control_is_asking(struct machine *machine)

@@ -52,6 +52,61 @@ static uint32_t device_type(cl_device_type type)
     return type & CL_DEVICE_TYPE_ACCELERATOR ? VGPGPU_DEVICE_ACCELERATOR : VGPGPU_DEVICE_CPU;
 }
 
+static bool device_is_unified(cl_device_id id)
+{
+    cl_bool unified = CL_FALSE;
+    cl_device_type type = 0;
+    opencl.GetDeviceInfo(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
+    opencl.GetDeviceInfo(id, CL_DEVICE_TYPE, sizeof(type), &type, NULL);
+    return unified && (type & CL_DEVICE_TYPE_CPU);
+}
+
+static bool device_takes_spirv(cl_device_id id)
+{
+    char il[128];
+    text_get(id, DEVICE_IL_VERSION, il, sizeof(il));
+    return opencl.CreateProgramWithIL && strstr(il, "SPIR-V");
+}
+
+static uint32_t program_kinds(cl_device_id id)
+{
+    cl_bool compiler = CL_FALSE;
+    opencl.GetDeviceInfo(id, CL_DEVICE_COMPILER_AVAILABLE, sizeof(compiler), &compiler, NULL);
+    return 1u << VGPGPU_PROGRAM_BINARY | (compiler ? 1u << VGPGPU_PROGRAM_OPENCL_C : 0) |
+           (device_takes_spirv(id) ? 1u << VGPGPU_PROGRAM_SPIRV : 0);
+}
+
+static uint32_t features(cl_device_id id)
+{
+    static const struct {
+        const char *extension;
+        uint32_t feature;
+    } known[] = {{"cl_khr_fp16", VGPGPU_FEATURE_F16},
+                 {"cl_khr_fp64", VGPGPU_FEATURE_F64},
+                 {"cl_khr_int64_base_atomics", VGPGPU_FEATURE_ATOMIC64}};
+    static char extensions[16384];
+    uint32_t found = device_is_unified(id) ? VGPGPU_FEATURE_IN_PLACE : 0;
+    memset(extensions, 0, sizeof(extensions));
+    opencl.GetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof(extensions) - 1, extensions, NULL);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strstr(extensions, known[i].extension))
+            found |= known[i].feature;
+    return found;
+}
+
+static void groups_describe(cl_device_id id, struct device_info *info)
+{
+    size_t most = 0, sizes[16] = {0};
+    cl_ulong local = 0;
+    opencl.GetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(most), &most, NULL);
+    opencl.GetDeviceInfo(id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof(sizes), sizes, NULL);
+    opencl.GetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(local), &local, NULL);
+    info->max_group = (uint32_t)most;
+    for (unsigned i = 0; i < 3; i++)
+        info->max_group_size[i] = (uint32_t)sizes[i];
+    info->local_bytes = local;
+}
+
 static void device_describe(const struct found_device *found, struct device_info *info)
 {
     cl_device_type type = 0;
@@ -68,7 +123,10 @@ static void device_describe(const struct found_device *found, struct device_info
                                  .global_memory = global,
                                  .max_buffer = buffer,
                                  .offset_align = align_bits >= 8 ? align_bits / 8 : 1,
-                                 .backend = "opencl"};
+                                 .backend = "opencl",
+                                 .program_kinds = program_kinds(found->id),
+                                 .features = features(found->id)};
+    groups_describe(found->id, info);
     text_get(found->id, CL_DEVICE_NAME, info->name, sizeof(info->name));
     text_get(found->id, CL_DRIVER_VERSION, info->backend_version, sizeof(info->backend_version));
 }
@@ -120,22 +178,6 @@ static void explain_no_match(const char *selector, const struct device_info *inf
                                  infos[i].name);
 }
 
-static uint64_t local_bytes_get(cl_device_id id)
-{
-    cl_ulong bytes = 0;
-    opencl.GetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(bytes), &bytes, NULL);
-    return bytes;
-}
-
-static bool device_is_unified(cl_device_id id)
-{
-    cl_bool unified = CL_FALSE;
-    cl_device_type type = 0;
-    opencl.GetDeviceInfo(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
-    opencl.GetDeviceInfo(id, CL_DEVICE_TYPE, sizeof(type), &type, NULL);
-    return unified && (type & CL_DEVICE_TYPE_CPU);
-}
-
 /* For tests: GPUD_OPERATIONS=clblast has the host's processor treated as any other device. */
 static bool is_as_others(void)
 {
@@ -169,14 +211,12 @@ int opencl_open(const char *selector, struct device **out, struct device_info *i
         snprintf(why, DEVICE_WHY_BYTES, "out of memory");
         return -1;
     }
-    char il[128];
-    text_get(found[chosen].id, DEVICE_IL_VERSION, il, sizeof(il));
     device->platform = found[chosen].platform;
     device->id = found[chosen].id;
     device->offset_align = infos[chosen].offset_align;
-    device->local_bytes = local_bytes_get(device->id);
-    device->unified = device_is_unified(device->id);
-    device->spirv = opencl.CreateProgramWithIL && strstr(il, "SPIR-V");
+    device->local_bytes = infos[chosen].local_bytes;
+    device->unified = infos[chosen].features & VGPGPU_FEATURE_IN_PLACE;
+    device->spirv = infos[chosen].program_kinds & 1u << VGPGPU_PROGRAM_SPIRV;
     device->native = device_is_native(device->id) && !is_as_others();
     device->clblast = !device->native && opencl_clblast_load();
     *info = infos[chosen];

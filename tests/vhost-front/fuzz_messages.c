@@ -184,8 +184,8 @@ static void memory_make(struct wire *wire)
 static void config_make(struct wire *wire)
 {
     struct vhost_config *config = &wire->message.payload.config;
-    config->offset = (uint32_t)random_or_edge(216);
-    config->size = (uint32_t)random_or_edge(217);
+    config->offset = (uint32_t)random_or_edge(sizeof(struct vgpgpu_config));
+    config->size = (uint32_t)random_or_edge(sizeof(struct vgpgpu_config) + 1);
     wire->message.size = VHOST_CONFIG_HEADER_BYTES + (config->size <= 256 ? config->size : 0);
 }
 

@@ -34,6 +34,77 @@ static void test_config(void **state)
     front_close(front);
 }
 
+static const char numbers_text[] = "kernel void numbers(global int *out) { out[get_local_id(0)] = 1; }";
+
+/* A kind that the device does not name is refused, one that it names is not. */
+static void test_program_kinds(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    uint32_t kinds = rig.front->config.program_kinds;
+    assert_true(kinds >> VGPGPU_PROGRAM_OPENCL_C & 1);
+    for (uint32_t kind = 0; kind < 32; kind++) {
+        uint32_t status = front_program_kind(rig.front, 1, 1 + kind, kind, numbers_text,
+                                             strlen(numbers_text), NULL, 0);
+        if (kind == VGPGPU_PROGRAM_OPENCL_C)
+            assert_int_equal(status, 0);
+        else
+            assert_int_equal(status, kinds >> kind & 1 ? VGPGPU_ERR_BUILD : VGPGPU_ERR_UNSUPPORTED);
+    }
+    rig_close(&rig);
+}
+
+static void test_features(void **state)
+{
+    static const struct {
+        uint32_t feature;
+        const char *source;
+    } kernels[] = {
+        {VGPGPU_FEATURE_F16, "#pragma OPENCL EXTENSION cl_khr_fp16 : enable\n"
+                             "kernel void k(global half *p) { p[0] = p[1] * p[2]; }"},
+        {VGPGPU_FEATURE_F64, "kernel void k(global double *p) { p[0] = sin(p[1]); }"},
+        {VGPGPU_FEATURE_ATOMIC64, "#pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable\n"
+                                  "kernel void k(global long *p) { atom_add(p, 5L); }"},
+    };
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (uint32_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
+        if (rig.front->config.features & kernels[i].feature)
+            assert_int_equal(front_program(rig.front, 1, 1 + i, kernels[i].source, NULL, 0), 0);
+    rig_close(&rig);
+}
+
+/* The largest group works; one that is twice as large does not, nor does one that shares too much memory. */
+static void test_groups(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    const struct vgpgpu_config *config = &rig.front->config;
+    uint32_t most = config->max_group;
+    if (config->max_group_size[0] < most)
+        most = config->max_group_size[0];
+    assert_true(most > 0 && config->max_group_size[1] > 0 && config->max_group_size[2] > 0);
+    assert_true(config->local_bytes > 0);
+    const int *out = rig_guest_buffer(&rig, 1, 1 + most * sizeof(int) / VGPGPU_PAGE);
+    rig_kernel(&rig, 1, "numbers", numbers_text, 1);
+    rig_kernel(&rig, 2, "shared", "kernel void shared(local int *part) { part[0] = 1; }", 1);
+    for (uint32_t times = 1; times <= 2; times++) {
+        struct front_batch *batch = rig_batch(&rig);
+        batch_launch(batch, 1, (uint64_t)times * most, (uint64_t)times * most);
+        batch_arg_buffer(batch, 1, 0);
+        assert_int_equal(rig_run(&rig, times), times == 1 ? 0 : VGPGPU_ERR_EXEC);
+        assert_int_equal(out[most - 1], 1);
+        batch = rig_batch(&rig);
+        batch_launch(batch, 2, 1, 1);
+        batch_arg_local(batch, times == 1 ? config->local_bytes / 2 : config->local_bytes * 2);
+        assert_int_equal(rig_run(&rig, 2 + times), times == 1 ? 0 : VGPGPU_ERR_LIMIT);
+    }
+    rig_close(&rig);
+}
+
 static void test_build_error_has_log(void **state)
 {
     struct rig rig;
@@ -581,6 +652,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_program_kinds),
+        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_build_error_has_log),
         cmocka_unit_test(test_build_sees_no_host_files),
         cmocka_unit_test(test_vector_add_in_scattered_memory),

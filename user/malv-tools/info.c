@@ -31,6 +31,14 @@ const char *info_type_name(uint32_t type)
     return name != NULL ? name : "unknown";
 }
 
+const char *const info_program_names[32] = {
+    [VGPGPU_PROGRAM_OPENCL_C] = "OpenCL C", [VGPGPU_PROGRAM_SPIRV] = "SPIR-V",
+    [VGPGPU_PROGRAM_PTX] = "PTX",           [VGPGPU_PROGRAM_CUDA_C] = "CUDA C",
+    [VGPGPU_PROGRAM_BINARY] = "binary",
+};
+
+const char *const info_feature_names[32] = {"in-place", "f16", "f64", "atomic64"};
+
 static void text_show(const char *name, const char *text)
 {
     printf("  %-28s %s\n", name, text);
@@ -85,6 +93,36 @@ static void operation_show(uint32_t operation, uint32_t types)
     putchar('\n');
 }
 
+/* The bits of a mask by their names, or numbers. */
+static void bits_show(const char *name, uint32_t mask, const char *const names[32])
+{
+    const char *comma = "";
+    printf("  %-28s ", name);
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        if (!(mask >> bit & 1)) {
+            continue;
+        }
+        if (names[bit] != NULL) {
+            printf("%s%s", comma, names[bit]);
+        } else {
+            printf("%sbit %u", comma, bit);
+        }
+        comma = ", ";
+    }
+    puts(mask == 0 ? "none" : "");
+}
+
+static void groups_show(const struct vgpgpu_config *config)
+{
+    const uint32_t *size = config->max_group_size;
+    if (config->max_group == 0) {
+        return; /* the device does not tell */
+    }
+    number_show("Work-items of a group", config->max_group, "");
+    printf("  %-28s %u x %u x %u\n", "of them, along dimensions", size[0], size[1], size[2]);
+    bytes_show("Memory that a group shares", config->local_bytes);
+}
+
 static void operations_show(const struct vgpgpu_config *config)
 {
     unsigned int count = 0;
@@ -109,7 +147,10 @@ static void config_show(const char *path, const struct vgpgpu_config *config)
     text_show("Back end version", config->backend_version);
     number_show("virtio-gpgpu version", config->version, "");
     number_show("ABI version", MALV_ABI_VERSION, "");
+    bits_show("Programs in", config->program_kinds, info_program_names);
+    bits_show("Features", config->features, info_feature_names);
     number_show("Compute units", config->compute_units, "");
+    groups_show(config);
     bytes_show("Memory", config->global_memory);
     bytes_show("Largest buffer", config->max_buffer);
     number_show("Segments of a buffer", config->max_segments, "");

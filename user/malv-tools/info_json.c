@@ -34,6 +34,24 @@ static void number_field(const char *name, uint64_t number)
     printf("\"%s\": %llu, ", name, (unsigned long long)number);
 }
 
+static void bits_field(const char *name, uint32_t mask, const char *const names[32])
+{
+    const char *comma = "";
+    printf("\"%s\": [", name);
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        if (!(mask >> bit & 1)) {
+            continue;
+        }
+        if (names[bit] != NULL) {
+            printf("%s\"%s\"", comma, names[bit]);
+        } else {
+            printf("%s%u", comma, bit);
+        }
+        comma = ", ";
+    }
+    printf("], ");
+}
+
 static void types_print(uint32_t types)
 {
     const char *comma = "";
@@ -83,7 +101,13 @@ void info_print_json(const char *path, const struct vgpgpu_config *config)
     text_field("backend_version", config->backend_version);
     number_field("version", config->version);
     number_field("abi_version", MALV_ABI_VERSION);
+    bits_field("program_kinds", config->program_kinds, info_program_names);
+    bits_field("features", config->features, info_feature_names);
     number_field("compute_units", config->compute_units);
+    number_field("max_group", config->max_group);
+    printf("\"max_group_size\": [%u, %u, %u], ", config->max_group_size[0], config->max_group_size[1],
+           config->max_group_size[2]);
+    number_field("local_bytes", config->local_bytes);
     number_field("global_memory", config->global_memory);
     number_field("max_buffer", config->max_buffer);
     number_field("max_segments", config->max_segments);

@@ -26,3 +26,7 @@ void info_print_json(const char *path, const struct vgpgpu_config *config);
 
 /* enum vgpgpu_device_type in a word. */
 const char *info_type_name(uint32_t type);
+
+/* Names of the bits of a mask, by place; NULL: none. */
+extern const char *const info_program_names[32]; /* of program_kinds, enum vgpgpu_program_kind */
+extern const char *const info_feature_names[32]; /* of features, enum vgpgpu_device_feature */

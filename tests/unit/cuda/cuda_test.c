@@ -79,6 +79,12 @@ static void test_devices(void **state)
     assert_string_equal(infos[1].name, "Stand-in 1");
     assert_string_equal(infos[1].backend_version, "12.4");
     assert_int_equal(infos[0].operations[VGPGPU_GEMM], 1 << VGPGPU_F32 | 1 << VGPGPU_BF16);
+    assert_int_equal(infos[0].program_kinds,
+                     1 << VGPGPU_PROGRAM_PTX | 1 << VGPGPU_PROGRAM_CUDA_C | 1 << VGPGPU_PROGRAM_BINARY);
+    assert_true(infos[0].features & VGPGPU_FEATURE_IN_PLACE);
+    assert_int_equal(infos[0].max_group, 1024);
+    assert_int_equal(infos[0].max_group_size[2], 64);
+    assert_int_equal(infos[0].local_bytes, 49152);
     assert_int_equal(ops->open("1", &device, &infos[0], why), 0);
     assert_string_equal(infos[0].name, "Stand-in 1");
     ops->close(device);

@@ -95,7 +95,16 @@ static cuda_result fake_name(char *name, int bytes, cuda_device device)
 static cuda_result fake_attribute(int *value, int which, cuda_device device)
 {
     (void)device;
-    *value = which == CUDA_MAJOR ? 8 : which == CUDA_WARP ? 32 : which == CUDA_UNITS ? 7 : 0;
+    static const int values[CUDA_MINOR + 1] = {[CUDA_MAX_GROUP] = 1024,
+                                               [CUDA_MAX_GROUP_SIZE] = 1024,
+                                               [CUDA_MAX_GROUP_SIZE + 1] = 1024,
+                                               [CUDA_MAX_GROUP_SIZE + 2] = 64,
+                                               [CUDA_GROUP_SHARED] = 49152,
+                                               [CUDA_WARP] = 32,
+                                               [CUDA_UNITS] = 7,
+                                               [CUDA_MAJOR] = 8};
+    assert_in_range(which, 0, CUDA_MINOR);
+    *value = values[which];
     return 0;
 }
 
