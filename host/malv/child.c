@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static void child_become(pid_t parent, char *const *words, const int *keep, unsi
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
     }
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* the user's are no business of a machine */
     for (unsigned i = 0; i < keep_count; i++)
         fcntl(keep[i], F_SETFD, 0);
     if (first)

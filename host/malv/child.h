@@ -1,6 +1,6 @@
 /*
  * child.h: the programs that malv starts. A child dies with malv, however malv dies, is in a
- * process group of its own (so Ctrl-C reaches only malv), and inherits standard error.
+ * process group of its own (so Ctrl-C reaches only malv), and inherits standard error alone.
  */
 #pragma once
 

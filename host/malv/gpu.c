@@ -1,5 +1,5 @@
 /*
- * gpu.c: starts gpud for one machine and waits until it is ready.
+ * gpu.c: finds a gpud, or starts one for this machine and waits until it is ready.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "gpu.h"
@@ -49,7 +51,41 @@ static enum readiness ready_wait(struct child *gpud, int ready_fd, int cancel_fd
     return child_ended(gpud) ? DIED : CANCELLED;
 }
 
-bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
+/* Does somebody listen there? */
+static bool socket_answers(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool answers = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return answers;
+}
+
+enum finding { FOUND, NOT_THERE, WRONG };
+
+static enum finding gpu_find(struct gpu *gpu)
+{
+    const char *wanted = getenv("GPUD_SOCKET");
+    const char *path = wanted && *wanted ? wanted : GPU_SHARED_SOCKET;
+    if (socket_answers(path)) {
+        strcpy(gpu->socket, path);
+        return FOUND;
+    }
+    if (path != wanted)
+        return NOT_THERE;
+    message("nobody serves a GPU at %s, which GPUD_SOCKET names: %s", path, strerror(errno));
+    return WRONG;
+}
+
+static bool gpu_start_own(struct gpu *gpu, const char *device, int cancel_fd)
 {
     static char program[PATH_MAX];
     char number[16];
@@ -75,6 +111,12 @@ bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
     if (result == TOO_SLOW)
         message("gpud was not ready within %d s; --gpu off runs without a GPU", READY_MS / 1000);
     return result == READY;
+}
+
+bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
+{
+    enum finding finding = strcmp(device, "auto") == 0 ? gpu_find(gpu) : NOT_THERE;
+    return finding == NOT_THERE ? gpu_start_own(gpu, device, cancel_fd) : finding == FOUND;
 }
 
 void gpu_hide(struct gpu *gpu)

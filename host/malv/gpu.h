@@ -1,6 +1,6 @@
 /*
- * gpu.h: the device side of the machine's GPU: one gpud of its own, reached through a socket in a
- * temporary folder.
+ * gpu.h: the device side of the machine's GPU: a gpud that serves many machines, where one is found,
+ * or one of its own, reached through a socket in a temporary folder.
  */
 #pragma once
 
@@ -9,13 +9,16 @@
 
 struct gpu {
     struct child gpud;
-    int notice_fd;   /* gpud's lines to us, non-blocking; -1: it says no more */
+    int notice_fd;   /* our own gpud's lines to us, non-blocking; -1: it says no more */
     char folder[64]; /* "": there is none */
-    char socket[80];
+    char socket[108];
 };
 
+#define GPU_SHARED_SOCKET "/run/gpud.sock" /* where a gpud for all machines is looked for */
+
 /*
- * Starts gpud for `device` ("auto" or a name) and waits until it listens. Gives up when cancel_fd,
+ * For "auto", finds a gpud that serves at GPUD_SOCKET of the environment, or at GPU_SHARED_SOCKET;
+ * else, and for a name, starts one for `device` and waits until it listens. Gives up when cancel_fd,
  * a signalfd that is left unread, becomes readable. False: it said why, or it was cancelled.
  */
 bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd);
