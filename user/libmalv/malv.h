@@ -15,8 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif
 #include "lib/gpucmd/tensor.h"
 #include "uapi/malv.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* libmalv.so shows programs what is declared from here to the end, and nothing else. */
 #pragma GCC visibility push(default)
@@ -362,3 +369,7 @@ int malv_device_fd(const struct malv_device *device);
 const char *malv_error_text(int error);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
