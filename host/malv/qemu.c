@@ -93,6 +93,29 @@ static bool waits_for_host(const struct run_options *options)
     return options->root || options->bind_count > 0;
 }
 
+/* QEMU reads two commas as one. */
+static void escape_commas(const char *path, char *out, size_t size)
+{
+    size_t used = 0;
+    for (; *path && used + 2 < size; path++) {
+        if (*path == ',')
+            out[used++] = ',';
+        out[used++] = *path;
+    }
+    out[used] = '\0';
+}
+
+static void add_gdb(struct word_list *list, const char *where)
+{
+    char escaped[2 * PATH_MAX];
+    escape_commas(where, escaped, sizeof(escaped));
+    word_add(list, "-gdb");
+    if (strchr(where, '/'))
+        word_add(list, "unix:%s,server=on,wait=off", escaped);
+    else
+        word_add(list, "tcp:127.0.0.1:%s", escaped);
+}
+
 static void add_board(struct word_list *list, const struct run_options *options)
 {
     bool kvm = uses_kvm(options);
@@ -117,19 +140,16 @@ static void add_board(struct word_list *list, const struct run_options *options)
     word_add(list, "-no-reboot");
     word_add(list, "-display");
     word_add(list, "none");
-    if (!options->gdb)
-        return;
-    word_add(list, "-gdb");
-    if (strchr(options->gdb, '/'))
-        word_add(list, "unix:%s,server=on,wait=off", options->gdb);
-    else
-        word_add(list, "tcp:127.0.0.1:%s", options->gdb);
+    if (options->gdb)
+        add_gdb(list, options->gdb);
 }
 
 static void add_gpu(struct word_list *list, const struct machine *machine)
 {
+    char escaped[2 * PATH_MAX];
+    escape_commas(machine->gpu_socket, escaped, sizeof(escaped));
     word_add(list, "-chardev");
-    word_add(list, "socket,id=gpu,path=%s", machine->gpu_socket);
+    word_add(list, "socket,id=gpu,path=%s", escaped);
     word_add(list, "-device");
     word_add(
         list,
@@ -142,18 +162,6 @@ static void add_gpu(struct word_list *list, const struct machine *machine)
 static const char *virtio_bus(const struct run_options *options)
 {
     return is_q35(options) ? "pci,disable-legacy=on" : "device";
-}
-
-/* QEMU reads two commas as one. */
-static void escape_commas(const char *path, char *out, size_t size)
-{
-    size_t used = 0;
-    for (; *path && used + 2 < size; path++) {
-        if (*path == ',')
-            out[used++] = ',';
-        out[used++] = *path;
-    }
-    out[used] = '\0';
 }
 
 /* A folder over 9p. Files keep the modes and links that they have; what the machine makes belongs to
