@@ -1,6 +1,6 @@
 # libmalv for the programs of this tree, which link its sources, and for programs of others: libmalv.so.1
 # and libmalv.a. `make install-libmalv PREFIX=/usr` installs it, DESTDIR in front as usual.
-LIBMALV_SRCS := device.c buffer.c program.c batch.c operations.c queue.c names.c error.c
+LIBMALV_SRCS := device.c buffer.c program.c batch.c operations.c queue.c transfer.c names.c error.c
 
 DIR := user/libmalv
 SRCS := $(LIBMALV_SRCS)

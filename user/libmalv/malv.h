@@ -360,6 +360,17 @@ int malv_wait(struct malv_device *device, uint32_t queue, uint64_t fence, uint64
 int malv_notify(struct malv_device *device, uint32_t queue, uint64_t fence);
 int malv_device_fd(const struct malv_device *device);
 
+/* ---- Transfers ------------------------------------------------------------------------------- */
+
+/*
+ * Copies bytes from the program's memory to a buffer of any kind, or back, in a queue's order, and waits. Each
+ * byte is copied twice: a buffer that is mapped needs neither. -ERANGE: outside the buffer.
+ */
+int malv_write(struct malv_device *device, uint32_t queue, const struct malv_buffer *target,
+               uint64_t offset, const void *data, uint64_t bytes);
+int malv_read(struct malv_device *device, uint32_t queue, const struct malv_buffer *source,
+              uint64_t offset, void *data, uint64_t bytes);
+
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
 /*

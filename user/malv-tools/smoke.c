@@ -33,6 +33,7 @@ static const struct check {
 } checks[] = {
     {"in-place", check_in_place, "the device works on the program's memory in place"},
     {"by-copy", check_by_copy, "copies to the device's memory and back"},
+    {"transfer", check_transfer, "reads and writes buffers of each kind from any memory"},
     {"fill", check_fill, "fills memory with patterns"},
     {"memory-errors", check_memory_errors, "buffers that can't be are refused"},
     {"build", check_build, "compiles OpenCL C, with options"},

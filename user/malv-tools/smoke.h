@@ -46,6 +46,7 @@ int smoke_run(struct smoke *s, uint32_t queue, struct malv_batch *batch);
 /* smoke_memory.c */
 void check_in_place(struct smoke *s);
 void check_by_copy(struct smoke *s);
+void check_transfer(struct smoke *s);
 void check_fill(struct smoke *s);
 void check_memory_errors(struct smoke *s);
 

@@ -71,6 +71,32 @@ void check_by_copy(struct smoke *s)
     EXPECT(words_are(&to, 5), "what came back is not what went there");
 }
 
+/* Odd places and sizes, larger than the pieces that it goes in; what is beside stays as it was. */
+void check_transfer(struct smoke *s)
+{
+    static const uint32_t kinds[] = {VGPGPU_BUFFER_GUEST, VGPGPU_BUFFER_DEVICE, MALV_BUFFER_MANAGED};
+    static uint8_t from[2 * BYTES + ODD], to[sizeof(from)];
+    struct malv_buffer buffer;
+    for (size_t i = 0; i < sizeof(from); i++) {
+        from[i] = (uint8_t)(i * 2654435761u >> 13);
+    }
+    for (uint32_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        SUCCEED(malv_buffer_create(s->device, sizeof(from), kinds[k], &buffer), "a buffer");
+        SUCCEED(malv_write(s->device, 2, &buffer, 0, from, sizeof(from)), "a write of all of it");
+        SUCCEED(malv_write(s->device, 2, &buffer, 7, from, ODD), "a write to an odd place");
+        memset(to, 0, sizeof(to));
+        SUCCEED(malv_read(s->device, 2, &buffer, 0, to, sizeof(to)), "a read");
+        EXPECT(memcmp(to, from, 7) == 0 && memcmp(to + 7, from, ODD) == 0 &&
+                   memcmp(to + 7 + ODD, from + 7 + ODD, sizeof(from) - 7 - ODD) == 0,
+               "what was read is not what was written");
+        SUCCEED(malv_read(s->device, 2, &buffer, sizeof(from), to, 0), "a read of nothing");
+        EXPECT(malv_read(s->device, 2, &buffer, 1, to, sizeof(to)) == -ERANGE,
+               "a read beyond a buffer's end is not refused");
+        SUCCEED(malv_buffer_destroy(s->device, &buffer), "the end of a buffer");
+    }
+    EXPECT(malv_write(s->device, 64, &buffer, 0, from, 0) == -EINVAL, "a queue that is not there is taken");
+}
+
 void check_fill(struct smoke *s)
 {
     static const uint8_t pattern[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
