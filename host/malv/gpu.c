@@ -18,6 +18,7 @@
 
 /* The first use of an OpenCL device may compile its built-in library. */
 #define READY_MS 30000
+#define ANSWER_MS 5000
 #define GRACE_MS 1000
 
 static bool folder_make(struct gpu *gpu)
@@ -51,8 +52,25 @@ static enum readiness ready_wait(struct child *gpud, int ready_fd, int cancel_fd
     return child_ended(gpud) ? DIED : CANCELLED;
 }
 
-/* Does somebody listen there? */
-static bool socket_answers(const char *path)
+/* Asks for the features, as a vhost-user front end does first. False, with errno: it is no gpud. */
+static bool gpud_answers(int fd)
+{
+    static const uint32_t question[] = {1 /* GET_FEATURES */, 1 /* version */, 0 /* no payload */};
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    uint32_t answer[5] = {0};
+    if (send(fd, question, sizeof(question), MSG_NOSIGNAL) != sizeof(question))
+        return false;
+    if (poll(&ready, 1, ANSWER_MS) != 1) {
+        errno = ETIMEDOUT;
+        return false;
+    }
+    if (recv(fd, answer, sizeof(answer), MSG_WAITALL) == sizeof(answer) && answer[0] == question[0])
+        return true;
+    errno = EPROTO;
+    return false;
+}
+
+static bool socket_connects(int fd, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path)) {
@@ -60,13 +78,19 @@ static bool socket_answers(const char *path)
         return false;
     }
     strcpy(address.sun_path, path);
+    return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+/* Does a gpud listen there? */
+static bool socket_serves(const char *path)
+{
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answers = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    bool serves = fd >= 0 && socket_connects(fd, path) && gpud_answers(fd);
     int why = errno;
     if (fd >= 0)
         close(fd);
     errno = why;
-    return answers;
+    return serves;
 }
 
 enum finding { FOUND, NOT_THERE, WRONG };
@@ -75,7 +99,7 @@ static enum finding gpu_find(struct gpu *gpu)
 {
     const char *wanted = getenv("GPUD_SOCKET");
     const char *path = wanted && *wanted ? wanted : GPU_SHARED_SOCKET;
-    if (socket_answers(path)) {
+    if (socket_serves(path)) {
         strcpy(gpu->socket, path);
         return FOUND;
     }
