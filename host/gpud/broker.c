@@ -167,11 +167,11 @@ static void machine_accept(struct broker *broker)
 }
 
 /* Whoever started gpud may have stopped listening. */
-static void ready_tell(const struct broker *broker)
+static void starter_tell(const struct broker *broker, const char *line)
 {
     if (broker->settings->ready_fd < 0)
         return;
-    ssize_t put = write(broker->settings->ready_fd, "ready\n", 6);
+    ssize_t put = write(broker->settings->ready_fd, line, strlen(line));
     (void)put;
 }
 
@@ -183,9 +183,11 @@ static void keepers_reap(struct broker *broker, int flags)
         struct machine_entry *entry = entry_find(broker, keeper);
         if (!entry)
             continue;
-        if (WIFSIGNALED(status))
-            log_line("machine %u: its keeper was ended by signal %d", entry->number,
-                     WTERMSIG(status));
+        if (WIFSIGNALED(status)) {
+            log_line("machine %u: its keeper was ended by signal %d: the machine loses its device",
+                     entry->number, WTERMSIG(status));
+            starter_tell(broker, "lost\n");
+        }
         entry->keeper = 0;
     }
 }
@@ -231,7 +233,7 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
         return 1;
     }
     cache_stale_remove();
-    ready_tell(&broker);
+    starter_tell(&broker, "ready\n");
     while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},
                                    {.fd = broker.listener, .events = POLLIN}};

@@ -155,7 +155,8 @@ static void dying_wait(struct machine *machine, struct control_call *call)
 
 static void chain_serve_locked(struct machine *machine, struct ring *ring, struct chain *chain)
 {
-    struct control_call call = {.machine = machine, .memory = ring->queue.memory};
+    struct control_call call = {
+        .machine = machine, .memory = ring->queue.memory, .again = chain->again};
     if (chain->writable_bytes < sizeof(struct vgpgpu_reply)) {
         ring_push_locked(ring, chain->head, 0); /* nowhere to answer: nothing is done */
         return;

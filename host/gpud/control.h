@@ -12,6 +12,7 @@ struct control_call {
     struct guest_memory *memory; /* the newest table */
     const uint8_t *request;      /* private copy */
     uint64_t bytes;
+    bool again; /* a front that was killed has had it in work */
     /* What the handler leaves. */
     uint64_t value;
     char *payload;        /* malloc'd, or NULL */

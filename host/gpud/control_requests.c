@@ -89,6 +89,7 @@ static void context_resume(struct machine *machine, uint32_t id, struct inflight
     if (!context)
         return;
     context->epoch = RESUMED;
+    machine->resumed = true;
     for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
         timeline_resume(&context->timelines[i], context, i, &slots[i],
                         atomic_load(&note->submitted[i]));
@@ -234,7 +235,8 @@ uint32_t control_context_destroy(struct control_call *call)
         return VGPGPU_ERR_INVALID;
     call->dying_context = context_remove(call->machine, header.context);
     sealed_forget(call->machine);
-    return call->dying_context ? VGPGPU_OK : VGPGPU_ERR_ID;
+    /* A front that was killed may have done it, and not said so. */
+    return call->dying_context || call->again ? VGPGPU_OK : VGPGPU_ERR_ID;
 }
 
 /* Finds the context that a creation names, where the new object's identifier must be free. */
@@ -376,10 +378,21 @@ uint32_t control_buffer_create(struct control_call *call)
     return VGPGPU_OK;
 }
 
+/* What becomes of the destruction of an object that is not there: it was, in a context that a killed front
+ * had, and went with that. */
+static uint32_t absent_destroy(const struct control_call *call)
+{
+    struct vgpgpu_request header = header_of(call);
+    const struct context *context = context_find_locked(call->machine, header.context);
+    return context && context->epoch == RESUMED && header.object && header.object <= MAX_OBJECTS
+               ? VGPGPU_OK
+               : VGPGPU_ERR_ID;
+}
+
 uint32_t control_buffer_destroy(struct control_call *call)
 {
     call->dying_object = object_remove(call, OBJECT_BUFFER);
-    return call->dying_object ? VGPGPU_OK : VGPGPU_ERR_ID;
+    return call->dying_object ? VGPGPU_OK : absent_destroy(call);
 }
 
 static uint32_t program_check(const struct control_call *call,
@@ -439,7 +452,7 @@ uint32_t control_program_destroy(struct control_call *call)
 {
     struct object *object = object_remove(call, OBJECT_PROGRAM);
     if (!object)
-        return VGPGPU_ERR_ID;
+        return absent_destroy(call);
     sealed_forget(call->machine);
     object_release(object);
     return VGPGPU_OK;
@@ -495,7 +508,7 @@ uint32_t control_kernel_destroy(struct control_call *call)
 {
     struct object *object = object_remove(call, OBJECT_KERNEL);
     if (!object)
-        return VGPGPU_ERR_ID;
+        return absent_destroy(call);
     object_release(object);
     return VGPGPU_OK;
 }

@@ -48,7 +48,7 @@ static bool devices_count(struct machine *machine, struct link_counts *all, bool
 {
     bool any = false;
     *all = (struct link_counts){0};
-    *first = true;
+    *first = !machine->resumed;
     for (unsigned i = 0; i < KEEPER_DEVICES; i++) {
         struct link_counts counts;
         *first &= atomic_load(&machine->remotes[i].epoch) == 1;
@@ -95,11 +95,12 @@ static void leftovers_tell(struct machine *machine, bool always)
 }
 
 _Noreturn void front_main(int socket, const struct remote_ends *ends,
-                          const struct keeper_settings *settings)
+                          const struct keeper_settings *settings, bool last)
 {
     static struct machine machine;
     prctl(PR_SET_NAME, "gpud-front");
-    lost_watch(&machine); /* which the sandbox does not allow any more */
+    if (last)
+        lost_watch(&machine); /* which the sandbox does not allow any more */
     if (sandbox_enter_front() || machine_start(&machine, socket, ends, &settings->info,
                                                settings->time_limit * 1000000000ull))
         _exit(1);

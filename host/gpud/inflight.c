@@ -30,11 +30,22 @@ static int memory_map(struct inflight *inflight, int fd, unsigned queues, unsign
     return 0;
 }
 
-int inflight_make(struct inflight *inflight, unsigned queues, unsigned size)
+int inflight_file(unsigned queues, unsigned size, uint64_t *bytes)
 {
     int fd = memfd_create("gpud-inflight", MFD_CLOEXEC);
-    if (fd >= 0 && (ftruncate(fd, (off_t)whole_bytes(queues, size)) < 0 ||
-                    memory_map(inflight, fd, queues, size))) {
+    *bytes = whole_bytes(queues, size);
+    if (fd >= 0 && ftruncate(fd, (off_t)*bytes) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int inflight_make(struct inflight *inflight, unsigned queues, unsigned size)
+{
+    uint64_t bytes;
+    int fd = inflight_file(queues, size, &bytes);
+    if (fd >= 0 && memory_map(inflight, fd, queues, size)) {
         close(fd);
         fd = -1;
     }
@@ -65,4 +76,23 @@ struct inflight_context *inflight_context(const struct inflight *inflight, uint3
         return NULL;
     uint8_t *table = inflight->memory + inflight->queues * queue_bytes(inflight->size);
     return (struct inflight_context *)(void *)table + (id - 1);
+}
+
+void inflight_ring_forget(const struct inflight *inflight, unsigned index)
+{
+    struct inflight_queue *queue = inflight_queue(inflight, index, 0);
+    if (!queue || !queue->version)
+        return;
+    for (unsigned i = 0; i < inflight->size; i++)
+        queue->descriptors[i].taken = 0;
+    queue->version = 0;
+}
+
+void inflight_contexts_forget(const struct inflight *inflight)
+{
+    for (uint32_t id = 1; id <= INFLIGHT_CONTEXTS; id++) {
+        struct inflight_context *note = inflight_context(inflight, id);
+        if (note)
+            atomic_store(&note->fence_page, 0);
+    }
 }

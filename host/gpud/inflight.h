@@ -45,6 +45,8 @@ struct inflight {
     unsigned queues, size;
 };
 
+/* A file of the right size, all zero: nothing is noted. Its descriptor, or -1. */
+int inflight_file(unsigned queues, unsigned size, uint64_t *bytes);
 /* Makes it. The descriptor, which is the caller's, or -1. */
 int inflight_make(struct inflight *inflight, unsigned queues, unsigned size);
 /* Takes over what a former front has made. 0 or -1. */
@@ -55,3 +57,7 @@ struct inflight_queue *inflight_queue(const struct inflight *inflight, unsigned 
                                       unsigned size);
 /* NULL: there is no table. */
 struct inflight_context *inflight_context(const struct inflight *inflight, uint32_t id);
+/* A ring that starts anew has nothing in work. */
+void inflight_ring_forget(const struct inflight *inflight, unsigned index);
+/* Nor has a device that was reset any context. */
+void inflight_contexts_forget(const struct inflight *inflight);

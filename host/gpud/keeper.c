@@ -1,4 +1,4 @@
-/* keeper.c: see keeper.h. One thread, one loop: signals, and the front's wishes. */
+/* keeper.c: see keeper.h. One thread, one loop: signals, the front's wishes, messages. */
 #include "keeper.h"
 
 #include <errno.h>
@@ -12,15 +12,20 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "cache.h"
 #include "engine.h"
 #include "front.h"
 #include "link.h"
 #include "log.h"
+#include "relay.h"
 #include "seal.h"
 
 #define COUNT_MS 3000 /* what a front has to count what is there at its machine's end */
+
+/* So many fronts may die at a time; one more for each second that passes. */
+#define FRONT_DEATHS 16u
 
 struct keeper {
     const struct keeper_settings *settings;
@@ -30,7 +35,9 @@ struct keeper {
     int socket;              /* to the front */
     int grace_ms;            /* until it ends, when it has been asked to; -1: it has not */
     struct remote_ends ends; /* what the front has of it */
+    struct relay relay;
     pid_t front;
+    uint64_t deaths_ns; /* when the deaths of fronts so far will be forgotten, a second each */
     pid_t devices[KEEPER_DEVICES]; /* 0: there is none */
 };
 
@@ -54,11 +61,6 @@ static int shared_make(void)
 
 static int ends_make(struct keeper *keeper)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return -1;
-    keeper->socket = pair[0];
-    keeper->ends.keeper = pair[1];
     keeper->ends.ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     for (unsigned i = 0; i < KEEPER_DEVICES; i++) {
         keeper->ends.shared[i] = shared_make();
@@ -68,20 +70,40 @@ static int ends_make(struct keeper *keeper)
     return keeper->ends.ended < 0 ? -1 : 0;
 }
 
-static void front_start(struct keeper *keeper, int connection)
+static _Noreturn void front_child(struct keeper *keeper, int messages, int wishes, bool last)
 {
+    signals_restore();
+    cache_folder_forget(&keeper->own_cache);
+    relay_forget(&keeper->relay);
+    close(keeper->signals);
+    if (keeper->settings->ready_fd >= 0)
+        close(keeper->settings->ready_fd);
+    keeper->ends.keeper = wishes;
+    front_main(messages, &keeper->ends, keeper->settings, last);
+}
+
+/* 0, or -1 with errno. `last`: its death is the end. */
+static int front_start(struct keeper *keeper, bool last)
+{
+    int messages[2], wishes[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, messages) < 0)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, wishes) < 0) {
+        close(messages[0]);
+        close(messages[1]);
+        return -1;
+    }
     keeper->front = fork();
     if (keeper->front == 0) {
-        signals_restore();
-        cache_folder_forget(&keeper->own_cache);
-        close(keeper->signals);
-        close(keeper->socket);
-        if (keeper->settings->ready_fd >= 0)
-            close(keeper->settings->ready_fd);
-        front_main(connection, &keeper->ends, keeper->settings);
+        close(messages[0]);
+        close(wishes[0]);
+        front_child(keeper, messages[1], wishes[1], last);
     }
-    close(connection);
-    close(keeper->ends.keeper);
+    close(messages[1]);
+    close(wishes[1]);
+    keeper->socket = wishes[0];
+    relay_front_begin(&keeper->relay, messages[0]);
+    return keeper->front < 0 ? -1 : 0;
 }
 
 static void front_tell(struct keeper *keeper, char what, unsigned device, int fd)
@@ -102,6 +124,7 @@ static _Noreturn void device_child(struct keeper *keeper, unsigned device, int s
     setpgid(0, 0); /* it is ended with all that it starts */
     signals_restore();
     cache_folder_forget(&keeper->own_cache);
+    relay_forget(&keeper->relay);
     close(keeper->signals);
     close(keeper->socket);
     for (unsigned i = 0; i < KEEPER_DEVICES; i++)
@@ -167,11 +190,16 @@ static unsigned device_find(const struct keeper *keeper, pid_t child)
     return i;
 }
 
-static _Noreturn void keeper_end(struct keeper *keeper, int status)
+static void devices_end(struct keeper *keeper)
 {
     for (unsigned i = 0; i < KEEPER_DEVICES; i++)
         if (keeper->devices[i])
             device_end(keeper, i, &(int){0});
+}
+
+static _Noreturn void keeper_end(struct keeper *keeper, int status)
+{
+    devices_end(keeper);
     if (keeper->front > 0) {
         kill(keeper->front, SIGKILL);
         waitpid(keeper->front, NULL, 0);
@@ -180,19 +208,63 @@ static _Noreturn void keeper_end(struct keeper *keeper, int status)
     _exit(status);
 }
 
-static _Noreturn void front_ended(struct keeper *keeper)
+static _Noreturn void machine_lost(struct keeper *keeper)
+{
+    if (keeper->settings->ready_fd >= 0) {
+        ssize_t put = write(keeper->settings->ready_fd, "lost\n", 5);
+        (void)put; /* whoever started gpud may have stopped listening */
+    }
+    keeper_end(keeper, 1);
+}
+
+/* How many more fronts may die, once another has. */
+static unsigned deaths_left(struct keeper *keeper)
+{
+    const uint64_t second = 1000000000u;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    uint64_t now = (uint64_t)time.tv_sec * second + (uint64_t)time.tv_nsec;
+    keeper->deaths_ns = (keeper->deaths_ns > now ? keeper->deaths_ns : now) + second;
+    uint64_t deaths = (keeper->deaths_ns - now + second - 1) / second;
+    return deaths < FRONT_DEATHS ? FRONT_DEATHS - (unsigned)deaths : 0;
+}
+
+/* Nothing works for the former front any more when the next one tells its machine what was lost. */
+static void front_replace(struct keeper *keeper, const char *why, int number)
+{
+    unsigned left = deaths_left(keeper);
+    if (!left) {
+        log_line("its front was ended by %s %d, after %u others: the machine loses its device", why,
+                 number, FRONT_DEATHS - 1);
+        machine_lost(keeper);
+    }
+    log_line("its front was ended by %s %d: another takes its place", why, number);
+    devices_end(keeper);
+    close(keeper->socket);
+    relay_front_end(&keeper->relay);
+    if (front_start(keeper, left == 1)) {
+        log_line("no process for a front: %s: the machine loses its device", strerror(errno));
+        machine_lost(keeper);
+    }
+}
+
+/* A front ends by itself with its front end, or when its machine must lose the device. */
+static void front_ended(struct keeper *keeper)
 {
     int status = 0;
     waitpid(keeper->front, &status, 0);
     keeper->front = 0;
+    bool over = keeper->relay.phase == RELAY_OVER;
+    if (over && !status)
+        keeper_end(keeper, 0);
+    if (over)
+        machine_lost(keeper);
     if (WIFSIGNALED(status))
-        log_line("its front was ended by signal %d: the machine loses its device",
-                 WTERMSIG(status));
-    if (status && keeper->settings->ready_fd >= 0) {
-        ssize_t put = write(keeper->settings->ready_fd, "lost\n", 5);
-        (void)put; /* whoever started gpud may have stopped listening */
-    }
-    keeper_end(keeper, status != 0);
+        front_replace(keeper, "signal", WTERMSIG(status));
+    else if (!status)
+        front_replace(keeper, "itself with status", 0);
+    else
+        machine_lost(keeper);
 }
 
 static void children_reap(struct keeper *keeper)
@@ -245,6 +317,21 @@ static void signals_prepare(struct keeper *keeper)
     keeper->signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void events_handle(struct keeper *keeper)
+{
+    struct pollfd events[4] = {{.fd = keeper->signals, .events = POLLIN},
+                               {.fd = keeper->socket, .events = POLLIN}};
+    relay_poll(&keeper->relay, events + 2);
+    if (poll(events, 4, keeper->grace_ms) == 0)
+        keeper_end(keeper, 0);
+    if (events[0].revents) /* what else there is may be a former front's */
+        signal_handle(keeper);
+    else if (events[1].revents)
+        wish_handle(keeper);
+    else if (!relay_serve(&keeper->relay, events + 2))
+        kill(keeper->front, SIGKILL);
+}
+
 _Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
 {
     static struct keeper keeper;
@@ -261,23 +348,14 @@ _Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
     }
     if (!settings->cache)
         keeper.folder = keeper.own_cache.path;
-    if (ends_make(&keeper)) {
+    if (relay_init(&keeper.relay, socket) || ends_make(&keeper)) {
         log_line("refused: no memory or descriptors: %s", strerror(errno));
         keeper_end(&keeper, 1);
     }
-    front_start(&keeper, socket);
-    if (keeper.front < 0) {
+    if (front_start(&keeper, false)) {
         log_line("refused: no process: %s", strerror(errno));
         keeper_end(&keeper, 1);
     }
-    for (;;) {
-        struct pollfd events[2] = {{.fd = keeper.signals, .events = POLLIN},
-                                   {.fd = keeper.socket, .events = POLLIN}};
-        if (poll(events, 2, keeper.grace_ms) == 0)
-            keeper_end(&keeper, 0);
-        if (events[0].revents)
-            signal_handle(&keeper);
-        else if (events[1].revents)
-            wish_handle(&keeper);
-    }
+    for (;;)
+        events_handle(&keeper);
 }

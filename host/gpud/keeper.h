@@ -1,7 +1,8 @@
 /*
  * keeper.h: the process behind one machine's two: it starts the front and, when the front asks, a
- * device process; ends what they leave; and removes the machine's folder. It reads nothing that a
- * guest can write. Born of the broker, it lives on when that dies: its machine notices nothing.
+ * device process; ends what they leave; and removes the machine's folder. It hands the front end's
+ * messages on (relay.h), so that a front that is killed can be followed by another; it reads nothing that
+ * a guest can write. Born of the broker, it lives on when that dies: its machine notices nothing.
  */
 #pragma once
 

@@ -6,7 +6,8 @@
 
 #include "machine.h"
 
-/* From now on a fatal signal (guest memory that is gone, say) ends the machine's work first. */
+/* For a front that no other follows: from now on a fatal signal (guest memory that is gone, say) ends the
+ * machine's work first. */
 void lost_watch(struct machine *machine);
 
 /*

@@ -143,6 +143,7 @@ struct machine {
     /* What is there, whether the guest still owns it or not. */
     atomic_uint context_count, queue_count, object_counts[OBJECT_KINDS];
 
+    bool resumed;               /* contexts of a former front were there */
     atomic_bool lost;           /* the front is ending: fences are not written any more */
     atomic_uint running;        /* submissions whose fences are still to come */
     atomic_bool throttled;      /* the submit thread waits for `running` to fall */

@@ -21,6 +21,19 @@ void timeline_init(struct timeline *timeline, struct context *context, unsigned 
     *slot = (struct vgpgpu_fence_slot){.wait = VGPGPU_NOBODY_WAITS};
 }
 
+/* The former front may not have come to send the event for what it signalled. */
+static void timeline_tell(struct timeline *timeline)
+{
+    struct context *context = timeline->context;
+    uint64_t wait = __atomic_load_n(&timeline->slot->wait, __ATOMIC_RELAXED);
+    if (wait <= timeline->signalled)
+        event_raise(context->machine, context,
+                    &(struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
+                                           .context = context->id,
+                                           .queue = timeline->index,
+                                           .value = timeline->signalled});
+}
+
 void timeline_resume(struct timeline *timeline, struct context *context, unsigned index,
                      struct vgpgpu_fence_slot *slot, uint64_t submitted)
 {
@@ -28,20 +41,14 @@ void timeline_resume(struct timeline *timeline, struct context *context, unsigne
     uint64_t before = __atomic_load_n(&slot->signalled, __ATOMIC_RELAXED);
     timeline->failed = __atomic_load_n(&slot->failed, __ATOMIC_RELAXED) != 0;
     timeline->submitted = timeline->signalled = submitted > before ? submitted : before;
-    if (submitted <= before)
-        return;
-    if (!timeline->failed) {
+    if (submitted > before && !timeline->failed) {
         timeline->failed = true;
         __atomic_store_n(&slot->status, VGPGPU_ERR_LOST, __ATOMIC_RELAXED);
         __atomic_store_n(&slot->failed, before + 1, __ATOMIC_RELAXED);
     }
-    __atomic_store_n(&slot->signalled, submitted, __ATOMIC_RELEASE);
-    /* A driver that sleeps is told in any case. */
-    event_raise(context->machine, context,
-                &(struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
-                                       .context = context->id,
-                                       .queue = index,
-                                       .value = submitted});
+    __atomic_store_n(&slot->signalled, timeline->signalled, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* who goes to sleep looks once more */
+    timeline_tell(timeline);
 }
 
 void timeline_add(struct submission *submission)

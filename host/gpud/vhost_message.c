@@ -12,7 +12,7 @@ _Static_assert(offsetof(struct vhost_message, payload) - offsetof(struct vhost_m
                "wire header");
 
 /* Reads the header's first bytes together with the descriptors that come with them. */
-static ssize_t header_receive(int socket, struct vhost_message *message)
+static ssize_t header_receive(int socket, struct vhost_message *message, int flags)
 {
     union {
         struct cmsghdr align;
@@ -23,10 +23,7 @@ static ssize_t header_receive(int socket, struct vhost_message *message)
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
                             .msg_controllen = sizeof(control.bytes)};
-    ssize_t got;
-    do {
-        got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = recvmsg(socket, &header, flags | MSG_CMSG_CLOEXEC);
     if (got <= 0)
         return got;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
@@ -35,52 +32,76 @@ static ssize_t header_receive(int socket, struct vhost_message *message)
         message->fd_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(message->fds, CMSG_DATA(c), message->fd_count * sizeof(int));
     }
-    return header.msg_flags & MSG_CTRUNC ? -1 : got;
+    if (!(header.msg_flags & MSG_CTRUNC))
+        return got;
+    errno = E2BIG;
+    return -1;
 }
 
-static int bytes_receive(int socket, void *target, size_t bytes)
+/* Reads a piece of what is still to come of the message. */
+static ssize_t piece_receive(int socket, struct vhost_message *message, size_t got, int flags)
 {
-    uint8_t *out = target;
-    while (bytes) {
-        ssize_t got = recv(socket, out, bytes, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        out += got;
-        bytes -= (size_t)got;
+    size_t whole = VHOST_HEADER_BYTES;
+    if (!got)
+        return header_receive(socket, message, flags);
+    if (got >= VHOST_HEADER_BYTES)
+        whole += message->size;
+    return recv(socket, (uint8_t *)&message->request + got, whole - got, flags);
+}
+
+static bool header_is_good(const struct vhost_message *message)
+{
+    return (message->flags & VHOST_VERSION_MASK) == VHOST_VERSION &&
+           message->size <= sizeof(message->payload);
+}
+
+static enum vhost_take message_take(int socket, struct vhost_message *message, size_t *got,
+                                    int flags)
+{
+    if (!*got)
+        memset(message, 0, sizeof(*message));
+    ssize_t piece = piece_receive(socket, message, *got, flags);
+    if (piece < 0 && (errno == EINTR || (errno == EAGAIN && flags)))
+        return VHOST_TAKE_PART;
+    if (piece == 0 && !*got)
+        return VHOST_TAKE_END;
+    if (piece > 0)
+        *got += (size_t)piece;
+    if (piece <= 0 || (*got >= VHOST_HEADER_BYTES && !header_is_good(message))) {
+        vhost_message_close(message);
+        return VHOST_TAKE_BAD;
     }
-    return 0;
+    if (*got < VHOST_HEADER_BYTES || *got < VHOST_HEADER_BYTES + message->size)
+        return VHOST_TAKE_PART;
+    *got = 0;
+    return VHOST_TAKE_WHOLE;
+}
+
+enum vhost_take vhost_message_take(int socket, struct vhost_message *message, size_t *got)
+{
+    return message_take(socket, message, got, MSG_DONTWAIT);
 }
 
 int vhost_message_receive(int socket, struct vhost_message *message)
 {
-    memset(message, 0, sizeof(*message));
-    ssize_t got = header_receive(socket, message);
-    if (got == 0)
-        return 0;
-    if (got < 0 ||
-        bytes_receive(socket, (uint8_t *)&message->request + got,
-                      VHOST_HEADER_BYTES - (size_t)got) ||
-        (message->flags & VHOST_VERSION_MASK) != VHOST_VERSION ||
-        message->size > sizeof(message->payload) ||
-        bytes_receive(socket, &message->payload, message->size)) {
-        vhost_message_close(message);
-        return -1;
-    }
-    return 1;
+    enum vhost_take taken;
+    size_t got = 0;
+    do {
+        taken = message_take(socket, message, &got, 0);
+    } while (taken == VHOST_TAKE_PART);
+    return taken == VHOST_TAKE_WHOLE ? 1 : taken == VHOST_TAKE_END ? 0 : -1;
 }
 
-int vhost_message_send(int socket, const struct vhost_message *message)
+/* Sends what `part` still holds of a message, and its descriptors with the first byte. */
+static ssize_t piece_send(int socket, const struct vhost_message *message, struct iovec *part,
+                          bool first, int flags)
 {
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * GUEST_MEMORY_REGIONS)];
     } control;
-    struct iovec part = {.iov_base = (void *)(uintptr_t)&message->request,
-                         .iov_len = VHOST_HEADER_BYTES + message->size};
-    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-    if (message->fd_count) {
+    struct msghdr header = {.msg_iov = part, .msg_iovlen = 1};
+    if (first && message->fd_count) {
         memset(&control, 0, sizeof(control));
         header.msg_control = control.bytes;
         header.msg_controllen = CMSG_SPACE(sizeof(int) * message->fd_count);
@@ -90,18 +111,36 @@ int vhost_message_send(int socket, const struct vhost_message *message)
         c->cmsg_len = CMSG_LEN(sizeof(int) * message->fd_count);
         memcpy(CMSG_DATA(c), message->fds, sizeof(int) * message->fd_count);
     }
-    while (part.iov_len) {
-        ssize_t put = sendmsg(socket, &header, MSG_NOSIGNAL);
-        if (put < 0 && errno == EINTR)
-            continue;
+    ssize_t put;
+    do {
+        put = sendmsg(socket, &header, flags | MSG_NOSIGNAL);
+    } while (put < 0 && errno == EINTR);
+    return put;
+}
+
+int vhost_message_send(int socket, const struct vhost_message *message)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)&message->request,
+                         .iov_len = VHOST_HEADER_BYTES + message->size};
+    for (bool first = true; part.iov_len; first = false) {
+        ssize_t put = piece_send(socket, message, &part, first, 0);
         if (put < 0)
             return -1;
         part.iov_base = (uint8_t *)part.iov_base + put;
         part.iov_len -= (size_t)put;
-        header.msg_control = NULL;
-        header.msg_controllen = 0;
     }
     return 0;
+}
+
+/* So short a message goes whole into a stream socket, or not at all. */
+int vhost_message_offer(int socket, const struct vhost_message *message)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)&message->request,
+                         .iov_len = VHOST_HEADER_BYTES + message->size};
+    ssize_t put = piece_send(socket, message, &part, true, MSG_DONTWAIT);
+    if (put == (ssize_t)(VHOST_HEADER_BYTES + message->size))
+        return 1;
+    return put < 0 && errno == EAGAIN ? 0 : -1;
 }
 
 void vhost_message_close(struct vhost_message *message)

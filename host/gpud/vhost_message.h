@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include "guest_memory.h"
 
@@ -35,6 +36,9 @@ enum vhost_request {
 #define VHOST_VERSION_MASK    0x3u
 #define VHOST_FLAG_REPLY      0x4u
 #define VHOST_FLAG_NEED_REPLY 0x8u
+/* Between gpud's front and its keeper alone (relay.h), in the place of VHOST_FLAG_REPLY. */
+#define VHOST_FLAG_DONE       0x100u
+#define VHOST_FLAG_REFUSED    0x200u
 
 #define VHOST_CONFIG_BYTES 256u
 
@@ -115,7 +119,18 @@ struct vhost_message {
  * cannot be (too long, wrong version). Descriptors that came belong to the caller.
  */
 int vhost_message_receive(int socket, struct vhost_message *message);
+
+enum vhost_take { VHOST_TAKE_PART, VHOST_TAKE_WHOLE, VHOST_TAKE_END, VHOST_TAKE_BAD };
+
+/*
+ * The same without waiting: takes a piece of what is there. *got counts what there is of the message
+ * in work, 0 before its first piece and after its last. PART: call again when the socket has more.
+ */
+enum vhost_take vhost_message_take(int socket, struct vhost_message *message, size_t *got);
+
 /* Sends one with its descriptors, which stay the caller's. 0 or -1. */
 int vhost_message_send(int socket, const struct vhost_message *message);
+/* The same without waiting. 1; 0: there is no room now; -1. */
+int vhost_message_offer(int socket, const struct vhost_message *message);
 /* Closes the descriptors that nobody took (taken ones are set to -1). */
 void vhost_message_close(struct vhost_message *message);

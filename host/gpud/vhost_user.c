@@ -49,8 +49,8 @@ static int ring_update_locked(struct vhost_session *session, unsigned index)
     if (!error) {
         virtqueue_track(&ring->queue, inflight_queue(&session->inflight, index, setup->size),
                         setup->resumes);
-        if (setup->resumes && index == VGPGPU_QUEUE_CONTROL)
-            session->calls->device_resume(session->owner);
+        if (setup->resumes)
+            eventfd_signal(ring->call); /* the driver may not have been told of what was done */
         setup->resumes = false;
     }
     if (error)
@@ -58,9 +58,21 @@ static int ring_update_locked(struct vhost_session *session, unsigned index)
     return error;
 }
 
+/* Before anything is taken out of a ring, the contexts that a former front had are there again. */
+static void device_resume(struct vhost_session *session)
+{
+    struct ring *control = &session->rings[VGPGPU_QUEUE_CONTROL];
+    session->resumes = false;
+    ring_lock_first(control);
+    session->calls->device_resume(session->owner);
+    ring_unlock(control);
+}
+
 static enum outcome ring_update(struct vhost_session *session, unsigned index)
 {
     struct ring *ring = &session->rings[index];
+    if (session->resumes && ring_should_run(session, index))
+        device_resume(session);
     ring_lock_first(ring);
     int error = ring_update_locked(session, index);
     ring_unlock(ring);
@@ -94,10 +106,8 @@ static enum outcome get_protocol_features(struct vhost_session *session,
 static enum outcome set_protocol_features(struct vhost_session *session,
                                           struct vhost_message *message)
 {
-    if (message->payload.number & ~offered_protocol)
-        return REFUSED;
-    session->protocol_features = message->payload.number;
-    return DONE;
+    (void)session; /* what they change is the keeper's to do */
+    return message->payload.number & ~offered_protocol ? REFUSED : DONE;
 }
 
 static enum outcome get_queue_num(struct vhost_session *session, struct vhost_message *message)
@@ -123,6 +133,22 @@ static enum outcome ring_stop(struct vhost_session *session, unsigned index)
     return session->calls->ring_stopped(session->owner, index) ? REFUSED : DONE;
 }
 
+/* The driver has reset the device: nothing is there, nor noted as in work on rings that stand
+ * still. */
+static void device_reset(struct vhost_session *session)
+{
+    session->calls->device_reset(session->owner);
+    if (session->resumes)
+        inflight_contexts_forget(&session->inflight);
+    session->resumes = false;
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
+        if (session->rings[i].queue.size)
+            continue;
+        inflight_ring_forget(&session->inflight, i);
+        session->setup[i].resumes = false;
+    }
+}
+
 static enum outcome reset_device(struct vhost_session *session, struct vhost_message *message)
 {
     (void)message;
@@ -131,7 +157,7 @@ static enum outcome reset_device(struct vhost_session *session, struct vhost_mes
             return REFUSED;
         session->setup[i] = (struct vhost_ring_setup){0};
     }
-    session->calls->device_reset(session->owner);
+    device_reset(session);
     return DONE;
 }
 
@@ -200,7 +226,7 @@ static enum outcome set_vring_base(struct vhost_session *session, struct vhost_m
         return REFUSED;
     session->setup[state.index].base = (uint16_t)state.value;
     if (state.index == VGPGPU_QUEUE_CONTROL && (uint16_t)state.value == 0)
-        session->calls->device_reset(session->owner);
+        device_reset(session);
     return DONE;
 }
 
@@ -314,6 +340,7 @@ static enum outcome set_inflight(struct vhost_session *session, struct vhost_mes
         inflight_adopt(&session->inflight, message->fds[0], given->bytes, given->offset,
                        given->queues, given->size))
         return REFUSED;
+    session->resumes = true;
     for (unsigned i = 0; i < VHOST_RINGS; i++)
         session->setup[i].resumes = true;
     return DONE;
@@ -359,48 +386,31 @@ void vhost_session_init(struct vhost_session *session, int socket, const struct 
         ring_init(&session->rings[i]);
 }
 
-static int message_answer(struct vhost_session *session, struct vhost_message *message)
-{
-    message->flags = VHOST_VERSION | VHOST_FLAG_REPLY;
-    int sent = vhost_message_send(session->socket, message);
-    vhost_message_close(message);
-    return sent;
-}
-
 int vhost_session_handle(struct vhost_session *session, struct vhost_message *message)
 {
+    static const uint32_t flags[] = {
+        [DONE] = VHOST_FLAG_DONE, [REPLIED] = VHOST_FLAG_REPLY, [REFUSED] = VHOST_FLAG_REFUSED};
     uint32_t request = message->request;
-    bool known = request < VHOST_REQUEST_LIMIT && requests[request].handle;
-    bool acknowledge = (message->flags & VHOST_FLAG_NEED_REPLY) &&
-                       (session->protocol_features & BIT(VHOST_PROTOCOL_REPLY_ACK));
     enum outcome outcome = REFUSED;
-    if (known && message->size >= requests[request].least_bytes)
+    if (request < VHOST_REQUEST_LIMIT && requests[request].handle &&
+        message->size >= requests[request].least_bytes)
         outcome = requests[request].handle(session, message);
     if (outcome != REPLIED || request != VHOST_GET_INFLIGHT_FD)
         vhost_message_close(message); /* what nobody took */
-    if (outcome == REPLIED) {
-        if (requests[request].reply_bytes)
-            message->size = requests[request].reply_bytes;
-        return message_answer(session, message);
-    }
-    if (acknowledge) {
-        message->payload.number = outcome == REFUSED;
-        message->size = sizeof(message->payload.number);
-        return message_answer(session, message);
-    }
-    if (outcome == REFUSED) {
-        log_line("vhost-user request %u refused", request);
-        return -1;
-    }
-    return 0;
+    if (outcome != REPLIED)
+        message->size = 0;
+    else if (requests[request].reply_bytes)
+        message->size = requests[request].reply_bytes;
+    message->flags = VHOST_VERSION | flags[outcome];
+    int sent = vhost_message_send(session->socket, message);
+    vhost_message_close(message);
+    return sent;
 }
 
 int vhost_session_step(struct vhost_session *session)
 {
     struct vhost_message message;
     int got = vhost_message_receive(session->socket, &message);
-    if (got < 0)
-        log_line("the front end sent no vhost-user message: connection closed");
     if (got <= 0)
         return got;
     return vhost_session_handle(session, &message) ? -1 : 1;

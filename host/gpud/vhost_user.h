@@ -2,6 +2,9 @@
  * vhost_user.h: the back end's half of vhost-user: takes the front end's messages and keeps the
  * memory table and the rings as they ask. What the rings carry is the owner's business.
  *
+ * The messages come from the keeper (relay.h), one at a time, and each has an answer: vhost-user's, or one
+ * without a payload that says whether it was done.
+ *
  * All functions run in one thread, the connection's. Rings are guarded by their own locks.
  */
 #pragma once
@@ -21,7 +24,8 @@ struct vhost_owner {
     int (*ring_stopped)(void *owner, unsigned index);
     /* The driver has reset the device: all it created is gone. */
     void (*device_reset)(void *owner);
-    /* A former front has been killed: what it had, ->inflight says. The control ring's lock is held. */
+    /* A former front has been killed: what it had, ->inflight says. The control ring's lock is held, and
+     * no ring runs yet. */
     void (*device_resume)(void *owner);
 };
 
@@ -42,7 +46,7 @@ struct vhost_session {
     const void *config;
     uint32_t config_bytes;
     uint64_t features;
-    uint64_t protocol_features;
+    bool resumes; /* so do the contexts that a former front had */
     struct guest_memory *memory; /* newest table, or NULL; replaced with all ring locks held */
     struct inflight inflight;
     struct vhost_ring_setup setup[VHOST_RINGS];
@@ -52,7 +56,7 @@ struct vhost_session {
 void vhost_session_init(struct vhost_session *session, int socket, const struct vhost_owner *calls,
                         void *owner, const void *config, uint32_t config_bytes);
 
-/* Receives and obeys one message. 1: go on; 0: hung up; -1: error, already logged. */
+/* Receives and obeys one message. 1: go on; 0: hung up; -1: the machine loses its device. */
 int vhost_session_step(struct vhost_session *session);
 
 /* Obeys a message that was received. 0, or -1 when the connection cannot go on. */

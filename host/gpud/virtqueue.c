@@ -188,8 +188,9 @@ static bool table_walk(struct virtqueue *queue, struct chain *chain,
     return false;
 }
 
-static enum virtqueue_pop head_take(struct virtqueue *queue, uint16_t *head)
+static enum virtqueue_pop head_take(struct virtqueue *queue, uint16_t *head, bool *again)
 {
+    *again = queue->again_count != 0;
     if (queue->again_count) {
         *head = queue->again[--queue->again_count];
         return VIRTQUEUE_CHAIN;
@@ -220,7 +221,7 @@ enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain)
     if (!queue->size)
         return VIRTQUEUE_EMPTY;
     uint16_t head;
-    enum virtqueue_pop got = head_take(queue, &head);
+    enum virtqueue_pop got = head_take(queue, &head, &chain->again);
     if (got != VIRTQUEUE_CHAIN)
         return got;
     chain->head = head;

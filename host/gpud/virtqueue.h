@@ -40,6 +40,7 @@ struct virtqueue {
 /* A chain taken from the ring. The pieces point into guest memory. */
 struct chain {
     uint16_t head;
+    bool again;        /* a front that was killed has had it in work */
     unsigned readable; /* parts[0 .. readable) */
     unsigned writable; /* parts[readable .. readable + writable) */
     uint64_t readable_bytes;

@@ -2,7 +2,8 @@
  * fuzz_messages.c: random vhost-user messages against a gpud built with sanitizers: fields, lengths and
  * descriptors that are wrong, memory that overlaps or is not there, rings set up in any order. A message is
  * answered or costs its own connection; the broker and a machine beside it notice nothing, and nothing is
- * left of what was sent.
+ * left of what was sent. Half of the connections have fronts killed under them, before, while and after a
+ * message is in work: that has its answer all the same, once.
  *
  *     gpud_fuzz_messages [MESSAGES [SEED]]      GPUD: another gpud than build/tests/gpud-asan
  */
@@ -16,6 +17,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,8 @@
 #define MEMORY_BYTES (4u << 20)
 #define MOST_FDS     12u
 #define ANSWER_MS    60000
-#define FRONT_FDS    64 /* more than a front has with everything in its place */
+#define FRONT_FDS    64 /* more than a front has with everything in its place; a keeper, too */
+#define MOST_KILLS   12u /* on one connection: a keeper has its limit */
 
 static unsigned long messages = 5000;
 struct fuzz fuzz; /* random_id() and its like are not used here */
@@ -73,7 +77,10 @@ static struct {
     uint8_t *bytes;
     uint64_t features;
     bool acknowledges; /* REPLY_ACK was agreed upon */
+    unsigned kills;    /* of its fronts that are still to come */
 } session;
+
+static unsigned long kills;
 
 /* A message in the making, with more descriptors than may be. */
 struct wire {
@@ -282,6 +289,7 @@ static void session_open(void)
     session.bytes = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, session.memory, 0);
     assert_true(session.bytes != MAP_FAILED);
     session.acknowledges = false;
+    session.kills = random_below(2) * MOST_KILLS;
     assert_int_equal(connect(session.socket, (struct sockaddr *)&address, sizeof(address)), 0);
     for (unsigned i = 0; one_in(2) && i < MEMORY_BYTES; i += 1 + random_below(64))
         session.bytes[i] = (uint8_t)random_next(); /* rings of nonsense */
@@ -292,6 +300,21 @@ static void session_close(void)
     close(session.socket);
     close(session.memory);
     munmap(session.bytes, MEMORY_BYTES);
+}
+
+/* Perhaps a front dies now. The first message that is answered says that there is one. */
+static void front_kill(unsigned at)
+{
+    if (at < 2 || !session.kills || !one_in(6))
+        return;
+    pid_t front = rig_process("gpud-front");
+    if (front <= 0)
+        return;
+    for (unsigned wait = random_below(300); wait; wait--) /* into its work */
+        sched_yield();
+    kill(front, SIGKILL);
+    session.kills--;
+    kills++;
 }
 
 static enum outcome answer_take(const struct vhost_message *sent, bool answers)
@@ -328,7 +351,10 @@ static bool message_step(unsigned at)
         else
             bytes = random_below((uint32_t)bytes) + 1;
     }
-    if (wire_send(&wire, bytes) || !whole) {
+    front_kill(at);
+    bool sent = wire_send(&wire, bytes) == 0;
+    front_kill(at);
+    if (!sent || !whole) {
         kinds[kind].outcomes[CLOSED]++;
         return false;
     }
@@ -352,6 +378,14 @@ static int fds_count(pid_t process)
     if (folder)
         closedir(folder);
     return count;
+}
+
+static void fds_check(const char *name, uint64_t seed)
+{
+    pid_t process = rig_process(name);
+    if (process > 0 && fds_count(process) > FRONT_FDS)
+        fail_msg("%d descriptors in %s, from seed %llu", fds_count(process), name,
+                 (unsigned long long)seed);
 }
 
 /* A machine like any other works, beside all that. */
@@ -397,10 +431,8 @@ static void test_messages(void **state)
         session_open();
         for (unsigned at = 0; message_step(at) && sent < messages; at++)
             sent++;
-        pid_t front = rig_process("gpud-front");
-        if (front && fds_count(front) > FRONT_FDS)
-            fail_msg("%d descriptors in the front, from seed %llu", fds_count(front),
-                     (unsigned long long)first);
+        fds_check("gpud-front", first);
+        fds_check("gpud-keeper", first);
         session_close();
         if (connections++ % 20 == 0)
             machine_works();
@@ -409,8 +441,9 @@ static void test_messages(void **state)
     rig_processes_end();
     assert_int_equal(fds_count(rig_broker()), broker_fds);
     kinds_print();
-    printf("%lu messages on %lu connections from seed %llu\n", sent, connections,
-           (unsigned long long)first);
+    printf("%lu messages on %lu connections, %lu fronts killed, from seed %llu\n", sent, connections,
+           kills, (unsigned long long)first);
+    assert_true(kills > 0 || messages < 5000);
     assert_int_equal(rig_log_count("AddressSanitizer"), 0);
     assert_int_equal(rig_log_count("runtime error"), 0);
 }

@@ -529,15 +529,65 @@ static void test_killed_device_process_lets_destructions_go(void **state)
     rig_close(&rig);
 }
 
-/* A front that dies costs its machine the connection, and nobody else anything. */
-static void test_killed_front_leaves_broker(void **state)
+/* A front that dies costs its machine what it had in it, but neither the device nor the connection. */
+static void test_killed_front_is_replaced(void **state)
+{
+    struct rig rig, other;
+    (void)state;
+    rig_open(&other);
+    rig_open(&rig);
+    for (unsigned round = 0; round < 3; round++) {
+        endless_start(&rig, 0);
+        kill(rig_process("gpud-front"), SIGKILL);
+        assert_int_equal(rig_wait(&rig, 0), VGPGPU_ERR_LOST);
+        context_is_lost(&rig);
+        assert_int_equal(front_destroy(rig.front, VGPGPU_KERNEL_DESTROY, 1, 1), 0);
+        assert_int_equal(front_destroy(rig.front, VGPGPU_BUFFER_DESTROY, 1, 1), 0);
+    }
+    front_pause(rig.front); /* messages are answered as ever */
+    front_reset(rig.front);
+    assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+    memset(rig.fences, 0, sizeof(rig.fences));
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    rig_batch(&other);
+    assert_int_equal(rig_run(&other, 0), 0);
+    rig_close(&rig);
+    rig_close(&other);
+}
+
+/* What dies again and again is given up. */
+static void test_fronts_without_end(void **state)
+{
+    struct rig rig;
+    struct pollfd event;
+    unsigned kills = 0;
+    (void)state;
+    rig_open(&rig);
+    event = (struct pollfd){.fd = rig.front->socket, .events = POLLIN};
+    for (pid_t front, last = 0; kills < 100 && poll(&event, 1, 1) == 0;) {
+        front = rig_process("gpud-front");
+        if (front && front != last) {
+            kill(front, SIGKILL);
+            kills++;
+            last = front;
+        }
+    }
+    assert_in_range(kills, 16, 99);
+    assert_true(rig_log_has("after 15 others: the machine loses its device"));
+    front_close(rig.front);
+    free(rig.batch);
+}
+
+/* A keeper that dies costs its machine the connection, and nobody else anything. */
+static void test_killed_keeper_leaves_broker(void **state)
 {
     struct rig rig;
     char byte;
     (void)state;
     rig_open(&rig);
     endless_start(&rig, 0);
-    kill(rig_process("gpud-front"), SIGKILL);
+    kill(rig_process("gpud-keeper"), SIGKILL);
     assert_int_equal(read(rig.front->socket, &byte, 1), 0);
     front_close(rig.front);
     free(rig.batch);
@@ -671,7 +721,9 @@ int main(void)
         cmocka_unit_test(test_pause_keeps_and_reset_forgets),
         cmocka_unit_test(test_killed_device_process_is_replaced),
         cmocka_unit_test(test_killed_device_process_lets_destructions_go),
-        cmocka_unit_test(test_killed_front_leaves_broker),
+        cmocka_unit_test(test_killed_front_is_replaced),
+        cmocka_unit_test(test_fronts_without_end),
+        cmocka_unit_test(test_killed_keeper_leaves_broker),
         cmocka_unit_test(test_killed_broker_leaves_machines),
         cmocka_unit_test(test_reset_ends_endless_work),
         cmocka_unit_test(test_counts_tell_what_is_left),

@@ -5,8 +5,8 @@
  *
  *     gpud_kills [ROUNDS [SEED]]      GPUD: another gpud than build/host/gpud
  *
- * Of twenty rounds sixteen kill the device process, one of these twice; two the front, one the keeper, one the
- * broker.
+ * Of twenty rounds ten kill the device process, one of these twice; seven the front, one of these while the next
+ * one starts; two the keeper, and one the broker.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -294,10 +294,27 @@ static void device_round(bool again)
     context_renew(again);
 }
 
-/* The machine loses its device: the connection says so. It may connect again. */
-static void connection_round(const char *name)
+/* Another front takes its place. `again`: that is killed, too, before it has begun. */
+static void front_round(bool again)
 {
-    struct killer killer = {.name = name, .pause_ms = random_below(LATEST_MS)};
+    struct killer killer = {.name = "gpud-front", .pause_ms = random_below(LATEST_MS)};
+    work_until_killed(&killer);
+    for (unsigned looks = 0; again && looks < 10000; looks++) {
+        pid_t next = rig_process("gpud-front");
+        again = !next || next == killer.victim;
+        if (!again) {
+            poll(NULL, 0, (int)random_below(20));
+            kill(next, SIGKILL);
+        }
+    }
+    fences_check();
+    context_renew(false);
+}
+
+/* The machine loses its device: the connection says so. It may connect again. */
+static void keeper_round(void)
+{
+    struct killer killer = {.name = "gpud-keeper", .pause_ms = random_below(LATEST_MS)};
     char byte;
     work_until_killed(&killer);
     assert_int_equal(read(machine.front->socket, &byte, 1), 0);
@@ -321,14 +338,14 @@ static void broker_round(void)
 static void round_run(unsigned long round)
 {
     unsigned which = round % 20;
-    if (which == 4 || which == 14)
-        connection_round("gpud-front");
-    else if (which == 9)
-        connection_round("gpud-keeper");
+    if (which == 9 || which == 17)
+        keeper_round();
     else if (which == 19)
         broker_round();
+    else if (which % 2 == 0 && which < 14)
+        front_round(which == 6);
     else
-        device_round(which == 12);
+        device_round(which == 11);
 }
 
 /* What orphans leave is this process's to bury. */

@@ -1,6 +1,7 @@
 /*
- * reconnect_test.c: gpud's front is killed in the middle of work, and the front end connects anew. What was
- * in work is answered once, fences of lost work are signalled, and new contexts work.
+ * reconnect_test.c: gpud's front is killed in the middle of work, and another takes its place; or its keeper is,
+ * and the front end connects anew. What was in work is answered once, fences of lost work are signalled, and
+ * new contexts work.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,15 +26,29 @@ static const char long_build[] = "#define A x[0] = x[1] * 3 + x[2]; x[1] ^= x[0]
                                  "#define C B B B B B B B B B B B B\n"
                                  "kernel void slow(global volatile int *x) { C C }\n";
 
+/* The connection stays. */
 static void front_kill(struct rig *rig)
 {
-    char byte;
     pid_t front = rig_process("gpud-front");
+    (void)rig;
     assert_true(front > 0);
     kill(front, SIGKILL);
-    assert_int_equal(read(rig->front->socket, &byte, 1), 0); /* its keeper has ended the rest */
+}
+
+static void keeper_kill(struct rig *rig)
+{
+    char byte;
+    pid_t keeper = rig_process("gpud-keeper");
+    assert_true(keeper > 0);
+    kill(keeper, SIGKILL);
+    assert_int_equal(read(rig->front->socket, &byte, 1), 0); /* and the rest ends with it */
     front_reconnect(rig->front, rig_socket());
 }
+
+/* What a test is given: whose death it is about. */
+struct death {
+    void (*kill)(struct rig *rig);
+};
 
 /* Context 1, which is lost, ends; another in its place works. */
 static void machine_works_anew(struct rig *rig)
@@ -66,7 +81,7 @@ static void build_post(struct rig *rig, const char *source, uint64_t reply)
 static void test_work_under_way(void **state)
 {
     struct rig rig;
-    (void)state;
+    const struct death *death = *state;
     rig_open(&rig);
     for (unsigned round = 0; round < 2; round++) {
         volatile int *cells = rig_guest_buffer(&rig, 1, 1);
@@ -78,7 +93,7 @@ static void test_work_under_way(void **state)
         rig_submit(&rig, 5);
         while (!cells[2])
             poll(NULL, 0, 1);
-        front_kill(&rig);
+        death->kill(&rig);
         assert_int_equal(rig_wait(&rig, 5), VGPGPU_ERR_LOST);
         assert_int_equal(rig.slots[5].failed, 1);
         machine_works_anew(&rig);
@@ -90,7 +105,7 @@ static void test_work_under_way(void **state)
 static void test_request_under_way(void **state)
 {
     struct rig rig;
-    (void)state;
+    const struct death *death = *state;
     rig_open(&rig);
     uint64_t reply = front_pages(rig.front, 1);
     const struct vgpgpu_reply *answer = front_at(rig.front, reply);
@@ -99,7 +114,7 @@ static void test_request_under_way(void **state)
         uint32_t written;
         build_post(&rig, long_build, reply);
         poll(NULL, 0, (int)(round * 3));
-        front_kill(&rig);
+        death->kill(&rig);
         assert_true(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written));
         assert_true(written >= sizeof(*answer));
         /* Built before the end, or lost with it. */
@@ -114,7 +129,7 @@ static void test_request_under_way(void **state)
 static void test_any_moment(void **state)
 {
     struct rig rig;
-    (void)state;
+    const struct death *death = *state;
     rig_open(&rig);
     for (unsigned round = 0; round < ROUNDS; round++) {
         uint64_t guest = rig.front->request_guest + 131072, page = front_pages(rig.front, 1);
@@ -134,7 +149,7 @@ static void test_any_moment(void **state)
         }
         for (unsigned i = 0; i < round; i++)
             poll(NULL, 0, 0);
-        front_kill(&rig);
+        death->kill(&rig);
         while (answers < 20 &&
                front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written))
             answers++;
@@ -147,12 +162,15 @@ static void test_any_moment(void **state)
     rig_close(&rig);
 }
 
+#define TEST(test, how) \
+    {#test " " #how, test, NULL, NULL, (void *)(uintptr_t)&(const struct death){how}}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_work_under_way),
-        cmocka_unit_test(test_request_under_way),
-        cmocka_unit_test(test_any_moment),
+        TEST(test_work_under_way, front_kill),    TEST(test_work_under_way, keeper_kill),
+        TEST(test_request_under_way, front_kill), TEST(test_request_under_way, keeper_kill),
+        TEST(test_any_moment, front_kill),        TEST(test_any_moment, keeper_kill),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
