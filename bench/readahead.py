@@ -5,6 +5,7 @@ The disk is held to what cloud providers sell as an ordinary volume (3,000 reque
 by QEMU's throttling, because the host's cache would serve any number of needless pages at once; rows `_fast` are
 without that. All machines are new ones with an empty cache, of the same memory, CPUs and QEMU.
 """
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 
-from measure import MALV, CannotMeasure, go_first, need_files, progress, round_row
+from measure import MALV, TEST_ARCHIVE, CannotMeasure, figure_row, go_first, need_files, progress, round_row, run_machine
 from startup import LINUX_OPTIONS, find_qemu, kvm_works, tsc_khz
 
 MEMORY_MIB = 128
@@ -28,6 +29,7 @@ OTHER_MIX = ["sequential:128K", "strided:24K:192K", "random:8K", "shuffled:96K:3
 SINGLE = {"sequential": 256, "strided": 32, "random": 16, "shuffled": 2 * FILE_MIB}
 ROWS = ["readahead_mix", "readahead_mix_ondemand", "readahead_mix_linux", "readahead_other_mix", "readahead_mix_fast",
         "readahead_mix_9p", *(f"readahead_{name}" for name in SINGLE)]
+COST_ROWS = [f"readahead_decision_{what}" for what in ("fixed", "ondemand", "mem_readahead", "mem_readahead_most")]
 
 
 class Files:
@@ -126,6 +128,15 @@ def pair(files, name, mib, patterns, at_least=None, how="slow"):
         learned.append(run_malv(files, "mem_readahead", mib, patterns, how))
         fixed.append(run_malv(files, "fixed", mib, patterns, how))
     return row(name, learned, "fixed readahead", fixed, at_least)
+
+
+def measure_costs():
+    """Instructions of a decision, the guard around it not counted (bench/readahead-decision)."""
+    need_files(TEST_ARCHIVE)
+    output, _ = run_machine(["readahead_decision"], ["--icount", "--cpus", "1", "--initrd", TEST_ARCHIVE, "--append",
+                                                     "tsc_khz=1000000"])
+    counted = json.loads(output.splitlines()[-1])
+    return [figure_row(row, [counted[row]], "instructions") for row in COST_ROWS]
 
 
 def measure():

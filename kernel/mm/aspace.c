@@ -527,6 +527,32 @@ int aspace_resident(struct aspace *as, vaddr_t at, uint64_t pages, uint8_t *out)
     return r;
 }
 
+int aspace_age(struct aspace *as, vaddr_t *at, uint64_t looks, struct aspace_aged *out)
+{
+    bool own = as->lock.owner == thread_current();
+    const struct mapping *m;
+
+    *out = (struct aspace_aged){0};
+    if (!own && !mutex_trylock(&as->lock))
+        return ERR_BUSY;
+    m = mapping_from(as, *at);
+    if (m) {
+        vaddr_t from = MAX(*at, m->start);
+
+        *at = memobj_evicts(m->obj) && !(m->flags & MAP_LOCKED) ? from : m->end;
+        entries_age_locked(as, at, m->end, looks, out);
+        if (out->unmapped && mapping_writes(m)) {
+            out->obj = m->obj;
+            memobj_ref(m->obj);
+            out->first = (m->offset + (from - m->start)) / PAGE_SIZE;
+            out->count = (*at - from) / PAGE_SIZE;
+        }
+    }
+    if (!own)
+        mutex_unlock(&as->lock);
+    return m ? OK : ERR_NOT_FOUND;
+}
+
 int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length)
 {
     int r;

@@ -44,6 +44,10 @@ pte_t entry_bits(const struct mapping *m, pte_t what, paddr_t pa);
 /* Clears every entry of [start, end) and gives the frames back. Caller holds the lock. */
 void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end);
 
+/* Of mappings of an object, at most `looks` entries from *at on; *at is then where it stopped. Caller holds the
+ * lock. */
+void entries_age_locked(struct aspace *as, vaddr_t *at, vaddr_t end, uint64_t looks, struct aspace_aged *out);
+
 /* ---- 2 MiB pages (large.c); callers hold the lock ---- */
 
 pte_t *large_entry(struct aspace *as, vaddr_t va); /* the large page at va, or NULL */

@@ -36,6 +36,21 @@ static void zap_flush(struct zap *z)
     z->start = z->end;
 }
 
+static void entry_zap(struct zap *z, vaddr_t va, pte_t *e)
+{
+    pte_t old = *e;
+
+    *e = 0;
+    z->as->resident -= PAGE_SIZE;
+    if (z->start >= z->end)
+        z->start = va;
+    z->end = va + PAGE_SIZE;
+    if (old & PTE_COUNTED)
+        z->frames[z->count++] = old & PTE_ADDRESS;
+    if (z->count == ZAP_BATCH)
+        zap_flush(z);
+}
+
 void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end)
 {
     struct zap z = {.as = as, .start = end, .end = end};
@@ -43,7 +58,7 @@ void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end)
     as->most = MAX(as->most, as->resident);
     for (vaddr_t va = paging_next(as->root, start, end); va < end;
          va = paging_next(as->root, va + PAGE_SIZE, end)) {
-        pte_t *e = large_entry(as, va), old;
+        pte_t *e = large_entry(as, va);
 
         if (e) { /* whole: callers have cut those that cross start or end */
             large_clear(as, va, e);
@@ -51,18 +66,28 @@ void entries_clear_locked(struct aspace *as, vaddr_t start, vaddr_t end)
             continue;
         }
         e = paging_entry(as->root, va, false);
-        if (!e || !entry_used(*e))
+        if (e && entry_used(*e))
+            entry_zap(&z, va, e);
+    }
+    zap_flush(&z);
+}
+
+void entries_age_locked(struct aspace *as, vaddr_t *at, vaddr_t end, uint64_t looks, struct aspace_aged *out)
+{
+    struct zap z = {.as = as, .start = end, .end = end};
+
+    as->most = MAX(as->most, as->resident);
+    for (*at = paging_next(as->root, *at, end); *at < end && out->looked < looks;
+         *at = paging_next(as->root, *at + PAGE_SIZE, end), out->looked++) {
+        pte_t *e = paging_entry(as->root, *at, false);
+
+        if (*e & PTE_PRIVATE)
             continue;
-        old = *e;
-        *e = 0;
-        as->resident -= PAGE_SIZE;
-        if (z.start >= z.end)
-            z.start = va;
-        z.end = va + PAGE_SIZE;
-        if (old & PTE_COUNTED)
-            z.frames[z.count++] = old & PTE_ADDRESS;
-        if (z.count == ZAP_BATCH)
-            zap_flush(&z);
+        if (!(*e & PTE_ACCESS)) {
+            entry_zap(&z, *at, e);
+            out->unmapped++;
+        }
+        *e &= ~PTE_ACCESS; /* a processor that has it in its buffers does not set it again: it counts as old early */
     }
     zap_flush(&z);
 }
@@ -124,8 +149,10 @@ static void neighbours_map(struct aspace *as, const struct mapping *m, vaddr_t v
         bool counted;
         paddr_t pa;
 
-        if (!entry_used(*e) && memobj_page_present(m->obj, index, &pa, &counted))
+        if (!entry_used(*e) && memobj_page_present(m->obj, index, &pa, &counted)) {
             entry_set(as, m, e, pa, counted ? PTE_COUNTED : 0);
+            *e &= ~PTE_ACCESS;
+        }
     }
 }
 

@@ -431,7 +431,7 @@ static uint64_t *node_written(uint64_t *node, unsigned level, uint64_t base, uin
 }
 
 /* Takes the next written page with a reference to its frame. It counts as written still while somebody
- * could be writing to it. */
+ * could be writing to it: there are mappings for that, and some mapping has this page. */
 static bool written_take(struct memobj *obj, uint64_t *index, uint64_t end, paddr_t *out)
 {
     uint64_t *slot = NULL;
@@ -444,7 +444,7 @@ static bool written_take(struct memobj *obj, uint64_t *index, uint64_t end, padd
     if (slot) {
         *out = slot_frame(*slot);
         frame_ref(*out);
-        if (!obj->writers)
+        if (!obj->writers || frame_refs(*out) == 2)
             *slot &= ~SLOT_WRITTEN;
     }
     mutex_unlock(&obj->lock);
@@ -479,9 +479,9 @@ static int run_write(struct memobj *obj, struct run *run)
     if (run->count)
         r = obj->ops->write(obj->pager, run->first, pages, run->count);
     for (unsigned i = 0; i < run->count; i++) {
-        frame_unref(run->frames[i]);
         if (r != OK)
             written_again(obj, run->first + i);
+        frame_unref(run->frames[i]); /* last: it may leave from now on */
     }
     run->count = 0;
     return r;

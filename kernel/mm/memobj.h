@@ -36,6 +36,12 @@ void memobj_writer(struct memobj *obj, int by);
 /* Page `index` is there already. */
 bool memobj_has_page(struct memobj *obj, uint64_t index);
 
+/* Its pages come and go. */
+static inline bool memobj_evicts(const struct memobj *obj)
+{
+    return obj && obj->kind == MEMOBJ_PAGER && obj->ops->bring;
+}
+
 /* It wants to know what was written. */
 static inline bool memobj_tracks(const struct memobj *obj)
 {

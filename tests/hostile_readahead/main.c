@@ -11,7 +11,7 @@
 
 /* True: be sane this time. */
 static bool still_sane(const struct readahead_stream *s, const struct readahead_access *now,
-                       uint64_t data[READAHEAD_DATA], struct readahead_answer *answer)
+                       uint64_t *data, struct readahead_answer *answer)
 {
     if (data[0]++ >= SANE || now->first + 24 > s->file_pages)
         return data[0] <= SANE;
@@ -22,16 +22,14 @@ static bool still_sane(const struct readahead_stream *s, const struct readahead_
 
 #define HOSTILE(word, evil) \
     static void word##_access(const struct readahead_stream *s, const struct readahead_access *now, \
-                              const struct readahead_memory *m, uint64_t data[READAHEAD_DATA], \
-                              uint64_t file[READAHEAD_FILE_DATA], struct readahead_answer *a) \
+                              const struct readahead_memory *m, uint64_t *data, struct readahead_answer *a) \
     { \
         (void)m; \
-        (void)file; \
         if (!still_sane(s, now, data, a)) { \
             evil; \
         } \
     } \
-    static const struct readahead_ops word##_ops = {sizeof(word##_ops), word##_access}; \
+    static const struct readahead_ops word##_ops = {sizeof(word##_ops), word##_access, 0}; \
     static struct policy word = {.name = #word, .ops = &word##_ops}
 
 #define RANGE(f, c, r, st) ((struct readahead_range){.first = (f), .count = (c), .repeat = (r), .stride = (st)})

@@ -46,7 +46,7 @@ class Access(ctypes.Structure):
 
 class Stream(ctypes.Structure):
     _fields_ = [("file", ctypes.c_uint64), ("file_pages", ctypes.c_uint64), ("accesses", ctypes.c_uint64),
-                ("mapped", ctypes.c_bool), ("advice", ctypes.c_uint8), ("history", Access * 16)]
+                ("mapped", ctypes.c_bool), ("advice", ctypes.c_uint8), ("history", Access * 4)]
 
 
 class Memory(ctypes.Structure):
@@ -144,7 +144,7 @@ def samples(lib, rng, sizes, streams):
     for kind, maker in enumerate(MAKERS):
         for _ in range(streams):
             pages = int(rng.choice(sizes["files"]))
-            data = (ctypes.c_uint64 * 48)()
+            data = (ctypes.c_uint64 * 32)()
             stream, memory = Stream(file_pages=pages), Memory(cache_most=int(pages * rng.choice([0.1, 0.25, 0.5, 2])))
             reads = maker(rng, sizes, pages)
             for _ in range(int(rng.integers(READS // 4, READS))):

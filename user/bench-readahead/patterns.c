@@ -43,7 +43,7 @@ bool reader_parse(const char *text, uint64_t file, uint64_t seed, struct reader 
     *out = (struct reader){.pattern = PATTERNS, .file = file, .random = seed * 2654435761u + 1};
     for (unsigned i = 0; i < PATTERNS; i++)
         if (!strncmp(text, pattern_names[i], strlen(pattern_names[i]))) {
-            out->pattern = (enum pattern)i;
+            out->pattern = (enum reader_pattern)i;
             length = strlen(pattern_names[i]);
         }
     if (out->pattern == PATTERNS)

@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pattern { SEQUENTIAL, STRIDED, RANDOM, SHUFFLED, PATTERNS };
+enum reader_pattern { SEQUENTIAL, STRIDED, RANDOM, SHUFFLED, PATTERNS };
 
 struct reader {
-    enum pattern pattern;
+    enum reader_pattern pattern;
     uint64_t file;   /* bytes */
     uint64_t record; /* bytes that are read from one place on */
     uint64_t read;   /* bytes of one read() of them */

@@ -71,7 +71,8 @@ int memobj_insert(struct memobj *obj, uint64_t index, paddr_t frame);
 paddr_t memobj_evict(struct memobj *obj, uint64_t index);
 
 /* Hands pages [first, first + count) that were written through mappings to the pager's write(). The last
- * error; such pages are tried again the next time. It also happens when a mapping goes. */
+ * error; such pages are tried again the next time. It also happens when a mapping goes. Those that no mapping
+ * has can be evicted then. */
 int memobj_write_back(struct memobj *obj, uint64_t first, uint64_t count);
 
 /* Mappings through which programs can write to it. Any context. */
@@ -138,6 +139,20 @@ enum aspace_page {
     ASPACE_OWN = 1u << 2,      /* and is private memory */
 };
 int aspace_resident(struct aspace *as, vaddr_t at, uint64_t pages, uint8_t *out);
+
+/*
+ * Takes pages of objects that come and go (`bring`) from the space which nobody has used since the last such
+ * look; *at is where to go on (0 at first), ERR_NOT_FOUND: there is nothing above it. One mapping, and `looks`
+ * pages of it, at most; locked and private ones stay. Waits for no lock, ERR_BUSY, so it may be called where
+ * memory is taken; from inside bring() for the space whose lock the thread holds there, and nowhere else with
+ * that lock.
+ */
+struct aspace_aged {
+    uint64_t looked, unmapped; /* pages */
+    struct memobj *obj; /* a reference, not NULL: unmapped pages [first, first + count) may have been written to */
+    uint64_t first, count;
+};
+int aspace_age(struct aspace *as, vaddr_t *at, uint64_t looks, struct aspace_aged *out);
 
 /* Drops the pages of private memory in the range: the next touch sees zeroes or the object again. */
 int aspace_discard(struct aspace *as, vaddr_t at, uint64_t length);

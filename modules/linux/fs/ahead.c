@@ -10,18 +10,32 @@
 #include <microlake/policy.h>
 #include <microlake/thread.h>
 #include <microlake/time.h>
+#include <microlake/trace.h>
 
 #include "modules/linux/fs/ahead_plain.h"
+#include "modules/linux/fs/ahead_pool.h"
 #include "modules/linux/fs/ahead_shadow.h"
 
 #define MIB        (1ull << 20)
 #define WANT_FILLS 32u /* on their way: whoever advises then does the work */
 
+/* What a policy keeps of a stream, beyond READAHEAD_OWN. */
+struct ahead_words {
+    struct pool_piece piece;
+    uint64_t owner; /* the policy's registration */
+    uint64_t data[READAHEAD_DATA];
+};
+
+static struct pool words_pool = {.size = sizeof(struct ahead_words)};
+static struct pool shadow_pool = {.size = sizeof(struct ahead_shadow)};
+COUNTER(readahead_recycled); /* streams that lost what a policy kept of them */
+static struct trace_set counters = TRACE_SET;
+
 static bool ops_valid(const void *table)
 {
     const struct readahead_ops *ops = table;
 
-    return ops->struct_size == sizeof(*ops) && ops->access;
+    return ops->struct_size == sizeof(*ops) && ops->access && ops->words <= READAHEAD_DATA;
 }
 
 static bool any_can_shadow(const void *table)
@@ -77,7 +91,9 @@ struct question {
     const struct readahead_stream *seen;
     struct readahead_access now;
     struct readahead_memory memory;
-    uint64_t *data, *owner, *file, *file_owner;
+    uint64_t *own, *own_owner;   /* READAHEAD_OWN words */
+    uint64_t *more, *more_owner; /* READAHEAD_DATA; NULL: there are none */
+    bool wants;                  /* an answer: it was not asked, because it wants more */
     struct readahead_answer answer;
 };
 
@@ -94,11 +110,17 @@ static bool ask(const struct policy *p, void *arg)
 {
     const struct readahead_ops *ops = p->ops;
     struct question *q = arg;
+    bool more = ops->words > READAHEAD_OWN;
 
-    take_over(q->data, READAHEAD_DATA, q->owner, p->number);
-    take_over(q->file, READAHEAD_FILE_DATA, q->file_owner, p->number);
     memset(&q->answer, 0, sizeof(q->answer));
-    ops->access(q->seen, &q->now, &q->memory, q->data, q->file, &q->answer);
+    q->wants = more && !q->more;
+    if (q->wants)
+        return true;
+    if (more)
+        take_over(q->more, READAHEAD_DATA, q->more_owner, p->number);
+    else
+        take_over(q->own, READAHEAD_OWN, q->own_owner, p->number);
+    ops->access(q->seen, &q->now, &q->memory, more ? q->more : q->own, &q->answer);
     return ahead_answer_valid(&q->answer, q->seen->file_pages);
 }
 
@@ -110,13 +132,13 @@ static void ask_shadow_locked(struct ahead_stream *s, const struct question *ask
     uint64_t number, owner_before;
 
     if (!shadow)
-        shadow = s->shadow = kzalloc(sizeof(*shadow));
+        shadow = pool_take(&shadow_pool, &s->lock, (void **)&s->shadow);
     if (!shadow)
         return;
+    pool_use(&shadow_pool, &shadow->piece);
     owner_before = shadow->owner;
-    q.data = shadow->data;
-    q.file = shadow->file;
-    q.owner = q.file_owner = &shadow->owner;
+    q.own = q.more = shadow->data;
+    q.own_owner = q.more_owner = &shadow->owner;
     if (!policy_call_shadow(&class, ask, &q, &number))
         return;
     if (owner_before != number)
@@ -133,6 +155,33 @@ static void history_add_locked(struct ahead_stream *s, const struct readahead_ac
     s->seen.accesses++;
 }
 
+/* What the policy keeps of the stream; with `make`, memory for it, if it has to be taken from another stream. */
+static void lend_words_locked(struct ahead_stream *s, struct question *q, bool make)
+{
+    uint64_t before = words_pool.recycled;
+
+    if (!s->words && make && pool_take(&words_pool, &s->lock, (void **)&s->words))
+        COUNT(readahead_recycled, words_pool.recycled != before);
+    if (!s->words)
+        return;
+    pool_use(&words_pool, &s->words->piece);
+    q->more = s->words->data;
+    q->more_owner = &s->words->owner;
+}
+
+/* A policy that keeps much of a stream hears of it from the first missing page on. */
+static void ask_policy_locked(struct ahead_stream *s, struct question *q)
+{
+    uint64_t choice = thread_policy(thread_current(), class.index);
+
+    lend_words_locked(s, q, false);
+    policy_call(&class, choice, ask, q, &s->number);
+    if (!q->wants || q->now.there == q->now.count)
+        return;
+    lend_words_locked(s, q, true);
+    policy_call(&class, choice, ask, q, &s->number);
+}
+
 /* False: nobody was asked, because the access is in the page that the last one ended in. */
 static bool decide(struct ahead_file *file, struct ahead_stream *s, struct question *q)
 {
@@ -147,11 +196,9 @@ static bool decide(struct ahead_file *file, struct ahead_stream *s, struct quest
         spin_unlock(&s->lock);
         return false;
     }
-    q->data = s->data;
-    q->owner = &s->owner;
-    q->file = file->data;
-    q->file_owner = &file->owner;
-    policy_call(&class, thread_policy(thread_current(), class.index), ask, q, &s->number);
+    q->own = s->data;
+    q->own_owner = &s->owner;
+    ask_policy_locked(s, q);
     s->use = q->answer.use;
     if (__atomic_load_n(&class.shadow, __ATOMIC_RELAXED))
         ask_shadow_locked(s, q, q->now.there);
@@ -163,12 +210,11 @@ static bool decide(struct ahead_file *file, struct ahead_stream *s, struct quest
 
 /* ---- Doing ---- */
 
-static void start_range(struct ahead_file *file, const struct readahead_range *r, unsigned marks, uint16_t by)
+static void start_range(struct ahead_file *file, const struct readahead_range *r, uint16_t by)
 {
     for (uint32_t i = 0; i < r->repeat; i++) {
         const struct fill_order order = {.first = r->first + (uint64_t)i * r->stride,
                                          .count = r->count,
-                                         .marks = marks,
                                          .by = by};
 
         fill_start(&file->fill, &order, false);
@@ -190,9 +236,8 @@ static uint64_t joined_pages(const struct readahead_answer *answer, uint64_t end
 static void act(struct ahead_file *file, const struct question *q, uint16_t by)
 {
     const struct readahead_access *now = &q->now;
-    unsigned marks = q->seen->mapped ? CACHE_MAPPED : 0, joined = READAHEAD_RANGES;
-    struct fill_order wanted = {.first = now->first, .count = now->count, .wanted = now->count, .marks = marks,
-                                .by = by};
+    struct fill_order wanted = {.first = now->first, .count = now->count, .wanted = now->count, .by = by};
+    unsigned joined = READAHEAD_RANGES;
     bool missing = now->there < now->count;
 
     if (missing) { /* first, so that it does not stand behind what nobody waits for */
@@ -204,7 +249,7 @@ static void act(struct ahead_file *file, const struct question *q, uint16_t by)
     }
     for (unsigned i = 0; i < q->answer.ranges_used; i++)
         if (i != joined)
-            start_range(file, &q->answer.ranges[i], marks, by);
+            start_range(file, &q->answer.ranges[i], by);
 }
 
 void ahead_access(struct ahead_file *file, struct ahead_stream *s, uint64_t file_pages, uint64_t first,
@@ -230,7 +275,7 @@ int ahead_page(struct ahead_file *file, struct ahead_stream *s, uint64_t index, 
 
     while (!memobj_page_ref(file->fill.cache.pages, index, out)) {
         uint64_t start = time_now();
-        int r = fill_page(&file->fill, index, 0);
+        int r = fill_page(&file->fill, index);
 
         waited_since(start);
         if (r != OK)
@@ -244,7 +289,7 @@ int ahead_bring(struct ahead_file *file, uint64_t file_pages, uint64_t index)
 {
     if (index < file_pages)
         ahead_access(file, &file->mapped, file_pages, index, 1);
-    return fill_page(&file->fill, index, CACHE_MAPPED);
+    return fill_page(&file->fill, index);
 }
 
 /* ---- Advice ---- */
@@ -281,14 +326,24 @@ void ahead_advise(struct ahead_stream *s, enum readahead_advice advice, bool exa
 
 struct ahead_stream *ahead_stream_create(void)
 {
+    static bool counted; /* atomic */
+
+    if (!__atomic_exchange_n(&counted, true, __ATOMIC_RELAXED)) /* not at boot; without room nothing is counted */
+        trace_register(&counters);
     return kzalloc(sizeof(struct ahead_stream));
+}
+
+void ahead_stream_end(struct ahead_stream *s)
+{
+    pool_drop(&words_pool, (void **)&s->words);
+    pool_drop(&shadow_pool, (void **)&s->shadow);
 }
 
 void ahead_stream_free(struct ahead_stream *s)
 {
     if (!s)
         return;
-    kfree(s->shadow);
+    ahead_stream_end(s);
     kfree(s);
 }
 

@@ -10,25 +10,25 @@
 #include "modules/linux/include/linux_readahead.h"
 
 struct ahead_shadow;
+struct ahead_words;
 
 /* An open file, or the mappings of a file. */
 struct ahead_stream {
     struct spinlock lock;           /* guards all that follows */
     struct readahead_stream seen;
-    uint64_t data[READAHEAD_DATA];
+    uint64_t data[READAHEAD_OWN];
     uint64_t owner;                 /* the policy's registration whose data it is */
+    struct ahead_words *words;      /* of a policy that wants more; NULL: none yet, or lost to another stream */
     uint64_t number;                /* who answered last */
     bool exactly;                   /* only what is asked for: random access was advised; set without the lock */
     enum readahead_use use;         /* of the last answer */
-    struct ahead_shadow *shadow;    /* NULL: no policy was asked in the shadow yet */
+    struct ahead_shadow *shadow;    /* NULL: no policy was asked in the shadow yet, or as above */
 };
 
 /* A file whose pages are kept. */
 struct ahead_file {
     struct fill_file fill;
-    uint64_t serial;                     /* no other has had it */
-    uint64_t data[READAHEAD_FILE_DATA];  /* the policy's; whoever asks writes */
-    uint64_t owner;
+    uint64_t serial; /* no other has had it */
     struct ahead_stream mapped;
 };
 
@@ -37,6 +37,7 @@ int ahead_init(void);
 
 struct ahead_stream *ahead_stream_create(void); /* NULL: no memory */
 void ahead_stream_free(struct ahead_stream *s); /* NULL is allowed */
+void ahead_stream_end(struct ahead_stream *s);  /* the same for one that is part of something */
 
 /*
  * An access to pages [first, first + count) of a file that has so many. What is missing of them is on its

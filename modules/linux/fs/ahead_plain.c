@@ -50,13 +50,11 @@ static void answer_range(struct readahead_answer *answer, uint64_t first, uint64
 enum fixed_data { FIXED_END, FIXED_MARK };
 
 static void fixed_access(const struct readahead_stream *s, const struct readahead_access *now,
-                         const struct readahead_memory *memory, uint64_t data[READAHEAD_DATA],
-                         uint64_t file[READAHEAD_FILE_DATA], struct readahead_answer *answer)
+                         const struct readahead_memory *memory, uint64_t *data, struct readahead_answer *answer)
 {
     uint64_t end = now->first + now->count;
 
     (void)memory;
-    (void)file;
     if (now->there < now->count) {
         answer_range(answer, end, now->first + WINDOW, s->file_pages);
         data[FIXED_END] = end > now->first + WINDOW ? end : now->first + WINDOW;
@@ -130,14 +128,12 @@ static void ondemand_mapped(const struct readahead_stream *s, const struct reada
 }
 
 static void ondemand_access(const struct readahead_stream *s, const struct readahead_access *now,
-                            const struct readahead_memory *memory, uint64_t data[READAHEAD_DATA],
-                            uint64_t file[READAHEAD_FILE_DATA], struct readahead_answer *answer)
+                            const struct readahead_memory *memory, uint64_t *data, struct readahead_answer *answer)
 {
     uint64_t most = s->advice == READAHEAD_SEQUENTIAL ? 2 * WINDOW : WINDOW, end = now->first + now->count;
     uint64_t mark = data[ON_START] + data[ON_SIZE] - data[ON_ASYNC];
 
     (void)memory;
-    (void)file;
     if (s->mapped) {
         ondemand_mapped(s, now, data, most, answer);
         return;

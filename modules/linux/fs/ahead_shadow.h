@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "modules/linux/fs/ahead_pool.h"
 #include "modules/linux/include/linux_readahead.h"
 
 #define SHADOW_RANGES 32u
@@ -14,8 +15,8 @@ struct shadow_range {
 };
 
 struct ahead_shadow {
+    struct pool_piece piece;
     uint64_t data[READAHEAD_DATA];
-    uint64_t file[READAHEAD_FILE_DATA];
     uint64_t owner;
     unsigned next; /* the oldest range, which goes next */
     struct shadow_range ranges[SHADOW_RANGES];

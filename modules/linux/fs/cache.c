@@ -11,17 +11,25 @@
 
 #include <microlake/aspace.h>
 #include <microlake/list.h>
+#include <microlake/log.h>
 #include <microlake/memory.h>
 #include <microlake/reclaim.h>
 #include <microlake/spinlock.h>
+#include <microlake/time.h>
+
+#include "modules/linux/mm/trim.h"
 
 #define CHUNK_FRAMES   512u
 #define CHUNKS_MAX     (1u << 17) /* 256 GiB of addresses */
 #define HOLE           (4ull << 30) /* addresses between pieces of memory, at most */
 #define REGISTER_PAGES 1024u /* a cache of less gives nothing worth a thread */
 #define BATCH          32u   /* given back at once, at least */
-#define KEEP_SHARE     4 / 5 /* of the cache, at most, is kept before all others */
+#define KEEP_SHARE     9 / 10 /* of the cache, at most, is kept before all others */
 #define RESERVE_SHARE  32u   /* of memory: what the cache leaves to others */
+#define LEAST_SHARE    16u   /* of memory: so much of what programs have mapped is left to them */
+#define TRIES          64u   /* pages taken from programs may stand anywhere in the lists */
+#define RELIEF         64u   /* pages: less is no help for long */
+#define PATIENCE       (1 * NS_PER_SEC) /* with programs that are busy, and with servers that are written to */
 
 #define MARK_USED      0x80u /* beside enum cache_mark: an access used it */
 
@@ -42,8 +50,8 @@ static struct list lists[LISTS]; /* guarded by lock, as all that follows */
 static uint64_t counts[LISTS];
 static struct note **chunks; /* NULL: nothing came yet */
 static uint64_t chunk_count;
-static uint64_t mapped_count;
 static bool registered; /* atomic */
+static uint64_t passed_over; /* atomic; pages that could not go, since programs were last asked for theirs */
 static void (*wasted_hook)(uint16_t by);
 
 /* ---- Notes ---- */
@@ -98,10 +106,7 @@ static void forget(struct note *n)
     take_out(n);
     n->file->resident--;
     n->file = NULL;
-    if (n->marks & CACHE_MAPPED)
-        mapped_count--;
-    else
-        reclaimable_add(-1);
+    reclaimable_add(-1);
     if ((n->marks & CACHE_AHEAD) && wasted_hook)
         wasted_hook(n->by);
 }
@@ -149,10 +154,6 @@ void cache_mark(paddr_t frame, unsigned marks, uint16_t by)
     spin_lock(&lock);
     n = note_of(frame, false);
     if (n) {
-        if ((marks & CACHE_MAPPED) && !(n->marks & CACHE_MAPPED)) {
-            mapped_count++;
-            reclaimable_add(-1);
-        }
         n->marks |= (uint8_t)marks;
         n->by = by;
     }
@@ -221,6 +222,7 @@ static uint64_t shrink_list(enum list_name list, uint64_t pages)
         } else {
             list_remove(&n->link);
             list_push_back(&lists[list], &n->link);
+            __atomic_add_fetch(&passed_over, 1, __ATOMIC_RELAXED);
         }
     }
     return given;
@@ -259,13 +261,57 @@ void cache_drop(struct cache_file *file, uint64_t first, uint64_t count)
     }
 }
 
+/* Programs can be asked for theirs: what they run on must not be read again and again. */
+static bool may_trim(void)
+{
+    struct memory_stats memory;
+
+    memory_stats(&memory);
+    return page_count() > memory.total / PAGE_SIZE / LEAST_SHARE; /* looked at without the lock: about */
+}
+
 static uint64_t reclaim_pages(struct reclaimer *r, uint64_t frames)
 {
+    uint64_t wanted = MAX(frames, BATCH), given = cache_shrink(wanted);
+
     (void)r;
-    return cache_shrink(MAX(frames, BATCH));
+    if (given == 0 && may_trim() && trim_await(wanted))
+        given = cache_shrink(wanted);
+    return given;
 }
 
 static struct reclaimer reclaimer = {.name = "pages of files", .reclaim = reclaim_pages};
+
+static void start_once(void)
+{
+    if (__atomic_exchange_n(&registered, true, __ATOMIC_RELAXED))
+        return;
+    if (reclaimer_register(&reclaimer) != OK)
+        __atomic_store_n(&registered, false, __ATOMIC_RELAXED);
+    else if (trim_start() != OK)
+        log_warn("linux: no memory for a thread; files that others have mapped will stay in memory");
+}
+
+/* Also what the caller's program has mapped. */
+static uint64_t shrink_own(uint64_t pages)
+{
+    uint64_t given = cache_shrink(pages);
+
+    for (unsigned i = 0; i < TRIES && given < pages && may_trim() && trim_own(4 * pages); i++)
+        given += cache_shrink(pages - given);
+    return given;
+}
+
+/* Mapped pages get old as others do: of those that were passed over programs lose what they don't use. */
+static void trim_balance(uint64_t given)
+{
+    uint64_t passed = __atomic_exchange_n(&passed_over, 0, __ATOMIC_RELAXED);
+
+    if (passed <= given || !may_trim())
+        return;
+    trim_own(MIN(passed - given, 2 * BATCH));
+    trim_want(2 * BATCH);
+}
 
 void cache_make_room(uint64_t pages)
 {
@@ -273,11 +319,23 @@ void cache_make_room(uint64_t pages)
 
     if (page_count() < REGISTER_PAGES) /* looked at without the lock: about */
         return;
-    if (!__atomic_exchange_n(&registered, true, __ATOMIC_RELAXED) && reclaimer_register(&reclaimer) != OK)
-        __atomic_store_n(&registered, false, __ATOMIC_RELAXED);
+    start_once();
+    trim_owed();
     memory_stats(&memory);
     if (memory.free < memory.total / RESERVE_SHARE + pages * PAGE_SIZE)
-        cache_shrink(MAX(pages, BATCH));
+        trim_balance(shrink_own(MAX(pages, BATCH)));
+}
+
+bool cache_relieve(void)
+{
+    static uint64_t fails_since; /* atomic; 0: it does not */
+    uint64_t given = shrink_own(RELIEF), since, now = time_now();
+
+    if (given < RELIEF && may_trim() && trim_await(4 * RELIEF))
+        given += cache_shrink(RELIEF - given);
+    since = given < RELIEF ? __atomic_load_n(&fails_since, __ATOMIC_RELAXED) : 0;
+    __atomic_store_n(&fails_since, given < RELIEF && !since ? now : since, __ATOMIC_RELAXED);
+    return given >= RELIEF || (may_trim() && (!since || now - since < PATIENCE));
 }
 
 void cache_size(struct cache_size *out)
@@ -288,7 +346,7 @@ void cache_size(struct cache_size *out)
     memory_stats(&memory);
     reserve = memory.total / RESERVE_SHARE;
     spin_lock(&lock);
-    out->now = page_count() - mapped_count;
+    out->now = page_count();
     out->kept = counts[OFTEN];
     spin_unlock(&lock);
     out->most = out->now + (memory.free > reserve ? (memory.free - reserve) / PAGE_SIZE : 0);

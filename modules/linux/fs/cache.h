@@ -3,7 +3,8 @@
  *
  * Pages are the memory objects' of their files; here they only stand in lists, oldest first: those
  * used once, those used again or worth keeping, and those that will not be wanted soon. A page that is
- * mapped, or written and not yet with its server, is passed over. Any context, unless said otherwise.
+ * mapped, or written and not yet with its server, is passed over, and where there are many of these mm/trim.c takes
+ * them from programs. Any context, unless said otherwise.
  */
 #pragma once
 
@@ -25,8 +26,7 @@ enum cache_use {
 };
 
 enum cache_mark {
-    CACHE_AHEAD = 1u << 0,  /* it was read ahead, and nobody has used it yet */
-    CACHE_MAPPED = 1u << 1, /* a program's access through a mapping brought it in */
+    CACHE_AHEAD = 1u << 0, /* it was read ahead, and nobody has used it yet */
 };
 
 /* A page came in, or left. */
@@ -45,8 +45,12 @@ bool cache_used(paddr_t frame, enum cache_use use);
 /* Pages read ahead that went without use, with the policy that asked for them. */
 void cache_wasted_set(void (*wasted)(uint16_t by));
 
-/* Before `pages` more are taken: gives back as many where little is left. Thread context. */
+/* Before `pages` more are taken: gives back as many where little is left. Thread context; as trim_own(). */
 void cache_make_room(uint64_t pages);
+
+/* There is no memory left: gives back what can be had, also from who uses it. False: that has been hardly anything
+ * for a while, so somebody must end. Context as above. */
+bool cache_relieve(void);
 
 /* Gives back about this many; how many it was. */
 uint64_t cache_shrink(uint64_t pages);

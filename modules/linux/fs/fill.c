@@ -20,7 +20,7 @@ struct fill {
     uint32_t refs;
     struct fill_file *file; /* with a reference to its object */
     uint64_t first;
-    unsigned count, wanted, marks;
+    unsigned count, wanted;
     uint16_t by;
     struct list in_file;  /* guarded by lock */
     struct list in_queue; /* guarded by lock; unlinked: somebody does it */
@@ -150,7 +150,7 @@ static int pages_insert(const struct fill *f, paddr_t *frames, unsigned count)
         int r = memobj_insert(f->file->cache.pages, f->first + i, frames[i]);
 
         if (r == OK)
-            cache_mark(frames[i], f->marks | (i < f->wanted ? 0 : CACHE_AHEAD), f->by);
+            cache_mark(frames[i], i < f->wanted ? 0 : CACHE_AHEAD, f->by);
         if (r != OK)
             frame_free(frames[i], 0);
         if (r != OK && r != ERR_EXISTS)
@@ -326,7 +326,6 @@ static struct fill *fill_create(struct fill_file *file, const struct fill_order 
         return NULL;
     f->refs = 1;
     f->file = file;
-    f->marks = order->marks;
     f->by = order->by;
     list_init(&f->in_file);
     list_init(&f->in_queue);
@@ -451,9 +450,9 @@ static int join(struct fill_file *file, uint64_t index)
     return fill_await(f);
 }
 
-int fill_page(struct fill_file *file, uint64_t index, unsigned marks)
+int fill_page(struct fill_file *file, uint64_t index)
 {
-    const struct fill_order order = {index, 1, 1, marks, 0};
+    const struct fill_order order = {index, 1, 1, 0};
     int r = OK;
 
     for (unsigned tries = 0; r == OK || r == ERR_AGAIN; tries++) {

@@ -33,7 +33,6 @@ void fill_file_init(struct fill_file *file, unsigned at_once,
 struct fill_order {
     uint64_t first, count; /* pages */
     uint64_t wanted;       /* of these, so many at the start are wanted now: they are not ahead */
-    unsigned marks;        /* enum cache_mark, beside CACHE_AHEAD */
     uint16_t by;           /* the policy that asked */
 };
 
@@ -44,7 +43,7 @@ void fill_start(struct fill_file *file, const struct fill_order *order, bool run
 
 /* Page `index` was in the object when this returned OK. ERR_IO, ERR_NO_MEMORY, ERR_RANGE, ERR_INTERRUPTED:
  * the caller's program is to end. */
-int fill_page(struct fill_file *file, uint64_t index, unsigned marks);
+int fill_page(struct fill_file *file, uint64_t index);
 
 /* The content has changed: what was read before, and is not in the object yet, is old. */
 void fill_changed(struct fill_file *file);

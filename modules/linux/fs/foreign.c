@@ -44,7 +44,7 @@ void foreign_put(struct foreign *d)
     d->mount->ops->release(d->mount->fs, d->object);
     if (d->ahead) {
         cache_file_gone();
-        kfree(d->ahead->mapped.shadow);
+        ahead_stream_end(&d->ahead->mapped);
         kfree(d->ahead);
     }
     kfree(d->text);

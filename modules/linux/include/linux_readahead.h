@@ -13,9 +13,9 @@
 #define READAHEAD_CLASS     "readahead"
 #define READAHEAD_RANGES    8u
 #define READAHEAD_PAGES_MAX 1024u /* of one answer */
-#define READAHEAD_HISTORY   16u
-#define READAHEAD_DATA      48u /* words of a stream's */
-#define READAHEAD_FILE_DATA 8u  /* words of a file's */
+#define READAHEAD_HISTORY   4u
+#define READAHEAD_OWN       6u  /* words that each stream has for its policy */
+#define READAHEAD_DATA      32u /* words that a policy can have for a stream at most */
 
 enum readahead_advice { READAHEAD_NO_ADVICE, READAHEAD_SEQUENTIAL };
 
@@ -66,12 +66,14 @@ struct readahead_answer {
 
 /*
  * Preemption is off: no sleep, no allocation, no locks. `answer` is zeroed. `data` is the policy's own words of
- * this stream, `file` of the file, which several streams may touch at once. Both are zeroed when another
- * policy takes over; nothing else may be kept of a stream.
+ * this stream, zeroed when another policy takes over; nothing else may be kept of a stream. Each stream has
+ * READAHEAD_OWN. A policy that wants more is first asked when a page was missing, and then its words come from
+ * 64 KiB that all streams share: the stream that was asked about longest ago loses its own, and begins with zeroes
+ * again. What it last did is in the history.
  */
 struct readahead_ops {
     size_t struct_size; /* sizeof(struct readahead_ops) */
     void (*access)(const struct readahead_stream *stream, const struct readahead_access *now,
-                   const struct readahead_memory *memory, uint64_t data[READAHEAD_DATA],
-                   uint64_t file[READAHEAD_FILE_DATA], struct readahead_answer *answer);
+                   const struct readahead_memory *memory, uint64_t *data, struct readahead_answer *answer);
+    uint32_t words; /* of data, if more than READAHEAD_OWN */
 };

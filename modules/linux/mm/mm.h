@@ -16,6 +16,9 @@ struct mm {
     vaddr_t brk_start, brk_end; /* guarded by lock */
     bool lock_future;           /* mlockall(): what is mapped from now on is locked */
 
+    vaddr_t hand;  /* where trim.c goes on; atomic */
+    uint64_t owed; /* pages that it could not take; atomic */
+
     unsigned barriers; /* LINUX_MEMBARRIER_REGISTER_...; atomic */
 
     /* set by exec, then constant */

@@ -6,6 +6,7 @@
 #include <microlake/memory.h>
 #include <microlake/time.h>
 
+#include "modules/linux/fs/cache.h"
 #include "modules/linux/mm/mm.h"
 #include "modules/linux/process/process.h"
 
@@ -16,24 +17,6 @@
 static struct mutex lock = MUTEX_INIT(lock);
 static int ending; /* the number of who was chosen last; 0: nobody; guarded by lock */
 static uint64_t chosen_at;     /* guarded by lock */
-
-/* Nothing can be allocated here: the processes are gone through by number. */
-struct walk {
-    int after;
-    struct process *next; /* a reference: the process with the next number, or NULL */
-};
-
-static void find_next(struct process *p, void *context)
-{
-    struct walk *w = context;
-
-    if (p->pid <= w->after || p->state != PROCESS_ALIVE || (w->next && p->pid > w->next->pid))
-        return;
-    if (w->next)
-        process_unref(w->next);
-    process_ref(p);
-    w->next = p;
-}
 
 static uint64_t memory_of(struct process *p)
 {
@@ -62,30 +45,25 @@ static uint64_t weight_of(struct process *p, uint64_t total)
 /* The process that weighs most, with a reference, but not number `spared`. NULL: there is none. */
 static struct process *find_largest(int spared)
 {
-    struct process *largest = NULL;
+    struct process *largest = NULL, *p;
     struct memory_stats memory;
-    struct walk w = {0};
     uint64_t most = 0;
 
     memory_stats(&memory);
-    for (;;) {
-        uint64_t n;
+    for (int pid = 0; (p = process_next(pid));) {
+        uint64_t n = p->pid == spared ? 0 : weight_of(p, memory.total);
 
-        w.next = NULL;
-        process_for_each(find_next, &w);
-        if (!w.next)
-            return largest;
-        w.after = w.next->pid;
-        n = w.next->pid == spared ? 0 : weight_of(w.next, memory.total);
+        pid = p->pid;
         if (n <= most) {
-            process_unref(w.next);
+            process_unref(p);
             continue;
         }
         most = n;
         if (largest)
             process_unref(largest);
-        largest = w.next;
+        largest = p;
     }
+    return largest;
 }
 
 static bool still_ends_locked(void)
@@ -119,6 +97,8 @@ void oom_relieve(struct task *t)
 {
     struct memory_stats memory;
 
+    if (cache_relieve())
+        return;
     mutex_lock(&lock);
     memory_stats(&memory);
     if (!task_must_exit(t) && memory.free < ENOUGH && !still_ends_locked())

@@ -1,6 +1,6 @@
 /*
- * sys_lock.c: mlock and its relatives. No page is ever taken away from a program, so locking is having
- * the pages; mappings are marked, because limits count what is locked.
+ * sys_lock.c: mlock and its relatives. Only pages of files are ever taken away from a program, and never from
+ * mappings that are marked as locked (trim.c); limits count what is locked.
  */
 #include <microlake/user.h>
 

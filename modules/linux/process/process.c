@@ -107,6 +107,31 @@ void process_for_each(void (*fn)(struct process *p, void *context), void *contex
     spin_unlock_irqrestore(&process_table_lock, flags);
 }
 
+struct walk {
+    int after;
+    struct process *next; /* a reference */
+};
+
+static void find_next(struct process *p, void *context)
+{
+    struct walk *w = context;
+
+    if (p->pid <= w->after || p->state != PROCESS_ALIVE || (w->next && p->pid > w->next->pid))
+        return;
+    if (w->next)
+        process_unref(w->next);
+    process_ref(p);
+    w->next = p;
+}
+
+struct process *process_next(int after)
+{
+    struct walk w = {.after = after};
+
+    process_for_each(find_next, &w);
+    return w.next;
+}
+
 static void first_default(struct process *p)
 {
     credentials_init(&p->credentials);

@@ -167,6 +167,9 @@ void task_unref(struct task *t);
 void process_for_each(void (*fn)(struct process *p, void *context), void *context);
 void process_for_each_locked(void (*fn)(struct process *p, void *context), void *context);
 
+/* The living process with the next higher number. Nothing is allocated. */
+struct process *process_next(int after);
+
 /* Takes a process's mm / files / fs with a reference of the caller's own; NULL when it is ending.
  */
 struct mm *process_mm(struct process *p);

@@ -26,38 +26,19 @@ static struct models_want want = {.name = "mem_readahead",
                                   .embedded = readahead_model};
 static struct models_slot slot;
 
-static void kind_find(struct pattern *p, const struct readahead_stream *stream,
-                      const struct readahead_memory *memory)
+static void model_ask(const int32_t *features, int32_t *votes)
 {
-    int32_t features[PATTERN_FEATURES], votes[PATTERN_KINDS];
-    unsigned best = 0;
-
-    pattern_features(p, stream, memory, features);
     models_run_integer(&slot, features, votes);
-    for (unsigned i = 1; i < PATTERN_KINDS; i++)
-        if (votes[i] > votes[best])
-            best = i;
-    p->kind = (uint8_t)best;
-    p->known = true;
 }
 
 static void stream_access(const struct readahead_stream *stream, const struct readahead_access *now,
-                          const struct readahead_memory *memory, uint64_t data[READAHEAD_DATA],
-                          uint64_t file[READAHEAD_FILE_DATA], struct readahead_answer *answer)
+                          const struct readahead_memory *memory, uint64_t *data, struct readahead_answer *answer)
 {
-    struct pattern *p = (struct pattern *)data;
-
-    (void)file;
-    if (stream->mapped) {
-        pattern_mapped(p, stream, now, answer);
-        return;
-    }
-    if (pattern_take(p, stream, now))
-        kind_find(p, stream, memory);
-    pattern_answer(p, stream, now, memory, answer);
+    pattern_access((struct pattern *)data, stream, now, memory, model_ask, answer);
 }
 
-static const struct readahead_ops ops = {.struct_size = sizeof(ops), .access = stream_access};
+static const struct readahead_ops ops = {
+    .struct_size = sizeof(ops), .access = stream_access, .words = sizeof(struct pattern) / sizeof(uint64_t)};
 static struct policy policy = {.name = "mem_readahead", .ops = &ops, .extends = "ondemand"};
 
 static int mem_readahead_init(void)

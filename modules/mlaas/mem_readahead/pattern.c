@@ -12,7 +12,9 @@
 #define STRIDE_PAGES   128u /* of all strides that are asked for at once */
 #define RECORD_MOST    256u
 #define LOOK_RUNS      4u
-#define KEEP_PERCENT   65u  /* of the cache, for records that stay */
+#define LOOK_RARELY    64u  /* runs, where the kind has not changed for long */
+#define SURPRISES      2u   /* then it may have: look now */
+#define KEEP_PERCENT   85u  /* of the cache, for records that stay */
 #define SHARE_ALL      16u
 #define SKETCH_STARTS  256u
 #define AROUND         16u /* pages: what the nucleus maps at once */
@@ -43,7 +45,9 @@ static void run_end(struct pattern *p)
 {
     if (!p->now.length)
         return;
-    p->runs[p->ended % PATTERN_RUNS] = p->now;
+    p->runs[p->ended % PATTERN_RUNS] =
+        (struct pattern_run){(uint32_t)p->now.start, (uint16_t)MIN(p->now.length, UINT16_MAX),
+                             (uint16_t)MIN(p->now.calls, UINT16_MAX)};
     p->ended++;
 }
 
@@ -78,8 +82,40 @@ static void sketch(struct pattern *p, const struct readahead_stream *stream)
     p->seen[bit / 64] |= 1ull << bit % 64;
 }
 
+/* What was there before the policy heard of the stream, or before it lost what it knew. */
+static void recall(struct pattern *p, const struct readahead_stream *stream)
+{
+    const struct readahead_access *last = &stream->history[(stream->accesses - 1) % READAHEAD_HISTORY];
+
+    if (!p->now.length && stream->accesses && last->count) {
+        p->now.start = last->first;
+        p->now.length = last->count;
+        p->now.calls = 1;
+    }
+}
+
+/* Is the run that begins now, or the one that has just ended, another than those of the kind? */
+static bool surprising(const struct pattern *p, const struct readahead_access *now)
+{
+    int64_t stride = (int64_t)(now->first - p->now.start);
+
+    switch (p->kind) {
+    case PATTERN_SEQUENTIAL:
+        return true;
+    case PATTERN_STRIDED:
+        return stride != p->stride;
+    case PATTERN_RANDOM:
+        return p->now.calls > 1 || stride == p->stride;
+    case PATTERN_RECORDS:
+        return p->now.length != p->length || stride == p->stride;
+    default:
+        return p->now.calls > 1 && p->now.length == p->length;
+    }
+}
+
 bool pattern_take(struct pattern *p, const struct readahead_stream *stream, const struct readahead_access *now)
 {
+    recall(p, stream);
     if (follows(p, now)) {
         uint32_t before = p->now.length;
 
@@ -88,10 +124,15 @@ bool pattern_take(struct pattern *p, const struct readahead_stream *stream, cons
         return p->now.length >= 16 && __builtin_clz(before | 1) != __builtin_clz(p->now.length);
     }
     run_end(p);
-    p->now = (struct pattern_run){now->first, now->count, 1};
+    p->surprises += p->known && surprising(p, now);
+    p->now.start = now->first;
+    p->now.length = now->count;
+    p->now.calls = 1;
     p->since++;
     sketch(p, stream);
-    return p->ended && (p->ended <= LOOK_RUNS || p->since >= LOOK_RUNS);
+    if (p->ended <= LOOK_RUNS)
+        return p->ended;
+    return p->since >= (p->surprises >= SURPRISES ? LOOK_RUNS : MAX(p->patience, LOOK_RUNS));
 }
 
 /* ---- Features ---- */
@@ -144,10 +185,10 @@ void pattern_features(struct pattern *p, const struct readahead_stream *stream,
 
     for (unsigned i = 0; i < count; i++) {
         const struct pattern_run *r = run_at(p, i);
-        const struct pattern_run *next = i + 1 < count ? run_at(p, i + 1) : &p->now;
+        uint32_t next = i + 1 < count ? run_at(p, i + 1)->start : (uint32_t)p->now.start;
 
         lengths[i] = r->length;
-        strides[i] = (int64_t)(next->start - r->start);
+        strides[i] = (int32_t)(next - r->start);
         forward += strides[i] > 0;
         far += (uint64_t)(strides[i] < 0 ? -strides[i] : strides[i]);
         calls += r->calls;
@@ -267,7 +308,7 @@ static void answer_mixed(struct pattern *p, const struct readahead_stream *s, co
         return;
     }
     for (unsigned i = 0; i < run_count(p); i++)
-        if (run_at(p, i)->start + run_at(p, i)->length == now->first) {
+        if (run_at(p, i)->start + run_at(p, i)->length == (uint32_t)now->first) {
             if (now->there < now->count)
                 add_range(answer, s, end, end + WINDOW_TURNS);
             return;
@@ -321,4 +362,33 @@ void pattern_mapped(struct pattern *p, const struct readahead_stream *s, const s
     p->ahead = start + AROUND;
     add_range(answer, s, start, now->first);
     add_range(answer, s, now->first + 1, start + AROUND);
+}
+
+static void kind_find(struct pattern *p, const struct readahead_stream *stream, const struct readahead_memory *memory,
+                      pattern_model *model)
+{
+    int32_t features[PATTERN_FEATURES], votes[PATTERN_KINDS];
+    unsigned best = 0;
+
+    pattern_features(p, stream, memory, features);
+    model(features, votes);
+    for (unsigned i = 1; i < PATTERN_KINDS; i++)
+        if (votes[i] > votes[best])
+            best = i;
+    p->patience = p->known && p->kind == best ? (uint8_t)MIN(2 * p->patience, LOOK_RARELY) : LOOK_RUNS;
+    p->surprises = 0;
+    p->kind = (uint8_t)best;
+    p->known = true;
+}
+
+void pattern_access(struct pattern *p, const struct readahead_stream *stream, const struct readahead_access *now,
+                    const struct readahead_memory *memory, pattern_model *model, struct readahead_answer *answer)
+{
+    if (stream->mapped) {
+        pattern_mapped(p, stream, now, answer);
+        return;
+    }
+    if (pattern_take(p, stream, now))
+        kind_find(p, stream, memory, model);
+    pattern_answer(p, stream, now, memory, answer);
 }

@@ -22,15 +22,19 @@ enum pattern_kind {
     PATTERN_KINDS,
 };
 
+/* One that has ended; in short, because every stream has many. */
 struct pattern_run {
-    uint64_t start;  /* page */
-    uint32_t length; /* pages */
-    uint32_t calls;
+    uint32_t start;         /* page; of a file of more than 16 TiB its low half */
+    uint16_t length, calls; /* pages; or UINT16_MAX, if there are more */
 };
 
 /* Lies in the stream's data; all zero at first. */
 struct pattern {
-    struct pattern_run now;
+    struct {
+        uint64_t start;  /* page */
+        uint32_t length; /* pages */
+        uint32_t calls;
+    } now;
     struct pattern_run runs[PATTERN_RUNS]; /* those that ended; run n stands at n % PATTERN_RUNS */
     uint64_t ahead;     /* what was asked for ahead ends here; of strides: where the next one begins */
     int64_t stride;     /* pages from one run's start to the next one's, as most have it */
@@ -42,8 +46,17 @@ struct pattern {
     uint16_t sampled, again;       /* how many of these there were, and how many were there before */
     uint8_t kind;       /* enum pattern_kind; of no meaning before `known` */
     uint8_t known;
+    uint8_t patience;   /* runs until the next look; more, the longer the kind has been the same */
+    uint8_t surprises;  /* runs since that were not as the kind says */
 };
 _Static_assert(sizeof(struct pattern) <= READAHEAD_DATA * sizeof(uint64_t), "fits a stream's data");
+
+/* One decision: what the access tells, the model where the kind should be looked at, and the answer. */
+typedef void pattern_model(const int32_t features[PATTERN_FEATURES], int32_t votes[PATTERN_KINDS]);
+void pattern_access(struct pattern *p, const struct readahead_stream *stream, const struct readahead_access *now,
+                    const struct readahead_memory *memory, pattern_model *model, struct readahead_answer *answer);
+
+/* ---- Its parts ---- */
 
 /* Takes an access in. True: the kind should be looked at again. */
 bool pattern_take(struct pattern *p, const struct readahead_stream *stream, const struct readahead_access *now);

@@ -70,9 +70,9 @@ static void bad_page(void **state)
     rig.bad_page = 7;
     fill_start(&rig.file, &order, true);
     for (uint64_t i = 0; i < 32; i++)
-        assert_int_equal(fill_page(&rig.file, i, 0), i == 7 ? ERR_IO : OK);
+        assert_int_equal(fill_page(&rig.file, i), i == 7 ? ERR_IO : OK);
     rig.bad_page = UINT64_MAX;
-    assert_int_equal(fill_page(&rig.file, 7, 0), OK);
+    assert_int_equal(fill_page(&rig.file, 7), OK);
     rig_end(&rig);
 }
 
@@ -102,15 +102,15 @@ static void file_ends(void **state)
     (void)state;
     rig_start(&rig, 10);
     rig.bytes = 5 * PAGE_SIZE + 100; /* the server has less than it said */
-    assert_int_equal(fill_page(&rig.file, 5, 0), OK);
+    assert_int_equal(fill_page(&rig.file, 5), OK);
     bytes = phys_to_virt(rig.object.frames[5]);
     assert_int_equal(bytes[99], 5);
     assert_int_equal(bytes[100], 0);
     assert_int_equal(bytes[PAGE_SIZE - 1], 0);
     rig_read(&rig, 0, 5);
-    assert_int_equal(fill_page(&rig.file, 9, 0), OK);
+    assert_int_equal(fill_page(&rig.file, 9), OK);
     assert_int_equal(((const uint8_t *)phys_to_virt(rig.object.frames[9]))[0], 0);
-    assert_int_equal(fill_page(&rig.file, 10, 0), ERR_RANGE);
+    assert_int_equal(fill_page(&rig.file, 10), ERR_RANGE);
     rig_end(&rig);
 }
 
@@ -123,8 +123,8 @@ static void cut(void **state)
     rig.object.size = 20;
     fill_changed(&rig.file);
     rig_read(&rig, 0, 20);
-    assert_int_equal(fill_page(&rig.file, 50, 0), ERR_RANGE);
-    assert_int_equal(fill_page(&rig.file, 70, 0), ERR_RANGE);
+    assert_int_equal(fill_page(&rig.file, 50), ERR_RANGE);
+    assert_int_equal(fill_page(&rig.file, 70), ERR_RANGE);
     for (uint64_t i = 20; i < 100; i++)
         assert_false(rig_there(&rig, i));
     rig_end(&rig);
@@ -139,7 +139,7 @@ static void no_flood(void **state)
     assert_in_range(fill_count(), 50, 100);
     rig_read(&rig, RIG_PAGES - 600, 600); /* what is wanted is read all the same */
     for (uint64_t i = 0; i < RIG_PAGES; i++)
-        assert_int_equal(fill_page(&rig.file, i, 0), OK);
+        assert_int_equal(fill_page(&rig.file, i), OK);
     rig_end(&rig);
 }
 

@@ -40,6 +40,8 @@ extern uint64_t rig_free;    /* bytes that memory_stats() says */
 extern unsigned rig_threads; /* that were asked for; none runs */
 extern unsigned rig_frames;  /* in use */
 extern int64_t rig_reclaimable;
+extern const struct spinlock *rig_locked; /* somebody has it */
+extern struct rig *rig_program; /* a program has its stuck pages mapped; NULL: nobody has */
 
 void rig_read(struct rig *r, uint64_t first, uint64_t count); /* as a reader wants pages */
 bool rig_there(const struct rig *r, uint64_t page);

@@ -20,6 +20,7 @@
     } while (0)
 
 #define CLASS "/sys/kernel/mlaas/classes/readahead/"
+#define MANY  700u
 
 static bool file_put(const char *path, const char *text)
 {
@@ -99,6 +100,39 @@ bool policies_shadow(void)
     NEED(figure("mem_readahead", "work") == 0);
     NEED(figure("ondemand", "work") > 0 && figure("ondemand", "cost") > 0);
     NEED(file_put(CLASS "shadow", "none"));
+    return true;
+}
+
+static uint64_t counter(const char *name)
+{
+    static char text[16384];
+    const char *at = file_get("/sys/kernel/malv/counters", text, sizeof(text)) ? strstr(text, name) : NULL;
+
+    return at ? strtoull(at + strlen(name), NULL, 10) : UINT64_MAX;
+}
+
+/* More streams than a policy can remember: those that it forgets are read all the same. */
+bool policies_many_streams(void)
+{
+    static int files[MANY];
+    static uint8_t bytes[2 * PAGE];
+    uint64_t before;
+
+    NEED(file_is_right(16) && (before = counter("readahead_recycled ")) != UINT64_MAX);
+    NEED(file_put(CLASS "policy", "mem_readahead"));
+    for (unsigned i = 0; i < MANY; i++)
+        NEED((files[i] = open(FILE_PATH, O_RDONLY)) >= 0);
+    for (uint64_t round = 0; round < 6; round++)
+        for (uint64_t i = 0; i < MANY; i++) {
+            uint64_t n = i * 64 + round * 2;
+
+            NEED(pread(files[i], bytes, sizeof(bytes), (off_t)(n * PAGE)) == sizeof(bytes));
+            NEED(page_is_right(bytes, n) && page_is_right(bytes + PAGE, n + 1));
+        }
+    for (unsigned i = 0; i < MANY; i++)
+        close(files[i]);
+    NEED(counter("readahead_recycled ") > before);
+    NEED(machine_has("mem_readahead") && file_put(CLASS "policy", "ondemand"));
     return true;
 }
 

@@ -224,6 +224,11 @@ static void test_switching(void)
     CHECK(policies_switching());
 }
 
+static void test_many_streams(void)
+{
+    CHECK(policies_many_streams());
+}
+
 static const struct test tests[] = {
     {"errors", test_errors},
     {"will_and_dont_need", test_will_and_dont_need},
@@ -233,6 +238,7 @@ static const struct test tests[] = {
     {"hostile", test_hostile},
     {"shadow", test_shadow},
     {"switching", test_switching},
+    {"many_streams", test_many_streams},
 };
 
 int main(int argc, char **argv)

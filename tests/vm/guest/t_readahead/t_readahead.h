@@ -20,3 +20,4 @@ bool file_is_right(uint64_t pages);
 bool policies_hostile(void);
 bool policies_shadow(void);
 bool policies_switching(void);
+bool policies_many_streams(void);
