@@ -144,6 +144,7 @@ _Noreturn void engine_main(const struct engine_settings *settings)
     setenv("POCL_CACHE_DIR", settings->folder, 1);
     setenv("TMPDIR", settings->folder, 1);
     setenv("GOMP_SPINCOUNT", OMP_LOOKS, 0);
+    log_alone();
     calls_watch(); /* which the sandbox does not allow any more */
     if (!engine.shared || sandbox_enter(settings->folder))
         _exit(1);

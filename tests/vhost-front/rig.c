@@ -35,6 +35,7 @@ static pid_t broker_start(void)
 int rig_start(void **state)
 {
     (void)state;
+    setenv("GPUD_LIBRARY_OUTPUT", "1", 0); /* sanitizers say what they found in the device process */
     if (!mkdtemp(folder))
         return -1;
     snprintf(socket_path, sizeof(socket_path), "%s/gpu", folder);
