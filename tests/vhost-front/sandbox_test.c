@@ -121,6 +121,41 @@ static void test_limits(void **state)
     rig_close(&rig);
 }
 
+/* A line "NAME:\tVALUE" of a process's status. */
+static void expect_status(pid_t pid, const char *name, const char *value)
+{
+    char path[64], line[256], want[64];
+    bool found = false;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    snprintf(want, sizeof(want), "%s:\t%s\n", name, value);
+    FILE *status = fopen(path, "r");
+    assert_non_null(status);
+    while (!found && fgets(line, sizeof(line), status))
+        found = strcmp(line, want) == 0;
+    fclose(status);
+    if (!found)
+        fail_msg("%s has no line %s", path, want);
+}
+
+/* Both processes that read what a guest wrote: a filter for system calls, no capability, none to be had. */
+static void test_processes_are_shut_in(void **state)
+{
+    static const char *const names[] = {"gpud-front", "gpud-device"};
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        pid_t pid = rig_process(names[i]);
+        assert_true(pid > 0);
+        expect_status(pid, "Seccomp", "2");
+        expect_status(pid, "NoNewPrivs", "1");
+        expect_status(pid, "CapEff", "0000000000000000");
+        expect_status(pid, "CapPrm", "0000000000000000");
+        expect_status(pid, "CapInh", "0000000000000000");
+    }
+    rig_close(&rig);
+}
+
 /* Each costs the machine its device process, and the log says so; then there is another, and the
  * other machine notices nothing. */
 static void test_calls_that_end_the_device_process(void **state)
@@ -187,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_that_are_refused),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_processes_are_shut_in),
         cmocka_unit_test(test_calls_that_end_the_device_process),
     };
     return cmocka_run_group_tests(tests, start, stop);
