@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "cpu_move.h"
 #include "cpu_operation.h"
 #include "device.h"
 #include "opencl_api.h"
@@ -67,10 +68,13 @@ struct batch {
 
 #define MAX_DIRECT 64u /* operations of a batch that its thread does itself */
 
-/* A built-in operation with the places of its tensors. */
+/* A built-in operation with the places of its tensors, or a large copy or fill. */
 struct direct_operation {
-    struct cpu_plan *plan;
-    void *memory[VGPGPU_MAX_TENSORS];
+    struct cpu_plan *plan; /* NULL: it is a move */
+    union {
+        void *memory[VGPGPU_MAX_TENSORS];
+        struct cpu_move move;
+    };
 };
 
 struct device_queue {
@@ -104,7 +108,11 @@ cl_event *opencl_event_place(struct device_queue *queue, bool last);
 void opencl_batch_finish(struct batch *batch, uint32_t status);
 uint64_t opencl_now_ns(void);
 
-/* opencl_operation.c. Leaves the batch, of built-in operations alone, to opencl_batch_run(). */
+/* opencl_operation.c. Whether a function of this process moves so much, which opencl_move() then does. */
+bool opencl_moves(const struct device_queue *queue, const struct device_buffer *source,
+                  const struct device_buffer *target, uint64_t bytes);
+uint32_t opencl_move(struct device_queue *queue, const struct cpu_move *move, bool last);
+/* Leaves the batch, of built-in operations and moves alone, to opencl_batch_run(). */
 void opencl_direct_leave(struct device_queue *queue, struct batch *batch);
 /* Gives OpenCL the operations that were kept from it: the batch has something else too. */
 uint32_t opencl_direct_give(struct device_queue *queue);

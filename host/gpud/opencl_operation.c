@@ -1,8 +1,8 @@
 /*
- * opencl_operation.c: built-in operations in a queue's order. On a device that is this host's
- * processor a function of this process does them, on the buffers' own memory.
+ * opencl_operation.c: built-in operations in a queue's order, and large copies and fills. On a device that
+ * is this host's processor a function of this process does them, on the buffers' own memory.
  *
- * A batch of nothing but operations, on a queue with no other work, is left to the thread that ends
+ * A batch of nothing but these, on a queue with no other work, is left to the thread that ends
  * it: it is the same for all such batches, so that the library, which keeps a team of threads for
  * each thread that calls it, works with one. All others OpenCL runs, as native kernels. What comes
  * into a queue while a batch of it is done here waits in OpenCL for an event, the gate.
@@ -21,10 +21,21 @@ struct native_call {
 static void operation_run(struct direct_operation *operation, struct cpu_scratch *scratch,
                           struct batch *batch)
 {
+    if (!operation->plan) {
+        cpu_move_run(&operation->move);
+        return;
+    }
     unsigned none = VGPGPU_OK, status = cpu_plan_run(operation->plan, operation->memory, scratch);
     if (status)
         atomic_compare_exchange_strong(&batch->status, &none, status);
     cpu_plan_release(operation->plan);
+}
+
+/* It is not carried out. */
+static void operation_drop(const struct direct_operation *operation)
+{
+    if (operation->plan)
+        cpu_plan_release(operation->plan);
 }
 
 static void CL_CALLBACK native_run(void *data)
@@ -42,7 +53,7 @@ static uint32_t native_enqueue(struct device_queue *queue, const struct direct_o
         opencl.EnqueueNativeKernel(queue->handle, native_run, &call, sizeof(call), 0, NULL, NULL, 0,
                                    NULL, opencl_event_place(queue, last)));
     if (status)
-        cpu_plan_release(operation->plan);
+        operation_drop(operation);
     return status;
 }
 
@@ -63,7 +74,7 @@ uint32_t opencl_direct_give(struct device_queue *queue)
         if (!status)
             status = native_enqueue(queue, &queue->direct[i], false);
         else
-            cpu_plan_release(queue->direct[i].plan);
+            operation_drop(&queue->direct[i]);
     }
     queue->direct_count = 0;
     return status;
@@ -121,13 +132,33 @@ uint32_t opencl_direct_gate(struct device_queue *queue)
     return opencl_status(error);
 }
 
+static bool batch_is_there(struct device_queue *queue)
+{
+    if (!queue->batch)
+        queue->batch = calloc(1, sizeof(*queue->batch));
+    return queue->batch != NULL;
+}
+
+/* Keeps it for the batch's thread, or gives it to OpenCL. */
+static uint32_t direct_add(struct device_queue *queue, const struct direct_operation *direct,
+                           bool last)
+{
+    if (is_direct(queue)) {
+        queue->direct[queue->direct_count++] = *direct;
+        return VGPGPU_OK;
+    }
+    uint32_t status = opencl_begin(queue);
+    if (!status)
+        return native_enqueue(queue, direct, last);
+    operation_drop(direct);
+    return status;
+}
+
 static uint32_t native_add(struct device_queue *queue, const struct device_operation *operation,
                            bool last)
 {
     struct direct_operation direct;
-    if (!queue->batch)
-        queue->batch = calloc(1, sizeof(*queue->batch));
-    if (!queue->batch)
+    if (!batch_is_there(queue))
         return VGPGPU_ERR_NO_MEMORY;
     uint32_t status = cpu_plan_prepare(operation, &direct.plan);
     if (status)
@@ -136,15 +167,20 @@ static uint32_t native_add(struct device_queue *queue, const struct device_opera
         direct.memory[i] = operation->buffers[i] ? (uint8_t *)operation->buffers[i]->memory +
                                                        operation->tensors[i].offset
                                                  : NULL;
-    if (is_direct(queue)) {
-        queue->direct[queue->direct_count++] = direct;
-        return VGPGPU_OK;
-    }
-    status = opencl_begin(queue);
-    if (!status)
-        return native_enqueue(queue, &direct, last);
-    cpu_plan_release(direct.plan);
-    return status;
+    return direct_add(queue, &direct, last);
+}
+
+bool opencl_moves(const struct device_queue *queue, const struct device_buffer *source,
+                  const struct device_buffer *target, uint64_t bytes)
+{
+    return bytes >= MOVE_LEAST_BYTES && queue->context->device->native &&
+           queue->active == queue->handle && source->memory && target->memory;
+}
+
+uint32_t opencl_move(struct device_queue *queue, const struct cpu_move *move, bool last)
+{
+    struct direct_operation direct = {.plan = NULL, .move = *move};
+    return batch_is_there(queue) ? direct_add(queue, &direct, last) : VGPGPU_ERR_NO_MEMORY;
 }
 
 static uint32_t operation_enqueue(struct device_queue *queue,

@@ -207,8 +207,22 @@ static uint32_t copy_rows(struct device_queue *queue, const struct device_copy *
     return opencl_status(error);
 }
 
+static uint32_t copy_move(struct device_queue *queue, const struct device_copy *copy, bool last)
+{
+    const struct cpu_move move = {
+        .target = (uint8_t *)copy->target->memory + copy->target_offset,
+        .source = (const uint8_t *)copy->source->memory + copy->source_offset,
+        .length = copy->length,
+        .rows = copy->rows,
+        .source_pitch = copy->source_pitch,
+        .target_pitch = copy->target_pitch};
+    return opencl_move(queue, &move, last);
+}
+
 uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy, bool last)
 {
+    if (opencl_moves(queue, copy->source, copy->target, copy->length * copy->rows))
+        return copy_move(queue, copy, last);
     uint32_t status = opencl_begin(queue);
     if (!status)
         status = opencl_buffer_take(queue, copy->source);
@@ -224,8 +238,20 @@ uint32_t opencl_copy(struct device_queue *queue, const struct device_copy *copy,
     return opencl_status(error);
 }
 
+static uint32_t fill_move(struct device_queue *queue, const struct device_fill *fill, bool last)
+{
+    struct cpu_move move = {.target = (uint8_t *)fill->target->memory + fill->offset,
+                            .length = fill->length,
+                            .rows = 1};
+    for (uint32_t i = 0; i < MOVE_PATTERN; i++)
+        move.pattern[i] = ((const uint8_t *)fill->pattern)[i % fill->pattern_bytes];
+    return opencl_move(queue, &move, last);
+}
+
 uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill, bool last)
 {
+    if (opencl_moves(queue, fill->target, fill->target, fill->length))
+        return fill_move(queue, fill, last);
     uint32_t status = opencl_begin(queue);
     if (!status)
         status = opencl_buffer_take(queue, fill->target);

@@ -24,6 +24,7 @@ $(eval $(call gpud_test,gpud_operations,operations_test.c tensor_rig.c rig.c,lib
 $(eval $(call gpud_test,gpud_networks,networks_test.c tensor_rig.c rig.c,lib/gpucmd,-lm))
 $(eval $(call gpud_test,gpud_reconnect,reconnect_test.c rig.c))
 $(eval $(call gpud_test,gpud_order,order_test.c rig.c,lib/gpucmd))
+$(eval $(call gpud_test,gpud_moves,moves_test.c fuzz_random.c rig.c))
 $(eval $(call gpud_test,gpud_commands,commands_test.c rig.c))
 $(eval $(call gpud_test,gpud_bad_operations,bad_operations_test.c rig.c,lib/gpucmd))
 $(eval $(call gpud_test,gpud_fuzz,gpud_fuzz.c fuzz_commands.c fuzz_control.c fuzz_count.c fuzz_machine.c fuzz_model.c \
