@@ -3,6 +3,7 @@
  * numbers in forests; no path has a faster way through a tree).
  */
 #include "lib/mlrt/internal.h"
+#include "lib/mlrt/search.h"
 
 /* The leaf that a row comes to. open.c made sure that every walk ends at one. */
 static const struct mlrt_node *tree_walk(const struct mlrt_node *node, const float *in)
@@ -45,28 +46,6 @@ void float_forest(const struct mlrt_job *job)
             tree_add(&trees[t], tree_walk(nodes + trees[t].first, in), values,
                      (float *)job->out + row * job->out_stride, outputs);
         }
-    }
-}
-
-struct neighbour {
-    float distance; /* squared */
-    uint32_t point;
-};
-
-/* The k nearest in order; of equally far ones the first. */
-static void neighbours_find(const float *distances, uint32_t count, uint32_t k,
-                            struct neighbour *found)
-{
-    uint32_t have = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (have == k && !(distances[i] < found[k - 1].distance)) {
-            continue;
-        }
-        uint32_t at = have < k ? have++ : k - 1;
-        for (; at > 0 && distances[i] < found[at - 1].distance; at--) {
-            found[at] = found[at - 1];
-        }
-        found[at] = (struct neighbour){distances[i], i};
     }
 }
 
@@ -124,7 +103,8 @@ void float_nearest(const struct mlrt_job *job)
         job->model->ops->floats->distances(
             job_array(job, NEAREST_POINTS), layer->inputs, padded / MLRT_PANEL,
             (const float *)job->in + row * job->in_stride, distances);
-        neighbours_find(distances, layer->params[NEAREST_COUNT], layer->params[NEAREST_K], found);
+        neighbours_find((const int32_t *)distances, layer->params[NEAREST_COUNT], layer->params[NEAREST_K],
+                        found);
         neighbours_vote(job, found, (float *)job->out + row * job->out_stride);
     }
 }

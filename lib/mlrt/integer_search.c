@@ -3,6 +3,7 @@
  * only. A forest whose features are whole numbers decides exactly as its float original.
  */
 #include "lib/mlrt/integer.h"
+#include "lib/mlrt/search.h"
 
 /* The leaf that a row comes to. open.c made sure that every walk ends at one. */
 static const struct mlrt_node *tree_walk(const struct mlrt_node *node, const int32_t *in)
@@ -45,28 +46,6 @@ void integer_forest(const struct mlrt_job *job)
             tree_add(&trees[t], tree_walk(nodes + trees[t].first, job_in(job, row)), values,
                      job_out(job, row), outputs);
         }
-    }
-}
-
-struct neighbour {
-    int32_t distance; /* squared */
-    uint32_t point;
-};
-
-/* The k nearest in order; of equally far ones the first. */
-static void neighbours_find(const int32_t *distances, uint32_t count, uint32_t k,
-                            struct neighbour *found)
-{
-    uint32_t have = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (have == k && distances[i] >= found[k - 1].distance) {
-            continue;
-        }
-        uint32_t at = have < k ? have++ : k - 1;
-        for (; at > 0 && distances[i] < found[at - 1].distance; at--) {
-            found[at] = found[at - 1];
-        }
-        found[at] = (struct neighbour){distances[i], i};
     }
 }
 
