@@ -47,18 +47,23 @@ static void matrix_tidy(struct vgpgpu_tensor *tensor)
         strides[0] = dimensions[row] * strides[row] + dimensions[column] * strides[column];
 }
 
+/* With a scale of 0 the library leaves out the product and takes what lay in its scratchpad times 0, which may
+ * be no number: that scale is a step behind the product. */
 static dnnl_status_t gemm_attributes(const struct vgpgpu_gemm *gemm, dnnl_primitive_attr_t attr)
 {
     dnnl_post_ops_t after;
     dnnl_status_t status = dnnl_success;
-    if (gemm->alpha != 1)
+    if (gemm->alpha != 1 && gemm->alpha != 0)
         status = dnnl.primitive_attr_set_output_scales(attr, 1, 0, &gemm->alpha);
-    if (status || gemm->beta == 0)
+    if (status || (gemm->beta == 0 && gemm->alpha != 0))
         return status;
     status = dnnl.post_ops_create(&after);
     if (status)
         return status;
-    status = dnnl.post_ops_append_sum(after, gemm->beta);
+    if (gemm->alpha == 0)
+        status = dnnl.post_ops_append_eltwise(after, 1, dnnl_eltwise_linear, 0, 0);
+    if (!status && gemm->beta != 0)
+        status = dnnl.post_ops_append_sum(after, gemm->beta);
     if (!status)
         status = dnnl.primitive_attr_set_post_ops(attr, after);
     dnnl.post_ops_destroy(after);
@@ -118,6 +123,15 @@ static const cpu_build builds[VGPGPU_OPERATION_ROOM] = {
     [VGPGPU_LSTM] = cpu_lstm_build,
 };
 
+/* From normalisation on, oneDNN 2.6 makes mistakes with gaps between elements; before, with those of a bias. */
+static bool takes_gaps(const struct device_operation *operation)
+{
+    const struct vgpgpu_tensor *bias = &operation->tensors[3];
+    if (operation->operation == VGPGPU_CONV2D && operation->tensor_count == 4 && bias->rank)
+        return bias->strides[0] == 1;
+    return operation->operation < VGPGPU_LAYER_NORM;
+}
+
 uint32_t cpu_plan_build(struct cpu_plan *plan, const struct device_operation *operation)
 {
     dnnl_primitive_attr_t attr;
@@ -127,9 +141,7 @@ uint32_t cpu_plan_build(struct cpu_plan *plan, const struct device_operation *op
     if (status)
         return status;
     cpu_build build = builds[operation->operation];
-    status = operation->operation < VGPGPU_LAYER_NORM ? build(plan, operation, attr)
-                                                      : VGPGPU_ERR_UNSUPPORTED;
-    /* From normalisation on, oneDNN 2.6 makes mistakes with gaps between elements. */
+    status = takes_gaps(operation) ? build(plan, operation, attr) : VGPGPU_ERR_UNSUPPORTED;
     if (status == VGPGPU_ERR_UNSUPPORTED)
         status = cpu_dense_build(plan, operation, attr, build);
     dnnl.primitive_attr_destroy(attr);

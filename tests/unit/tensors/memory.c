@@ -1,0 +1,142 @@
+/* memory.c: see tensors.h. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "tensors.h"
+
+#define GUARD_BYTES (64u << 20)
+
+uint64_t trial_seed = 1;
+struct device_buffer buffers[BUFFERS + 1];
+static uint8_t *rooms[BUFFERS + 1];
+static uint8_t kept[BUFFERS + 1][ROOM_BYTES];
+
+uint64_t random_next(void)
+{
+    trial_seed ^= trial_seed << 13;
+    trial_seed ^= trial_seed >> 7;
+    trial_seed ^= trial_seed << 17;
+    return trial_seed * 2685821657736338717ull;
+}
+
+uint32_t random_below(uint32_t limit)
+{
+    return limit ? (uint32_t)((random_next() >> 32) * limit >> 32) : 0;
+}
+
+bool one_in(uint32_t n)
+{
+    return random_below(n) == 0;
+}
+
+uint64_t random_edge(void)
+{
+    uint64_t edge = random_below(3) ? 1ull << random_below(64) : random_next();
+    return edge + random_below(5) - 2;
+}
+
+void memory_open(void)
+{
+    for (unsigned i = 1; i <= BUFFERS; i++) {
+        uint8_t *all = mmap(NULL, ROOM_BYTES + 2 * GUARD_BYTES, PROT_NONE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (all == MAP_FAILED || mprotect(all + GUARD_BYTES, ROOM_BYTES, PROT_READ | PROT_WRITE))
+            abort();
+        rooms[i] = all + GUARD_BYTES;
+    }
+}
+
+static void pattern_fill(uint8_t *bytes)
+{
+    static const uint8_t patterns[] = {0xff, 0x7f, 0xa5, 0x00};
+    memset(bytes, patterns[random_below(4)], ROOM_BYTES);
+    for (unsigned i = 0; one_in(2) && i < ROOM_BYTES; i += 1 + random_below(512))
+        bytes[i] = (uint8_t)random_next();
+}
+
+void memory_renew(void)
+{
+    for (unsigned i = 1; i <= BUFFERS; i++) {
+        uint32_t bytes = 4 * (1 + random_below(one_in(8) ? 64 : ROOM_BYTES / 4));
+        pattern_fill(rooms[i]);
+        buffers[i].size = bytes;
+        buffers[i].memory = rooms[i] + (one_in(3) ? 0 : ROOM_BYTES - bytes);
+    }
+}
+
+void memory_keep(void)
+{
+    for (unsigned i = 1; i <= BUFFERS; i++)
+        memcpy(kept[i], rooms[i], ROOM_BYTES);
+}
+
+bool memory_is_kept(void)
+{
+    for (unsigned i = 1; i <= BUFFERS; i++)
+        if (memcmp(kept[i], rooms[i], ROOM_BYTES) != 0)
+            return false;
+    return true;
+}
+
+/* ---- Elements */
+
+unsigned element_bytes(unsigned type)
+{
+    return type == VGPGPU_S8 ? 1 : type == VGPGPU_BF16 ? 2 : 4;
+}
+
+bool index_step(const struct vgpgpu_tensor *tensor, uint64_t *index)
+{
+    for (unsigned i = tensor->rank; i-- > 0;) {
+        if (++index[i] < tensor->dimensions[i])
+            return true;
+        index[i] = 0;
+    }
+    return false;
+}
+
+static uint8_t *element_at(const struct vgpgpu_tensor *tensor, const uint64_t *index)
+{
+    uint64_t at = 0;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        at += index[i] * tensor->strides[i];
+    return buffers[tensor->buffer].memory + tensor->offset + at * element_bytes(tensor->type);
+}
+
+static double bytes_get(const uint8_t *at, unsigned type)
+{
+    uint32_t bits = 0;
+    float number;
+    memcpy((uint8_t *)&bits + (type == VGPGPU_BF16 ? 2 : 0), at, element_bytes(type));
+    memcpy(&number, &bits, sizeof(number));
+    return type == VGPGPU_S8 ? (double)(int8_t)*at : type == VGPGPU_S32 ? (double)(int32_t)bits : (double)number;
+}
+
+double element_before(const struct vgpgpu_tensor *tensor, const uint64_t *index)
+{
+    const uint8_t *at = element_at(tensor, index);
+    return bytes_get(kept[tensor->buffer] + (at - rooms[tensor->buffer]), tensor->type);
+}
+
+double element_now(const struct vgpgpu_tensor *tensor, const uint64_t *index)
+{
+    return bytes_get(element_at(tensor, index), tensor->type);
+}
+
+/* BF16 numbers that fit it are cut, the others too. */
+void element_set(const struct vgpgpu_tensor *tensor, const uint64_t *index, double value)
+{
+    float number = (float)value;
+    int32_t whole = (int32_t)value;
+    uint8_t *at = element_at(tensor, index);
+    if (tensor->type == VGPGPU_S8 || tensor->type == VGPGPU_S32)
+        memcpy(at, &whole, element_bytes(tensor->type));
+    else
+        memcpy(at, (uint8_t *)&number + (tensor->type == VGPGPU_BF16 ? 2 : 0), element_bytes(tensor->type));
+}
+
+void element_restore(const struct vgpgpu_tensor *tensor, const uint64_t *index)
+{
+    uint8_t *at = element_at(tensor, index);
+    memcpy(at, kept[tensor->buffer] + (at - rooms[tensor->buffer]), element_bytes(tensor->type));
+}

@@ -1,0 +1,164 @@
+/*
+ * tensors_test.c: random built-in operations through gpud's decoding, its checks and oneDNN, on memory that
+ * ends where it says: nothing beside a result's elements is written and nothing outside is touched; what is
+ * right by the specification is done rightly, or refused as what the device does not have; what is not is an
+ * error.
+ *
+ *     gpud_tensors [TRIALS [SEED]]
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "host/gpud/cpu_operation.h"
+#include "host/gpud/submit_decode.h"
+#include "tensors.h"
+
+static unsigned long trials = 1500;
+static struct trial trial;
+static uint64_t trial_start; /* the seed from which this one alone comes again */
+static unsigned long counts[VGPGPU_LSTM + 1][VGPGPU_ERR_TIMEOUT + 1];
+
+static const struct object_facts *facts_find(struct decoder *decoder, enum object_kind kind, uint32_t *id)
+{
+    static struct object_facts facts;
+    (void)decoder;
+    if (kind != OBJECT_BUFFER || !*id || *id > BUFFERS)
+        return NULL;
+    facts.buffer.device = &buffers[*id];
+    facts.buffer.size = buffers[*id].size;
+    return &facts;
+}
+
+static uint32_t command_make(uint8_t *out)
+{
+    struct vgpgpu_cmd_operation head = {.header = {.op = VGPGPU_CMD_OPERATION},
+                                        .operation = trial.operation,
+                                        .tensor_count = trial.count,
+                                        .parameter_bytes = trial.parameter_bytes};
+    uint32_t tensors = trial.count * (uint32_t)sizeof(trial.tensors[0]);
+    head.header.bytes = (uint32_t)sizeof(head) + tensors + trial.parameter_bytes;
+    memcpy(out, &head, sizeof(head));
+    memcpy(out + sizeof(head), trial.tensors, tensors);
+    memcpy(out + sizeof(head) + tensors, trial.parameters, trial.parameter_bytes);
+    return head.header.bytes;
+}
+
+/* As the device process does it. */
+static uint32_t trial_run(void)
+{
+    static struct decoded decoded;
+    static struct cpu_scratch scratch;
+    void *memory[VGPGPU_MAX_TENSORS];
+    struct cpu_plan *plan;
+    struct decoder decoder = {.find = facts_find, .offset_align = 1, .out = &decoded};
+    uint8_t *commands = malloc(sizeof(struct vgpgpu_cmd_operation) + sizeof(trial.tensors) + PARAMETERS);
+    assert_non_null(commands);
+    uint32_t status = submit_decode(&decoder, commands, command_make(commands));
+    const struct device_operation *operation = &decoded.operations[0].operation;
+    if (!status)
+        status = cpu_plan_prepare(operation, &plan);
+    if (!status) {
+        for (unsigned i = 0; i < operation->tensor_count; i++)
+            memory[i] = operation->buffers[i] ? operation->buffers[i]->memory + operation->tensors[i].offset : NULL;
+        status = cpu_plan_run(plan, memory, &scratch);
+        cpu_plan_release(plan);
+    }
+    free(commands);
+    return status;
+}
+
+static _Noreturn void trial_fail(const char *why)
+{
+    trial_print(&trial);
+    fprintf(stderr, "%s\nagain: gpud_tensors 1 %llu\n", why, (unsigned long long)trial_start);
+    fail_msg("%s", why);
+    abort();
+}
+
+static void on_fault(int number)
+{
+    trial_print(&trial);
+    fprintf(stderr, "memory outside was touched; again: gpud_tensors 1 %llu\n", (unsigned long long)trial_start);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void trial_step(void)
+{
+    trial_start = trial_seed;
+    trial_make(&trial);
+    bool right = trial_is_right(&trial);
+    if (right)
+        trial_fill(&trial);
+    memory_keep();
+    uint32_t status = trial_run();
+    assert_true(status <= VGPGPU_ERR_TIMEOUT && trial.operation <= VGPGPU_LSTM);
+    counts[trial.operation][status]++;
+    if (right && status && status != VGPGPU_ERR_UNSUPPORTED)
+        trial_fail("what is right was refused");
+    if (!right && !status)
+        trial_fail("what is wrong was done");
+    const char *wrong = status ? (memory_is_kept() ? NULL : "what was refused wrote") : trial_expect(&trial);
+    if (wrong)
+        trial_fail(wrong);
+}
+
+static void counts_print(void)
+{
+    static const char *const names[] = {"",       "GEMM",       "CONV2D",     "POOL2D",      "SOFTMAX",
+                                        "REDUCE", "LAYER_NORM", "BATCH_NORM", "ELEMENTWISE", "LSTM"};
+    printf("%-12s       OK   INVALID        ID     RANGE     LIMIT NO_MEMORY UNSUPPORTED\n", "");
+    for (unsigned i = 1; i <= VGPGPU_LSTM; i++) {
+        const unsigned long *c = counts[i];
+        printf("%-12s%9lu %9lu %9lu %9lu %9lu %9lu %11lu\n", names[i], c[0], c[1], c[2], c[3], c[4], c[5],
+               c[VGPGPU_ERR_UNSUPPORTED]);
+        if (trials >= 1000)
+            assert_true(c[0] > 0);
+    }
+}
+
+static void test_tensors(void **state)
+{
+    uint16_t operations[VGPGPU_OPERATION_ROOM];
+    uint64_t first = trial_seed;
+    (void)state;
+    cpu_operations_list(operations);
+    if (!operations[VGPGPU_GEMM])
+        skip(); /* this host has no oneDNN */
+    memory_open();
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+    for (unsigned long i = 0; i < trials; i++)
+        trial_step();
+    counts_print();
+    printf("%lu trials from seed %llu\n", trials, (unsigned long long)first);
+}
+
+/* The library keeps what it has made, and its thread, whose stack the search for leaks cannot read. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors)};
+    if (argc > 1)
+        trials = strtoul(argv[1], NULL, 0);
+    if (argc > 2)
+        trial_seed = strtoull(argv[2], NULL, 0);
+    if (argc > 3 || !trials || !trial_seed) {
+        fprintf(stderr, "usage: gpud_tensors [TRIALS [SEED]], both from 1\n");
+        return 2;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
