@@ -85,11 +85,27 @@ static bool is_late(const struct remote *remote, uint64_t since_ns, uint64_t now
     return limit && since_ns && now > since_ns && now - since_ns > limit;
 }
 
+static uint64_t since_of(struct timeline *timeline)
+{
+    return atomic_load_explicit(&timeline->since_ns, memory_order_relaxed);
+}
+
+/* Whether none of the same device process waits longer. */
+static bool is_oldest_locked(struct watch *watch, struct timeline *timeline, uint64_t since)
+{
+    for (struct timeline *other = watch->first; other; other = other->watch_after)
+        if (other->context->remote == timeline->context->remote && since_of(other) && since_of(other) < since)
+            return false;
+    return true;
+}
+
+/* When this thread has come late, several may be late: it is the oldest that has kept the others waiting. */
 static void timelines_look_locked(struct watch *watch, uint64_t now)
 {
     for (struct timeline *timeline = watch->first; timeline; timeline = timeline->watch_after) {
         struct remote *remote = timeline->context->remote;
-        if (is_late(remote, atomic_load_explicit(&timeline->since_ns, memory_order_relaxed), now))
+        uint64_t since = since_of(timeline);
+        if (is_late(remote, since, now) && is_oldest_locked(watch, timeline, since))
             remote_kill(remote, timeline, false); /* what goes already, stays as it is */
     }
 }
