@@ -17,8 +17,8 @@ struct symbol {
     void **place;
 };
 
-/* The first of the libraries that is there and has all the symbols. */
-static bool library_open(const char *const *names, const struct symbol *symbols, size_t count)
+/* The first of the libraries that is there and has all the symbols; NULL: none. */
+static void *library_open(const char *const *names, const struct symbol *symbols, size_t count)
 {
     for (; *names; names++) {
         void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL);
@@ -27,11 +27,11 @@ static bool library_open(const char *const *names, const struct symbol *symbols,
                (*symbols[found].place = dlsym(library, symbols[found].name)))
             found++;
         if (library && found == count)
-            return true;
+            return library;
         if (library)
             dlclose(library);
     }
-    return false;
+    return NULL;
 }
 
 #define PLACE(api) (void **)&api
@@ -44,7 +44,10 @@ int cuda_load(char *why)
 #undef CUDA_SYMBOL
     static bool open;
     pthread_mutex_lock(&lock);
-    open = open || library_open(names, symbols, sizeof(symbols) / sizeof(symbols[0]));
+    void *library = open ? NULL : library_open(names, symbols, sizeof(symbols) / sizeof(symbols[0]));
+    if (library)
+        *PLACE(cuda.function_param) = dlsym(library, "cuFuncGetParamInfo");
+    open |= library != NULL;
     pthread_mutex_unlock(&lock);
     if (open && cuda.init(0) == 0)
         return 0;

@@ -47,6 +47,7 @@ enum { CUDA_FUNCTION_MAX_GROUP = 0, CUDA_FUNCTION_SHARED = 1, CUDA_FUNCTION_LOCA
 enum { CUDA_JIT_ERROR_LOG = 5, CUDA_JIT_ERROR_LOG_BYTES = 6 };
 
 enum { CUDA_MEMORY_UNIFIED = 4 };
+#define CUDA_MAX_PITCH INT32_MAX /* bytes */
 
 /* CUDA_MEMCPY2D. */
 struct cuda_copy_2d {
@@ -67,6 +68,7 @@ struct cuda_copy_2d {
 _Static_assert(sizeof(struct cuda_copy_2d) == 128, "CUDA_MEMCPY2D");
 
 enum { CUBLAS_PLAIN = 0, CUBLAS_TRANSPOSED = 1 };
+enum { CUBLAS_NO_MEMORY = 3, CUBLAS_NOT_SUPPORTED = 15 };
 enum { CUBLAS_F32 = 0, CUBLAS_BF16 = 14 };
 enum { CUBLAS_COMPUTE_F32 = 68, CUBLAS_DEFAULT = -1 };
 
@@ -140,6 +142,8 @@ enum { CUBLAS_COMPUTE_F32 = 68, CUBLAS_DEFAULT = -1 };
 #define CUDA_MEMBER(name, symbol, arguments) cuda_result(*name) arguments;
 struct cuda_api {
     CUDA_FUNCTIONS(CUDA_MEMBER)
+    /* cuFuncGetParamInfo, since CUDA 12.4; NULL before. */
+    cuda_result (*function_param)(cuda_function function, size_t index, size_t *offset, size_t *bytes);
 };
 struct nvrtc_api {
     NVRTC_FUNCTIONS(CUDA_MEMBER)

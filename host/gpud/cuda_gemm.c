@@ -11,6 +11,14 @@ static int type_of(const struct vgpgpu_tensor *tensor)
     return tensor->type == VGPGPU_BF16 ? CUBLAS_BF16 : CUBLAS_F32;
 }
 
+static uint32_t blas_status(cuda_result result)
+{
+    return result == 0                       ? VGPGPU_OK
+           : result == CUBLAS_NO_MEMORY      ? VGPGPU_ERR_NO_MEMORY
+           : result == CUBLAS_NOT_SUPPORTED  ? VGPGPU_ERR_UNSUPPORTED
+                                             : VGPGPU_ERR_EXEC;
+}
+
 static uint32_t blas_get(struct device_queue *queue)
 {
     if (queue->blas)
@@ -21,7 +29,11 @@ static uint32_t blas_get(struct device_queue *queue)
         queue->blas = NULL;
         return VGPGPU_ERR_NO_MEMORY;
     }
-    return cublas.stream_set(queue->blas, queue->stream) ? VGPGPU_ERR_EXEC : VGPGPU_OK;
+    if (!cublas.stream_set(queue->blas, queue->stream))
+        return VGPGPU_OK;
+    cublas.destroy(queue->blas); /* it would work in another stream, beside the queue */
+    queue->blas = NULL;
+    return VGPGPU_ERR_EXEC;
 }
 
 static uint32_t gemm_run(struct device_queue *queue, const struct device_operation *operation)
@@ -41,7 +53,7 @@ static uint32_t gemm_run(struct device_queue *queue, const struct device_operati
     bool turn_left = l->by_columns != c.by_columns, turn_right = r->by_columns != c.by_columns;
     uint64_t m = c.by_columns ? c.rows : c.columns, n = c.by_columns ? c.columns : c.rows,
              k = sides[0].columns;
-    return cuda_status(cublas.gemm(
+    return blas_status(cublas.gemm(
         queue->blas, turn_left ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN,
         turn_right ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN, (int)m, (int)n, (int)k, &gemm->alpha,
         places[1 + left], type_of(&tensors[1]), (int)l->leading, (long long)l->step,

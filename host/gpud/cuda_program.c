@@ -87,9 +87,8 @@ static uint32_t module_load(struct device_program *program, char **log)
         *log = text;
     else
         free(text);
-    return result == CUDA_OUT_OF_MEMORY ? VGPGPU_ERR_NO_MEMORY
-           : result                     ? VGPGPU_ERR_BUILD
-                                        : VGPGPU_OK;
+    uint32_t status = cuda_status(result);
+    return status == VGPGPU_ERR_EXEC ? VGPGPU_ERR_BUILD : status;
 }
 
 /* The driver takes machine code, too, in forms with lengths of their own: what is none of text. */
@@ -111,6 +110,7 @@ uint32_t cuda_program_create(struct device_context *context, uint32_t kind, cons
     if (!program)
         return VGPGPU_ERR_NO_MEMORY;
     program->context = context;
+    atomic_init(&program->references, 1);
     if (kind == VGPGPU_PROGRAM_CUDA_C)
         status = cuda_c_compile(context->device, options, source, &program->ptx, log);
     else if (kind == VGPGPU_PROGRAM_PTX || kind == VGPGPU_PROGRAM_BINARY)
@@ -128,6 +128,8 @@ uint32_t cuda_program_create(struct device_context *context, uint32_t kind, cons
 
 void cuda_program_destroy(struct device_program *program)
 {
+    if (atomic_fetch_sub(&program->references, 1) != 1)
+        return; /* its kernels stay */
     cuda_enter(program->context);
     cuda.module_unload(program->handle);
     cuda_leave();
@@ -142,6 +144,36 @@ uint32_t cuda_program_binary(struct device_program *program, void **bytes, size_
     return *bytes ? VGPGPU_OK : VGPGPU_ERR_NO_MEMORY;
 }
 
+static uint64_t function_attribute(struct device_kernel *kernel, int which)
+{
+    int value = 0;
+    cuda.function_attribute(&value, which, kernel->handle);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+/* Whether the driver, if it is new enough to tell, knows the same parameters: it will read that many. */
+static bool params_agree(const struct device_kernel *kernel)
+{
+    size_t offset, bytes;
+    if (!cuda.function_param)
+        return true;
+    for (uint32_t i = 0; i < kernel->param_count; i++)
+        if (cuda.function_param(kernel->handle, i, &offset, &bytes) || bytes != kernel->params[i].bytes)
+            return false;
+    return cuda.function_param(kernel->handle, kernel->param_count, &offset, &bytes) != 0;
+}
+
+static uint32_t function_find(struct device_kernel *kernel, const char *name)
+{
+    cuda_enter(kernel->context);
+    cuda_result result = cuda.function_get(&kernel->handle, kernel->program->handle, name);
+    bool agree = result || params_agree(kernel);
+    if (!result)
+        kernel->most_items = (uint32_t)function_attribute(kernel, CUDA_FUNCTION_MAX_GROUP);
+    cuda_leave();
+    return result == CUDA_NOT_FOUND ? VGPGPU_ERR_INVALID : agree ? cuda_status(result) : VGPGPU_ERR_UNSUPPORTED;
+}
+
 uint32_t cuda_kernel_create(struct device_program *program, const char *name, uint8_t *wants,
                             uint32_t *arg_count, struct device_kernel **out)
 {
@@ -149,17 +181,15 @@ uint32_t cuda_kernel_create(struct device_program *program, const char *name, ui
     if (!kernel)
         return VGPGPU_ERR_NO_MEMORY;
     kernel->context = program->context;
+    kernel->program = program;
     uint32_t status = ptx_params_find(program->ptx, name, kernel->params, &kernel->param_count);
-    if (!status) {
-        cuda_enter(program->context);
-        cuda_result result = cuda.function_get(&kernel->handle, program->handle, name);
-        cuda_leave();
-        status = result == CUDA_NOT_FOUND ? VGPGPU_ERR_INVALID : cuda_status(result);
-    }
+    if (!status)
+        status = function_find(kernel, name);
     if (status) {
         free(kernel);
         return status;
     }
+    atomic_fetch_add(&program->references, 1);
     *arg_count = kernel->param_count;
     for (uint32_t i = 0; i < kernel->param_count; i++)
         wants[i] = kernel->params[i].want;
@@ -169,14 +199,9 @@ uint32_t cuda_kernel_create(struct device_program *program, const char *name, ui
 
 void cuda_kernel_destroy(struct device_kernel *kernel)
 {
+    struct device_program *program = kernel->program;
     free(kernel); /* the function is its module's */
-}
-
-static uint64_t function_attribute(struct device_kernel *kernel, int which)
-{
-    int value = 0;
-    cuda.function_attribute(&value, which, kernel->handle);
-    return value > 0 ? (uint64_t)value : 0;
+    cuda_program_destroy(program);
 }
 
 uint32_t cuda_kernel_info(struct device_kernel *kernel, struct vgpgpu_kernel_info *info)

@@ -56,6 +56,12 @@ void cuda_queue_destroy(struct device_queue *queue)
     free(queue);
 }
 
+/* A kernel may take fewer than others, for what registers it needs. */
+static size_t usual_group(const struct device_kernel *kernel)
+{
+    return kernel->most_items && kernel->most_items < USUAL_GROUP ? kernel->most_items : USUAL_GROUP;
+}
+
 /* Work-groups along each axis. CUDA launches whole ones only. */
 static uint32_t grid_make(const struct device_launch *launch, unsigned grid[3], unsigned group[3])
 {
@@ -63,7 +69,7 @@ static uint32_t grid_make(const struct device_launch *launch, unsigned grid[3], 
     for (unsigned i = 0; i < 3; i++) {
         size_t global = i < launch->dimensions ? launch->global[i] : 1, local = launch->local[i];
         if (!launch->local[0] && i == 0)
-            for (local = USUAL_GROUP; global % local; local--)
+            for (local = usual_group(launch->kernel); global % local; local--)
                 ;
         if (!local)
             local = 1;
@@ -102,6 +108,21 @@ uint32_t cuda_launch(struct device_queue *queue, const struct device_launch *lau
     return status;
 }
 
+/* Rows so far apart that the driver has no number for it: there are few of them. */
+static cuda_result far_rows_copy(struct device_queue *queue, const struct cuda_copy_2d *rows)
+{
+    cuda_result result = 0;
+    for (size_t i = 0; i < rows->rows && !result; i++)
+        result = cuda.copy(rows->target + i * rows->target_pitch, rows->source + i * rows->source_pitch,
+                           rows->width, queue->stream);
+    return result;
+}
+
+static bool is_far(const struct cuda_copy_2d *rows)
+{
+    return rows->source_pitch > CUDA_MAX_PITCH || rows->target_pitch > CUDA_MAX_PITCH;
+}
+
 uint32_t cuda_copy(struct device_queue *queue, const struct device_copy *copy, bool last)
 {
     cuda_pointer source = copy->source->place + copy->source_offset,
@@ -117,8 +138,9 @@ uint32_t cuda_copy(struct device_queue *queue, const struct device_copy *copy, b
     (void)last;
     cuda_queue_begin(queue);
     cuda_enter(queue->context);
-    cuda_result result = copy->rows > 1 ? cuda.copy_2d(&rows, queue->stream)
-                                        : cuda.copy(target, source, copy->length, queue->stream);
+    cuda_result result = copy->rows == 1 ? cuda.copy(target, source, copy->length, queue->stream)
+                         : is_far(&rows) ? far_rows_copy(queue, &rows)
+                                         : cuda.copy_2d(&rows, queue->stream);
     cuda_leave();
     return cuda_status(result);
 }

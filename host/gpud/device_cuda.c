@@ -13,11 +13,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+#include "log.h"
 
 #define ALIGNMENT 16u /* of a buffer argument's offset: the widest load of a kernel */
 
+/*
+ * Errors of the device after which, their manual says, every call of the process fails: a kernel's stray
+ * address, a failed assertion, memory that does not correct itself.
+ */
+static bool is_final(cuda_result result)
+{
+    static const uint16_t final[] = {46, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 999};
+    for (size_t i = 0; i < sizeof(final) / sizeof(final[0]); i++)
+        if (result == final[i])
+            return true;
+    return false;
+}
+
+/* Only another process can use the device again: the keeper starts it, once this one has ended. */
 uint32_t cuda_status(cuda_result result)
 {
+    if (is_final(result)) {
+        log_line("the device has failed what this process gave it (CUDA error %d): the process ends", result);
+        _exit(1);
+    }
     return result == 0                    ? VGPGPU_OK
            : result == CUDA_OUT_OF_MEMORY ? VGPGPU_ERR_NO_MEMORY
                                           : VGPGPU_ERR_EXEC;

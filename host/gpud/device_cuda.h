@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include "cuda_api.h"
 #include "device.h"
 #include "ptx_params.h"
@@ -27,6 +28,7 @@ struct device_buffer {
 };
 
 struct device_program {
+    atomic_uint references; /* its own, and one of each kernel: functions are their module's */
     struct device_context *context;
     cuda_module handle;
     char *ptx;
@@ -35,6 +37,8 @@ struct device_program {
 struct device_kernel {
     cuda_function handle;
     struct device_context *context;
+    struct device_program *program;
+    uint32_t most_items; /* of a work-group */
     uint32_t param_count;
     struct ptx_param params[VGPGPU_MAX_ARGS];
 };

@@ -178,6 +178,7 @@ void *guest_memory_at_user(struct guest_memory *memory, uint64_t user, uint64_t 
 static uint32_t segments_measure(struct guest_memory *memory, const struct vgpgpu_segment *segments,
                                  unsigned count, uint64_t *total, void **first, bool *in_place)
 {
+    struct guest_region *region = NULL; /* of the first one: mappings of two are not one, though they may touch */
     uint8_t *expected = NULL;
     *total = 0;
     *in_place = true;
@@ -193,8 +194,9 @@ static uint32_t segments_measure(struct guest_memory *memory, const struct vgpgp
                 return VGPGPU_ERR_RANGE;
             if (!expected)
                 *first = host;
-            else if (host != expected)
+            else if (host != expected || region != region_of(memory, address))
                 *in_place = false;
+            region = region_of(memory, address);
             expected = host + run;
         }
     }

@@ -29,6 +29,15 @@ static const char *blanks_skip(const char *at)
     }
 }
 
+/* Behind what is here: a string is one thing, whatever it says. */
+static const char *thing_skip(const char *at)
+{
+    if (*at != '"')
+        return blanks_skip(at + 1);
+    at += 1 + strcspn(at + 1, "\"");
+    return blanks_skip(*at ? at + 1 : at);
+}
+
 /* Whether the word is here, and not only the start of a longer one; then *at is behind it. */
 static bool word_take(const char **at, const char *word)
 {
@@ -42,7 +51,7 @@ static bool word_take(const char **at, const char *word)
 /* Behind `.entry NAME`, or NULL. */
 static const char *entry_find(const char *ptx, const char *name)
 {
-    for (const char *at = blanks_skip(ptx); *at; at = blanks_skip(at + 1))
+    for (const char *at = blanks_skip(ptx); *at; at = thing_skip(at))
         if (*at == '.' && word_take(&at, ".entry") && word_take(&at, name))
             return at;
         else if (!*at)

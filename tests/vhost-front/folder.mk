@@ -31,3 +31,5 @@ $(eval $(call gpud_test,gpud_fuzz,gpud_fuzz.c fuzz_commands.c fuzz_control.c fuz
   fuzz_operations.c fuzz_random.c fuzz_rings.c rig.c,,,$(BUILD)/tests/gpud-asan))
 $(eval $(call gpud_test,gpud_fuzz_messages,fuzz_messages.c fuzz_random.c rig.c,,,$(BUILD)/tests/gpud-asan))
 $(eval $(call gpud_test,gpud_kills,kills_test.c fuzz_random.c rig.c))
+$(eval $(call gpud_test,gpud_cuda_front,cuda_test.c fuzz_random.c rig.c,,,$(BUILD)/tests/gpud-cuda))
+$(eval $(call gpud_test,gpud_fuzz_copies,fuzz_copies.c fuzz_random.c rig.c,,,$(BUILD)/tests/gpud-asan))

@@ -27,10 +27,12 @@ static _Noreturn void gpud_become(const char *path, const char *socket, const ch
                                   int ready_fd, int log_fd)
 {
     char fd[16];
-    const char *words[] = {"gpud", "--socket", socket, "--ready-fd", fd, NULL, NULL, NULL, NULL};
-    unsigned count = 5;
+    const char *words[] = {"gpud", "--socket", socket, "--ready-fd", fd, "--device", "auto", NULL, NULL, NULL, NULL};
+    unsigned count = 7;
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves nothing behind */
     snprintf(fd, sizeof(fd), "%d", ready_fd);
+    if (getenv("GPUD_DEVICE"))
+        words[6] = getenv("GPUD_DEVICE");
     if (log_fd >= 0) {
         dup2(log_fd, STDERR_FILENO);
         words[count++] = "--counts";

@@ -72,7 +72,7 @@ struct front {
     struct vgpgpu_event last_event;
 };
 
-/* Starts gpud (`path`) on `socket` and waits until it is ready. Returns its pid. */
+/* Starts gpud (`path`, with --device GPUD_DEVICE of the environment) on `socket` and waits until it is ready. Returns its pid. */
 pid_t gpud_start(const char *path, const char *socket, const char *cache);
 /* The same; what it says goes to log_fd, and at a machine's end it says what was there. */
 pid_t gpud_start_counting(const char *path, const char *socket, const char *cache, int log_fd);

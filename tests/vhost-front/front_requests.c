@@ -105,7 +105,10 @@ uint32_t front_program_kind(struct front *front, uint32_t context, uint32_t prog
 uint32_t front_program(struct front *front, uint32_t context, uint32_t program, const char *source,
                        char *log, size_t log_bytes)
 {
-    return front_program_kind(front, context, program, VGPGPU_PROGRAM_OPENCL_C, source,
+    /* The stand-in for CUDA's compiler takes the same texts. */
+    bool cuda = strcmp(front->config.backend, "cuda") == 0;
+    return front_program_kind(front, context, program,
+                              cuda ? VGPGPU_PROGRAM_CUDA_C : VGPGPU_PROGRAM_OPENCL_C, source,
                               strlen(source), log, log_bytes);
 }
 

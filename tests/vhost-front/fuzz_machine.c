@@ -144,6 +144,17 @@ static void binary_get(void)
     }
 }
 
+/* CUDA has no arguments of local memory: there the second kernel takes a buffer. */
+static const char *source_get(void)
+{
+    static char cuda[2048];
+    const char *place = strstr(fuzz_source, "local char");
+    if (strcmp(fuzz.rig.front->config.backend, "cuda") != 0)
+        return fuzz_source;
+    snprintf(cuda, sizeof(cuda), "%.*sglobal char%s", (int)(place - fuzz_source), fuzz_source, place + 10);
+    return cuda;
+}
+
 /* From the source once, which takes a compiler; then from its binary. */
 static void home_program(void)
 {
@@ -153,7 +164,7 @@ static void home_program(void)
     uint32_t status =
         fuzz.binary ? front_program_kind(front, FUZZ_HOME, 1, VGPGPU_PROGRAM_BINARY, fuzz.binary,
                                          fuzz.binary_bytes, log, sizeof(log))
-                    : front_program(front, FUZZ_HOME, 1, fuzz_source, log, sizeof(log));
+                    : front_program(front, FUZZ_HOME, 1, source_get(), log, sizeof(log));
     if (status)
         print_error("%s\n", log);
     assert_int_equal(status, 0);
