@@ -193,6 +193,8 @@ static void config_make(struct wire *wire)
     struct vhost_config *config = &wire->message.payload.config;
     config->offset = (uint32_t)random_or_edge(sizeof(struct vgpgpu_config));
     config->size = (uint32_t)random_or_edge(sizeof(struct vgpgpu_config) + 1);
+    for (unsigned i = 0; i < sizeof(config->bytes); i++)
+        config->bytes[i] = (uint8_t)random_next(); /* of a write, which changes nothing */
     wire->message.size = VHOST_CONFIG_HEADER_BYTES + (config->size <= 256 ? config->size : 0);
 }
 
@@ -317,6 +319,33 @@ static void front_kill(unsigned at)
     kills++;
 }
 
+/* The configuration space as any machine has it, whatever was written to it. */
+static struct vgpgpu_config known;
+
+/* A piece of it that is there is answered with its bytes, any other with nothing. */
+static void config_check(const struct vhost_message *sent, const struct vhost_message *answer)
+{
+    const struct vhost_config *asked = &sent->payload.config, *got = &answer->payload.config;
+    bool is_there = asked->offset <= sizeof(known) && asked->size <= sizeof(known) - asked->offset &&
+                    sent->size == VHOST_CONFIG_HEADER_BYTES + asked->size;
+    assert_int_equal(answer->size, is_there ? sent->size : 0);
+    if (is_there && asked->size) {
+        assert_true(got->offset == asked->offset && got->size == asked->size);
+        assert_memory_equal(got->bytes, (const uint8_t *)&known + asked->offset, asked->size);
+    }
+}
+
+#define FEATURES (1ull << VHOST_FEATURE_VERSION_1 | 1ull << VHOST_FEATURE_INDIRECT | 1ull << VHOST_FEATURE_PROTOCOL)
+
+/* Bits that were never offered are refused, at any time, and all others taken. */
+static void features_check(const struct vhost_message *sent, const struct vhost_message *answer, bool answers)
+{
+    if (sent->request == VHOST_GET_FEATURES && answer->size)
+        assert_int_equal(answer->payload.number, FEATURES);
+    if (sent->request == VHOST_SET_FEATURES && !answers && sent->size >= sizeof(uint64_t))
+        assert_int_equal(answer->payload.number != 0, (sent->payload.number & ~FEATURES) != 0);
+}
+
 static enum outcome answer_take(const struct vhost_message *sent, bool answers)
 {
     struct vhost_message answer;
@@ -328,6 +357,9 @@ static enum outcome answer_take(const struct vhost_message *sent, bool answers)
     assert_int_equal(answer.request, sent->request);
     assert_int_equal(answer.flags, VHOST_VERSION | VHOST_FLAG_REPLY);
     assert_int_equal(answer.fd_count, 0);
+    if (sent->request == VHOST_GET_CONFIG && sent->size >= VHOST_CONFIG_HEADER_BYTES)
+        config_check(sent, &answer);
+    features_check(sent, &answer, answers);
     /* A refusal of what has an answer of its own looks like one of a number; one of GET_CONFIG is empty. */
     return answers ? answer.size ? ANSWERED : REFUSED : answer.payload.number ? REFUSED : ANSWERED;
 }
@@ -397,6 +429,7 @@ static void machine_works(void)
     batch_arg_buffer(rig.batch, 1, 0);
     assert_int_equal(rig_run(&rig, 0), 0);
     assert_int_equal(page[0], 7);
+    known = rig.front->config;
     rig_close(&rig);
 }
 
