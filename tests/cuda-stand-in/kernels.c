@@ -284,7 +284,7 @@ static cuda_result forever(struct op *op)
     CELLS(op, 3);
     c[2] = 1;
     while (!c[0])
-        c[1]++;
+        c[1] = (int)((unsigned)c[1] + 1); /* for ever is longer than an int */
     return 0;
 }
 
