@@ -9,10 +9,11 @@
 
 #define TIMED_EVERY 16u
 
-static void figures_add(struct policy_figures *f, uint64_t started)
+/* timed: it is one of those whose time counts; it began at `started`. */
+static void figures_add(struct policy_figures *f, bool timed, uint64_t started)
 {
     __atomic_fetch_add(&f->calls, 1, __ATOMIC_RELAXED);
-    if (!started)
+    if (!timed)
         return;
     __atomic_fetch_add(&f->timed, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&f->ns, time_now() - started, __ATOMIC_RELAXED);
@@ -22,16 +23,15 @@ static void figures_add(struct policy_figures *f, uint64_t started)
 static bool call_guarded(struct policy_class *class, struct policy *p, policy_call_fn *fn, void *arg)
 {
     struct guard *g = &this_cpu()->guard;
-    uint64_t started = p->figures.calls % TIMED_EVERY ? 0 : time_now();
-    uint64_t trip;
+    bool timed = p->figures.calls % TIMED_EVERY == 0;
+    uint64_t started = time_now(), trip;
 
-    guard_timer_ensure(time_now());
-    trip = guard_begin(g, p);
+    trip = guard_begin(g, p, started);
     if (!trip) {
         bool sane = fn(p, arg);
 
         guard_end(g);
-        figures_add(&p->figures, started);
+        figures_add(&p->figures, timed, started);
         if (sane)
             return true;
         trip = 1 + POLICY_NONSENSE;
@@ -53,7 +53,7 @@ void policy_call(struct policy_class *class, uint64_t choice, policy_call_fn *fn
     if (p == class->builtin || !call_guarded(class, p, fn, arg)) {
         *number = class->builtin->number;
         fn(class->builtin, arg);
-        figures_add(&class->builtin->figures, 0);
+        figures_add(&class->builtin->figures, false, 0);
     }
     preempt_enable();
 }

@@ -11,22 +11,18 @@
 
 void guard_resume(void); /* entry.S */
 
-void guard_prepare(struct guard *g, struct policy *p)
+void guard_prepare(struct guard *g, struct policy *p, uint64_t now)
 {
+    if (this_cpu()->timer_programmed > now + GUARD_LOOK_NS) {
+        interrupts_off();
+        timer_program(now + GUARD_LOOK_NS);
+        interrupts_on();
+    }
     g->policy = p;
     g->preempt_count = this_cpu()->preempt_count;
-    g->looked = time_now();
+    g->looked = now;
     g->looks = 0;
     __atomic_store_n(&g->active, true, __ATOMIC_RELEASE);
-}
-
-void guard_timer_ensure(uint64_t now)
-{
-    if (this_cpu()->timer_programmed <= now + GUARD_LOOK_NS)
-        return;
-    interrupts_off();
-    timer_program(now + GUARD_LOOK_NS);
-    interrupts_on();
 }
 
 bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind)

@@ -1,7 +1,7 @@
 /*
  * guard.h: calls into policies that come back whatever the policy does.
  *
- *     switch (guard_begin(&cpu->guard, policy)) {
+ *     switch (guard_begin(&cpu->guard, policy, now)) {
  *     case 0:       call the policy; guard_end(); break;
  *     default:      it went wrong: the value less 1 is the enum policy_fault_kind
  *     }
@@ -24,11 +24,12 @@
 #define GUARD_LOOK_NS (5 * NS_PER_MS)
 #define GUARD_LOOKS   4
 
-void guard_prepare(struct guard *g, struct policy *p);
+/* The budget is enforced by the timer: it comes, after this. */
+void guard_prepare(struct guard *g, struct policy *p, uint64_t now);
 
-/* p: the policy that is called. Must be a macro: the frame that guard_save() notes has to be the
- * caller's, and still alive. */
-#define guard_begin(g, p) (guard_prepare(g, p), guard_save(g))
+/* p: the policy that is called. Interrupts on. Must be a macro: the frame that guard_save() notes has to
+ * be the caller's, and still alive. */
+#define guard_begin(g, p, now) (guard_prepare(g, p, now), guard_save(g))
 
 static inline void guard_end(struct guard *g)
 {
@@ -45,9 +46,6 @@ static inline void guard_forbid(void)
     if (guard_is_inside())
         __builtin_trap();
 }
-
-/* The budget is enforced by the timer: it has to come. Before guard_begin(), interrupts on. */
-void guard_timer_ensure(uint64_t now);
 
 /* From an exception: true when it was inside a guarded call; regs then lead to guard_begin(). */
 bool guard_trip(struct user_regs *regs, enum policy_fault_kind kind);

@@ -221,7 +221,7 @@ static void decide(struct cpu *c, struct decision *d)
         policy_decide(c, d);
         return;
     }
-    trip = guard_begin(&c->guard, p);
+    trip = guard_begin(&c->guard, p, d->now);
     if (!trip) {
         policy_decide(c, d);
         guard_end(&c->guard);
@@ -239,7 +239,7 @@ static bool policy_dequeue(struct cpu *c, struct sched_entity *e)
     uint64_t trip = 0;
 
     if (p != &sched_round_robin)
-        trip = guard_begin(&c->guard, p);
+        trip = guard_begin(&c->guard, p, time_now());
     if (!trip) {
         queue_ops(c)->dequeue(&c->queue, e);
         guard_end(&c->guard);
@@ -545,8 +545,6 @@ static void schedule(bool yielding)
             d.fresh = &d.current->ready_link;
     }
     c->slice_expired = false;
-    if (c->policy != &sched_round_robin)
-        guard_timer_ensure(d.now);
     decide(c, &d);
     verdicts_begin(c, d.fresh, d.next, runs ? d.current : NULL, d.now);
     if (!d.keep)

@@ -61,12 +61,14 @@ bool sched_wake(struct thread *t)
 {
     uint64_t flags = spin_lock_irqsave(&t->wake_lock);
     bool waited = t->state == THREAD_BLOCKED || t->state == THREAD_NEW;
+    const struct cpu *c = this_cpu();
 
     if (waited) {
         /* A thread whose registers are still live on a CPU must be posted to that CPU. */
         unsigned cpu = __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) ? t->cpu : cpu_choose(t);
 
         t->sched.flags = t->state == THREAD_NEW ? SCHED_NEW : SCHED_WAKEUP;
+        t->sched.outside = c->in_interrupt || c->current == c->idle || c->current->sched.leads;
         t->state = THREAD_READY;
         COUNT(thread_wakes, 1);
         TRACE(thread_wake, t->id, cpu, 0);

@@ -3,6 +3,6 @@
 DIR := tests/sched_costs
 NAME := sched_costs
 SRCS := main.c
-NEEDS := modules/mlaas/sched_burst modules/mlaas/sched_fair
+NEEDS := modules/mlaas/sched_burst modules/mlaas/sched_fair modules/mlaas/features
 INSTALL := none
 include tools/build/kmod.mk

@@ -1,7 +1,8 @@
 /*
- * main.c: module sched_costs, which reports what a decision of sched_burst costs, and of it the capture of
- * a thread's history. The unit is the nanosecond of the machine's clock; with --icount that is an
- * instruction. The queue and its threads are made up: a sleeper wakes beside four that run.
+ * main.c: module sched_costs, which reports what a decision of sched_burst costs, and of it the
+ * capture of a thread's history, without and with a row for who records. The unit is the nanosecond
+ * of the machine's clock; with --icount that is an instruction. The queue and its threads are made
+ * up: a sleeper wakes beside four that run.
  */
 #include <microlake/boot.h>
 #include <microlake/spinlock.h>
@@ -9,6 +10,7 @@
 #include <microlake/module.h>
 #include <microlake/time.h>
 
+#include "modules/mlaas/features/include/features.h"
 #include "modules/mlaas/sched_burst/lane.h"
 
 #define ROUNDS 2000u
@@ -96,7 +98,27 @@ static void decisions_measure(uint64_t *mean, uint64_t *most)
     *mean = sum / ROUNDS;
 }
 
-static uint64_t capture_measure(void)
+static const char *const names[HISTORY_FEATURES] = {"a", "b", "c", "d", "e",
+                                                    "f", "g", "h", "i", "j"};
+static struct features_set set = {
+    .name = "sched_costs", .fields = names, .field_count = HISTORY_FEATURES, .rows = 64};
+
+/* As the module does it while somebody records. */
+static void row_capture(const struct history *h)
+{
+    int32_t features[HISTORY_FEATURES];
+    uint32_t number;
+    struct features_row *row = features_begin(&set, (uint32_t)sleeper.thread_id, &number);
+
+    history_features(h, features);
+    if (!row)
+        return;
+    for (unsigned i = 0; i < HISTORY_FEATURES; i++)
+        row->values[i] = features[i] >> BURST_FRACTION;
+    features_end(row, number);
+}
+
+static uint64_t capture_measure(bool recorded)
 {
     struct history h = {0};
     uint64_t start = time_now(), empty;
@@ -107,6 +129,8 @@ static uint64_t capture_measure(void)
     start = time_now();
     for (unsigned i = 0; i < ROUNDS; i++) {
         history_capture(&h, &sleeper, clock_ns);
+        if (recorded)
+            row_capture(&h);
         __asm__ volatile("" ::: "memory");
     }
     return (time_now() - start - empty + ROUNDS / 2) / ROUNDS;
@@ -120,13 +144,22 @@ static int costs_init(void)
     for (unsigned i = 0; i < HOGS; i++)
         entity_init(&hogs[i], i);
     entity_init(&sleeper, HOGS);
+    sleeper.outside = true;
     preempt_disable();
     decisions_measure(&mean, &most);
     preempt_enable();
     host_stat("cost.sched_decision=%lu", most);
     host_stat("cost.sched_decision_mean=%lu", mean);
-    host_stat("cost.sched_capture=%lu", capture_measure());
+    host_stat("cost.sched_capture=%lu", capture_measure(false));
+    if (features_register(&set) != OK)
+        return ERR_NO_MEMORY;
+    preempt_disable();
+    most = capture_measure(true);
+    preempt_enable();
+    host_stat("cost.sched_capture_recorded=%lu", most);
+    features_unregister(&set);
     return OK;
 }
 
-KMOD_MANIFEST(.name = "sched_costs", .version = "1.0.0", .needs = "sched_burst", .init = costs_init, .exit = NULL);
+KMOD_MANIFEST(.name = "sched_costs", .version = "1.0.0", .needs = "sched_burst,features",
+              .init = costs_init, .exit = NULL);

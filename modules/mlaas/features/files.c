@@ -50,12 +50,12 @@ static void set_show_locked(struct text *t, const struct place *place)
     const struct features_ring *ring = place->ring;
 
     text_add(t, "name %s\nfields", place->set->name);
-    for (uint32_t i = 0; i < ring->fields; i++)
+    for (uint32_t i = 0; i < place->set->field_count; i++)
         text_add(t, " %s", place->set->fields[i]);
-    text_add(t, "\nrows_per_cpu %u\ncpus %u\nbytes %zu\n", ring->mask + 1, ring->cpus,
-             ring_bytes(ring->fields, ring->mask + 1, ring->cpus));
-    text_add(t, "captured %lu\nrecorders %u\n", rows_captured(ring), place->recorders);
-    for (uint32_t cpu = 0; cpu < ring->cpus; cpu++)
+    text_add(t, "\nrows_per_cpu %u\ncpus %u\nbytes %zu\n", ring ? ring->mask + 1 : 0, cpu_present(),
+             ring ? ring_bytes(ring->fields, ring->mask + 1, ring->cpus) : 0);
+    text_add(t, "captured %lu\nrecorders %u\n", ring ? rows_captured(ring) : 0, place->recorders);
+    for (uint32_t cpu = 0; ring && cpu < ring->cpus; cpu++)
         rows_show(t, ring, cpu);
 }
 
@@ -66,7 +66,7 @@ static long set_show(void *context, char *out, size_t size)
     int r = ERR_NOT_FOUND;
 
     mutex_lock(&store_lock);
-    if (place->set && place->ring) {
+    if (place->set) {
         set_show_locked(&t, place);
         r = OK;
     }

@@ -85,7 +85,7 @@ static bool schema_is_valid(const struct features_set *set)
 static int register_locked(struct features_set *set)
 {
     struct place *place = store_places, *end = store_places + FEATURES_SETS_MAX;
-    struct features_ring *ring;
+    struct features_ring *ring = NULL;
     int r;
 
     if (place_find_locked(set->name))
@@ -94,8 +94,7 @@ static int register_locked(struct features_set *set)
         place++;
     if (place == end)
         return ERR_LIMIT;
-    ring = ring_create(set->field_count, set->rows, FEATURES_BYTES_MAX);
-    if (!ring)
+    if (set->rows && !(ring = ring_create(set->field_count, set->rows, FEATURES_BYTES_MAX)))
         return ERR_NO_MEMORY;
     *place = (struct place){.set = set, .number = ++registrations};
     r = files_start(place);
@@ -155,8 +154,10 @@ void place_release_locked(struct place *place)
 
     if (--place->recorders)
         return;
-    ring = ring_create(place->set->field_count, place->set->rows, FEATURES_BYTES_MAX);
-    if (ring)
+    ring = NULL;
+    if (place->set->rows)
+        ring = ring_create(place->set->field_count, place->set->rows, FEATURES_BYTES_MAX);
+    if (ring || !place->set->rows)
         ring_put(place, ring); /* else the large one stays until the next recorder goes */
 }
 

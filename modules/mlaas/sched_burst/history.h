@@ -29,16 +29,19 @@ enum burst_kind {
 
 /* SCHED_SHADOW_WORDS of them, of zeros at first. */
 struct history {
-    uint64_t ran;                      /* the entity's when it last woke */
-    int64_t lag;                       /* virtual time it was owed when it last stopped (lane.c) */
-    uint64_t woke;                     /* time of its last wake-up; 0: none seen (lane.c) */
-    uint64_t limit;                    /* ns of this burst that go before others; 0: none */
+    uint64_t ran;     /* the entity's when it last woke */
+    int64_t credit;   /* ns that it may run ahead of others (lane.c) */
+    uint64_t vqueue;  /* virtual time of its queue up to which it has earned credit (lane.c) */
+    uint64_t counted; /* time when it last counted as one of those here; 0: never (lane.c) */
     uint32_t bursts;  /* lg of the last four, the newest in the low byte; 0: there was none */
     uint32_t sleep;   /* lg of the last */
     uint32_t burst_mean, burst_spread; /* of lg, in 1/16: moving mean, and mean distance from it */
     uint32_t sleep_mean;
-    uint8_t kind;       /* enum burst_kind: predicted */
-    bool lane;          /* it waits among those that go first */
+    uint8_t kind;     /* enum burst_kind: predicted */
+    bool ahead;       /* this burst goes ahead of others, as long as there is credit */
+    bool lane;        /* it waits among those that go first */
+    uint8_t cpu;      /* of `vqueue` */
+    uint8_t called;   /* of its last eight wake-ups, the newest in the lowest bit: from outside */
 };
 _Static_assert(sizeof(struct history) <= SCHED_SHADOW_WORDS * sizeof(uint64_t), "history fits");
 

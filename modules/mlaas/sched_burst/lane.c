@@ -5,17 +5,20 @@
 
 #include "modules/mlaas/sched_fair/include/urgent.h"
 
+#define PERSON    16 /* the unit of lane_queue.people */
+#define EARN_MOST NS_PER_SEC
+
 static struct lane_queue *lane_queue(struct sched_queue *q)
 {
     return (struct lane_queue *)q->data;
 }
 
-/* It has the CPU, or waits for it, within what was predicted of its burst. */
+/* It has the CPU, or waits for it, ahead of others. */
 static bool is_ahead(struct sched_entity *e)
 {
     const struct history *h = lane_history(e);
 
-    return h->limit > history_burst(h, e) && !e->plain && !e->priority;
+    return h->ahead && h->credit > 0 && !e->plain && !e->priority;
 }
 
 /* The lane may run on: nobody waits elsewhere, or they had their part. */
@@ -27,18 +30,33 @@ static bool lane_is_open(struct sched_queue *q)
 /* ---- predictions ------------------------------------------------------------------------------
  */
 
-/* ns of the coming burst that go before others: twice what is predicted, for what was predicted too
- * low by a little is better done with. */
-static uint64_t limit_of(enum burst_kind kind)
-{
-    return kind == BURST_BRIEF ? 2 * BURST_BRIEF_NS : kind == BURST_SHORT ? 2 * BURST_SHORT_NS : 0;
-}
-
+/* Whether it may go ahead at all is not the model's to say, but who does so first. */
 static void predict(struct history *h, const struct sched_entity *e, uint64_t now)
 {
+    bool sure;
+
     history_capture(h, e, now);
-    h->kind = history_is_sure(h) ? (uint8_t)burst_predict(h) : BURST_LONG;
-    h->limit = limit_of(h->kind);
+    sure = history_is_sure(h);
+    h->kind = sure ? (uint8_t)burst_predict(h, e) : BURST_LONG;
+    h->called = (uint8_t)(h->called << 1 | e->outside);
+    h->ahead = sure && h->called;
+}
+
+/* ns of a burst of that kind, and half as much again: what was predicted too low by a little is
+ * better done with. */
+static uint64_t limit_of(unsigned kind)
+{
+    return kind == BURST_BRIEF   ? BURST_BRIEF_NS * 3 / 2
+           : kind == BURST_SHORT ? BURST_SHORT_NS * 3 / 2
+                                 : UINT64_MAX;
+}
+
+/* What it counts as by now: whoever has run on is no longer what it was taken for. */
+static unsigned kind_now(struct sched_entity *e)
+{
+    const struct history *h = lane_history(e);
+
+    return history_burst(h, e) < limit_of(h->kind) ? h->kind : BURST_LONG;
 }
 
 bool lane_watch(uint64_t *memory, const struct sched_entity *e, uint64_t now)
@@ -46,8 +64,11 @@ bool lane_watch(uint64_t *memory, const struct sched_entity *e, uint64_t now)
     struct history *h = (struct history *)memory;
 
     predict(h, e, now);
-    return h->limit != 0;
+    return h->ahead && h->kind >= BURST_SHORT;
 }
+
+/* ---- credit -----------------------------------------------------------------------------------
+ */
 
 static uint64_t weight_of(const struct sched_entity *e)
 {
@@ -55,42 +76,51 @@ static uint64_t weight_of(const struct sched_entity *e)
 }
 
 /*
- * Counts who comes and goes: each wake-up adds the thread's weight for the part of LANE_POPULATION
- * that has passed since its last one, and the whole fades as fast. So a thread counts once, however
- * often it wakes.
+ * Counts who comes: each time that a thread is enqueued adds its weight for the part of
+ * LANE_POPULATION that has passed since the last time, and the whole fades as fast. So a thread
+ * counts once, however often it comes, whether it sleeps or runs in between.
  */
-static void population_take(struct lane_queue *l, const struct sched_entity *e, struct history *h,
-                            uint64_t now)
+static void people_count(struct lane_queue *l, const struct sched_entity *e, struct history *h,
+                         uint64_t now)
 {
-    uint64_t since = MIN(now - l->sleepers_at, LANE_POPULATION);
-    uint64_t apart = MIN(now - h->woke, LANE_POPULATION);
+    uint64_t since = MIN(now - l->people_at, LANE_POPULATION);
+    uint64_t apart = MIN(now - h->counted, LANE_POPULATION);
 
-    l->sleepers -= MIN(l->sleepers, l->sleepers * since / LANE_POPULATION);
-    l->sleepers += weight_of(e) * 16 * apart / LANE_POPULATION;
-    l->sleepers_at = h->woke = now;
+    l->people -= MIN(l->people, l->people * since / LANE_POPULATION);
+    l->people += weight_of(e) * PERSON * apart / LANE_POPULATION;
+    l->people_at = h->counted = now;
 }
 
-/* What a thread that slept is owed: see lane.h. */
-static int64_t lag_after_sleep(struct sched_queue *q, const struct sched_entity *e,
-                               const struct history *h, uint64_t now)
+/* The most that may be saved, or owed: a share of LANE_SLEEP, of all who are here. */
+static int64_t credit_most(struct sched_queue *q, const struct sched_entity *e)
 {
-    uint64_t weight = weight_of(e),
-             all = MAX(fair_queue(q)->weight, lane_queue(q)->sleepers / 16) + weight;
-    int64_t most = (int64_t)(LANE_SLEEP * FAIR_WEIGHT_MAX / all);
-    int64_t slept = (int64_t)(MIN(now - e->ran_until, LANE_SLEEP) * FAIR_WEIGHT_MAX / all);
+    uint64_t weight = weight_of(e);
+    uint64_t all = MAX(fair_queue(q)->weight + weight, lane_queue(q)->people / PERSON);
 
-    int64_t least = -(int64_t)(FAIR_LAG_LIMIT * FAIR_WEIGHT_MAX / weight);
-
-    return MIN(MAX(h->lag, least) + slept, most);
+    return (int64_t)(LANE_SLEEP * weight / all);
 }
 
-/* Whether it has had its share, and more than a little more. */
-static bool is_in_debt(struct sched_queue *q, struct sched_entity *e)
+/* What somebody of its weight who always competes got since the last time. (`credit` and `vqueue`
+ * may be what another policy has left there.) */
+static void credit_earn(struct sched_queue *q, const struct sched_entity *e, struct history *h)
 {
-    const struct fair_state *s = fair_state(e);
-    int64_t over = (int64_t)(s->vruntime - fair_virtual_time(fair_queue(q)));
+    int64_t weight = (int64_t)weight_of(e), most = credit_most(q, e);
+    uint64_t vqueue = fair_virtual_time(fair_queue(q));
+    int64_t passed = h->cpu == q->cpu ? (int64_t)(vqueue - h->vqueue) : 0;
 
-    return over > (int64_t)(LANE_SLACK * FAIR_WEIGHT_MAX / s->weight);
+    passed = MIN(MAX(passed, 0), (int64_t)(EARN_MOST * FAIR_WEIGHT_MAX) / weight);
+    h->credit = MIN(MAX(h->credit, -most), most) + passed * weight / (int64_t)FAIR_WEIGHT_MAX;
+    h->credit = MIN(h->credit, most);
+    h->vqueue = vqueue;
+    h->cpu = (uint8_t)q->cpu;
+}
+
+/* It has only now come under this policy. */
+static void credit_begin(struct sched_queue *q, struct history *h)
+{
+    h->credit = 0;
+    h->vqueue = fair_virtual_time(fair_queue(q));
+    h->cpu = (uint8_t)q->cpu;
 }
 
 /* ---- struct sched_ops -------------------------------------------------------------------------
@@ -123,39 +153,32 @@ void lane_enqueue(struct sched_queue *q, struct sched_entity *e, uint64_t now)
     struct history *h = lane_history(e);
 
     h->lane = false; /* whatever another policy has left there */
+    if (h->counted == 0)
+        credit_begin(q, h);
+    people_count(lane_queue(q), e, h, now);
     if (e->flags & SCHED_WAKEUP) {
         predict(h, e, now);
-        population_take(lane_queue(q), e, h, now);
+        credit_earn(q, e, h);
     }
     if (e->flags & (SCHED_YIELDED | SCHED_NEW | SCHED_ADOPTED))
-        h->limit = 0;
-    if (!is_ahead(e)) {
-        if (h->limit && fair_queue(q)->running == e)
-            fair_running_left(q); /* it ran on: it is owed no more than sched_fair would leave it */
-        h->limit = 0;
+        h->ahead = false;
+    e->leads = h->ahead = is_ahead(e);
+    if (!e->leads) {
         urgent_enqueue(q, e, now);
         return;
     }
     if (e->flags & SCHED_WAKEUP)
-        fair_join_at(q, e, lag_after_sleep(q, e, h, now));
-    else
-        fair_join(q, e);
-    if (is_in_debt(q, e)) {
-        h->limit = 0;
-        fair_wait(q, e);
-    } else {
-        lane_add(q, e);
-    }
+        fair_woke_aside(e);
+    h->kind = (uint8_t)kind_now(e);
+    lane_add(q, e);
 }
 
 void lane_dequeue(struct sched_queue *q, struct sched_entity *e)
 {
-    if (!lane_history(e)->lane) {
+    if (lane_history(e)->lane)
+        lane_take(e);
+    else
         urgent_dequeue(q, e);
-        return;
-    }
-    lane_take(e);
-    fair_leave(q, e);
 }
 
 struct sched_entity *lane_pick(struct sched_queue *q, uint64_t now)
@@ -166,28 +189,30 @@ struct sched_entity *lane_pick(struct sched_queue *q, uint64_t now)
         e = list_entry(list_first(&q->list), struct sched_entity, link);
     if (!e || !lane_history(e)->lane)
         return urgent_pick(q, now);
-    if (!lane_is_open(q)) {
-        struct sched_entity *other = fair_pick(q, now);
-
-        if (other) /* else all of them had more than their share */
-            return other;
-    }
+    if (!lane_is_open(q))
+        return fair_pick(q, now);
     lane_take(e);
-    fair_run(q, e);
+    fair_running_left(q);
     return e;
 }
 
 void lane_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran)
 {
     struct lane_queue *l = lane_queue(q);
+    struct history *h = lane_history(e);
 
-    fair_charge(q, e, ran);
+    if (h->ahead)
+        fair_ran_aside(e, ran);
+    else
+        fair_charge(q, e, ran);
     if (e->priority)
         return;
-    lane_history(e)->lag = (int64_t)(fair_virtual_time(fair_queue(q)) - fair_state(e)->vruntime);
+    credit_earn(q, e, h);
+    if (!h->ahead || l->fair.root) /* else nobody else wants the CPU */
+        h->credit -= (int64_t)MIN(ran, NS_PER_SEC);
     if (!l->fair.root)
         l->ahead = 0;
-    else if (lane_history(e)->limit)
+    else if (h->ahead)
         l->ahead = MIN(l->ahead + ran, 2 * LANE_MOST);
     else
         l->ahead -= MIN(l->ahead, LANE_REST * ran);
@@ -196,8 +221,11 @@ void lane_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran)
 uint64_t lane_slice(struct sched_queue *q, struct sched_entity *e)
 {
     const struct history *h = lane_history(e);
+    uint64_t open = LANE_MOST - MIN(lane_queue(q)->ahead, LANE_MOST);
 
-    return is_ahead(e) ? h->limit - history_burst(h, e) : urgent_slice(q, e);
+    if (!is_ahead(e))
+        return urgent_slice(q, e);
+    return MIN(MIN((uint64_t)h->credit, open), limit_of(kind_now(e)) - history_burst(h, e));
 }
 
 bool lane_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sched_entity *running)
@@ -205,7 +233,7 @@ bool lane_preempts(struct sched_queue *q, struct sched_entity *fresh, struct sch
     if (fresh->priority || running->priority)
         return urgent_preempts(q, fresh, running);
     if (is_ahead(running))
-        return lane_history(fresh)->lane && lane_history(fresh)->kind > lane_history(running)->kind;
+        return lane_history(fresh)->lane && lane_history(fresh)->kind > kind_now(running);
     if (lane_history(fresh)->lane)
         return lane_is_open(q);
     return urgent_preempts(q, fresh, running);

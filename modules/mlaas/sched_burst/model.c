@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include "lane.h"
+#include "modules/mlaas/features/include/features.h"
 #include "modules/mlaas/models/include/models.h"
 
 /* Made by tools/train/sched_burst.py. The path is from the project's root. */
@@ -31,22 +32,52 @@ static struct models_want want = {
 
 static struct models_slot slot;
 
+/* What it is asked with, as whole numbers, of which thread: for `mlctl record sched_burst`. */
+static const char *const seen_fields[HISTORY_FEATURES] = {
+    "burst", "burst2", "burst3", "burst4", "sleep",
+    "burst_mean", "burst_spread", "sleep_mean", "mean_less_sleep", "burst_less_sleep",
+};
+static struct features_set seen = {
+    .name = "sched_burst", .fields = seen_fields, .field_count = HISTORY_FEATURES, .rows = 0};
+
 int model_open(void)
 {
+    int result;
+
     want.embedded_bytes = (size_t)(burst_model_end - burst_model);
-    return models_open(&slot, &want);
+    result = models_open(&slot, &want);
+    if (result != OK)
+        return result;
+    result = features_register(&seen);
+    if (result != OK)
+        models_close(&slot);
+    return result;
 }
 
 void model_close(void)
 {
+    features_unregister(&seen);
     models_close(&slot);
 }
 
-enum burst_kind burst_predict(const struct history *h)
+static void seen_record(const struct sched_entity *e, const int32_t features[HISTORY_FEATURES])
+{
+    uint32_t number;
+    struct features_row *row = features_begin(&seen, (uint32_t)e->thread_id, &number);
+
+    if (!row)
+        return;
+    for (unsigned i = 0; i < HISTORY_FEATURES; i++)
+        row->values[i] = features[i] >> BURST_FRACTION;
+    features_end(row, number);
+}
+
+enum burst_kind burst_predict(const struct history *h, const struct sched_entity *e)
 {
     int32_t features[HISTORY_FEATURES], kinds[BURST_KINDS];
 
     history_features(h, features);
+    seen_record(e, features);
     models_run_integer(&slot, features, kinds);
     return (enum burst_kind)mlrt_largest_integer(kinds, BURST_KINDS);
 }

@@ -56,5 +56,5 @@ static void burst_exit(void)
     model_close();
 }
 
-KMOD_MANIFEST(.name = "sched_burst", .version = "1.0.0", .needs = "sched_fair,models,mlrt",
+KMOD_MANIFEST(.name = "sched_burst", .version = "1.0.0", .needs = "sched_fair,features,models,mlrt",
               .init = burst_init, .exit = burst_exit);

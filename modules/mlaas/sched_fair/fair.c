@@ -118,6 +118,16 @@ static void burst_end(struct fair_state *s)
     s->burst = 0;
 }
 
+void fair_woke_aside(struct sched_entity *e)
+{
+    burst_end(fair_state(e));
+}
+
+void fair_ran_aside(struct sched_entity *e, uint64_t ran)
+{
+    fair_state(e)->burst += MIN(ran, RAN_MOST);
+}
+
 static void weight_take(struct sched_entity *e)
 {
     fair_state(e)->weight = (uint32_t)clamp(e->weight, 1, FAIR_WEIGHT_MAX);

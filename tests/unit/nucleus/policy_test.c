@@ -54,13 +54,9 @@ void cpus_pass(void)
     passes++;
 }
 
-void guard_timer_ensure(uint64_t now)
+void guard_prepare(struct guard *g, struct policy *p, uint64_t now)
 {
     assert_true(now <= clock_ns);
-}
-
-void guard_prepare(struct guard *g, struct policy *p)
-{
     assert_false(g->active);
     assert_true(this_cpu()->preempt_count > 0 && interrupts_are_on());
     g->policy = p;

@@ -93,19 +93,15 @@ bool module_ref(struct module *m)
     return m;
 }
 
-void guard_timer_ensure(uint64_t now)
-{
-    this_cpu()->timer_programmed = MIN(now + GUARD_LOOK_NS, this_cpu()->timer_programmed);
-}
-
 /* Whoever unregisters a policy waits for all CPUs: here nothing runs beside it. */
 void cpus_pass(void)
 {
     rig_settle();
 }
 
-void guard_prepare(struct guard *g, struct policy *p)
+void guard_prepare(struct guard *g, struct policy *p, uint64_t now)
 {
+    this_cpu()->timer_programmed = MIN(now + GUARD_LOOK_NS, this_cpu()->timer_programmed);
     assert_false(g->active);
     assert_true(interrupts_are_on());
     assert_true(this_cpu()->preempt_count > 0);

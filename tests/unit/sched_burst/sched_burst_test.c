@@ -27,13 +27,14 @@ extern const uint8_t test_model[], test_model_end[];
 static struct mlrt_model model;
 
 /* As the module's, without the model store. */
-enum burst_kind burst_predict(const struct history *h)
+enum burst_kind burst_predict(const struct history *h, const struct sched_entity *e)
 {
     static uint8_t workspace[512] __attribute__((aligned(32)));
     int32_t features[HISTORY_FEATURES], kinds[BURST_KINDS];
 
     assert_true(mlrt_workspace_bytes(&model, 1) <= sizeof(workspace));
     assert_int_equal(model.header->input_fraction, BURST_FRACTION);
+    (void)e;
     history_features(h, features);
     mlrt_run_integer(&model, features, 1, kinds, workspace);
     return (enum burst_kind)mlrt_largest_integer(kinds, BURST_KINDS);
@@ -62,7 +63,7 @@ static const struct sched_ops fair_ops = {
 
 static struct simulator sim;
 static uint64_t random_state;
-static uint64_t window_end; /* of the second that is looked at; 0: none yet */
+static uint64_t window_end; /* of what is looked at; 0: none yet */
 
 static uint64_t random_next(void)
 {
@@ -93,11 +94,11 @@ static struct task *hog(void)
     return simulator_task(&sim, 1024, FOREVER, 0);
 }
 
-/* ---- the bound: in any second, who always wants the CPU gets nine tenths of an equal share of all
- * there are, less one request, which is how finely fair shares are dealt
- * ---------------------------------- */
+/* ---- the bound: in any time W, who always wants the CPU gets an equal share, of all there are, of W
+ * less LANE_SLEEP, and less two requests, its own and the mean of the others', which is how finely fair shares
+ * are dealt ---------------------------------- */
 
-#define LEAST_SHARE 0.9
+#define WINDOW (2 * NS_PER_SEC)
 
 static uint64_t before[SIMULATOR_TASKS];
 
@@ -111,15 +112,15 @@ static void shares_check(struct simulator *s)
         weights += s->tasks[i].entity.weight;
     for (unsigned i = 0; i < s->count; i++) {
         struct task *t = &s->tasks[i];
-        double least = LEAST_SHARE * (double)NS_PER_SEC * t->entity.weight / (double)weights -
-                       FAIR_REQUEST_LONG;
+        double least = (double)(WINDOW - LANE_SLEEP) * t->entity.weight / (double)weights -
+                       2 * FAIR_REQUEST_LONG;
 
         if (window_end && t->burst == FOREVER && (double)(t->ran - before[i]) < least)
-            fail_msg("task %u got %.1f ms, not %.1f, in the second before %.3f s", i,
+            fail_msg("task %u got %.1f ms, not %.1f, in the window before %.3f s", i,
                      (double)(t->ran - before[i]) / 1e6, least / 1e6, s->now / 1e9);
         before[i] = t->ran;
     }
-    window_end = s->now + NS_PER_SEC;
+    window_end = s->now + WINDOW;
 }
 
 /* ---- latency ----------------------------------------------------------------------------------
@@ -250,6 +251,30 @@ static void test_plain_as_fair(void **state)
     }
 }
 
+/* So are threads that only wake each other: nothing outside waits for them. */
+static void test_inside_as_fair(void **state)
+{
+    uint64_t waited[6];
+
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        simulator_init(&sim, round ? &fair_ops : &burst_ops);
+        random_state = 4;
+        for (unsigned i = 0; i < 6; i++) {
+            struct task *t = i < 3 ? hog() : simulator_task(&sim, 1024, NS_PER_MS, 9 * NS_PER_MS);
+
+            t->inside = true;
+            t->next = i < 3 ? NULL : request_next;
+        }
+        simulator_run(&sim, 5 * NS_PER_SEC, NULL);
+        for (unsigned i = 0; i < 6; i++) {
+            if (round)
+                assert_int_equal(sim.tasks[i].wait_sum, waited[i]);
+            waited[i] = sim.tasks[i].wait_sum;
+        }
+    }
+}
+
 /* A plain one is not put ahead where others are. */
 static void test_plain_waits(void **state)
 {
@@ -312,6 +337,15 @@ static void saver(struct task *t)
     t->pause = t->turns_taken % 30 ? 1 * NS_PER_MS : 100 * NS_PER_MS;
 }
 
+/* All of them save as much as they can, and want it at the same moment. */
+static void hoarder(struct task *t)
+{
+    bool runs = ++t->turns_taken % 6 == 0;
+
+    t->burst = runs ? 150 * NS_PER_MS : 100 * NS_PER_US;
+    t->pause = LANE_SLEEP / 4;
+}
+
 static void erratic(struct task *t)
 {
     t->burst = random_up_to(1ull << (10 + random_next() % 17));
@@ -321,7 +355,7 @@ static void erratic(struct task *t)
 static void test_adversaries(void **state)
 {
     static void (*const kinds[])(struct task *) = {just_before, turning, limit_user, saver,
-                                                   erratic};
+                                                   hoarder, erratic};
     static const unsigned crowds[] = {1, 4, 24, 60};
 
     (void)state;
@@ -412,7 +446,7 @@ static void test_foreign_data(void **state)
 /* In the shadow it answers what it would do, and touches its memory alone. */
 static void test_watch(void **state)
 {
-    struct sched_entity e = {.weight = 1024}, copy;
+    struct sched_entity e = {.weight = 1024, .outside = true}, copy;
     uint64_t memory[SCHED_SHADOW_WORDS] = {0}, now = NS_PER_SEC;
     bool ahead = false;
 
@@ -437,6 +471,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_capture),       CASE(test_kinds),        CASE(test_periodic),
         CASE(test_requests),      CASE(test_hogs_as_fair), CASE(test_plain_as_fair),
+        CASE(test_inside_as_fair),
         CASE(test_plain_waits),   CASE(test_priority),     CASE(test_adversaries),
         CASE(test_many_sleepers), CASE(test_weights),      CASE(test_belief_ends),
         CASE(test_foreign_data),  CASE(test_watch),

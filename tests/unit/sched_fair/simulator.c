@@ -91,6 +91,7 @@ static bool burst_over(struct simulator *s)
     if (t->pause == 0)
         return true;
     t->entity.flags = SCHED_WAKEUP;
+    t->entity.outside = !t->inside; /* a timer, or somebody here */
     t->wakes = s->now + t->pause;
     t->running = false;
     return false;

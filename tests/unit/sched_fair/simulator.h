@@ -14,6 +14,7 @@ struct task {
     struct sched_entity entity;
     uint64_t burst, pause;
     bool yields; /* instead of sleeping */
+    bool inside; /* it is woken by others that compete, not from outside */
     void (*next)(struct task *t); /* sets burst and pause of the next time, unless NULL */
     unsigned turns_taken;         /* for next() */
 

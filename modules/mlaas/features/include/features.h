@@ -23,7 +23,8 @@
 /* A row. `number` counts the rows of its CPU from 1 (it wraps around); 0: it is being written. */
 struct features_row {
     uint64_t tsc; /* when; time_from_tsc() makes it time_now()'s */
-    uint32_t key; /* what it is about: a thread, a stream, a buffer... the set's own */
+    uint32_t key; /* what it is about: a thread, a stream, a buffer... the set's own. Right before
+                     `number` */
     uint32_t number;
     int32_t values[];
 };
@@ -49,7 +50,8 @@ struct features_set {
     const char *const *fields; /* their names, without blanks, less than FEATURES_NAME_MAX each */
     uint32_t field_count;      /* 1 to FEATURES_FIELDS_MAX */
     uint32_t rows; /* for each CPU: rounded up to a power of two, at least FEATURES_ROWS_MIN, and
-                      halved until all of it is within FEATURES_BYTES_MAX */
+                      halved until all of it is within FEATURES_BYTES_MAX; 0: rows are kept only
+                      while somebody records them, and a capture costs next to nothing else */
 
     struct features_ring
         *ring; /* the store's; read with preemption off; NULL: captures do nothing */
@@ -64,33 +66,39 @@ void features_unregister(struct features_set *set);
 /* Captures a row of set->field_count values. Any context. */
 void features_capture(struct features_set *set, uint32_t key, const int32_t *values);
 
+/* For the store itself: the same as below, on the CPU `id`, which this is. */
+static inline struct features_row *features_row_take(struct features_ring *ring, unsigned id,
+                                                     uint32_t key, uint32_t *number)
+{
+    /* &ring->cpu[id] in 32 bits: fewer instructions */
+    struct features_cpu *cpu =
+        (struct features_cpu *)((uint8_t *)ring->cpu + id * (uint32_t)sizeof(*cpu));
+    struct features_row *row;
+    uint64_t nth = 1;
+    uint32_t low, high;
+
+    __asm__ volatile("xaddq %0, %1"
+                     : "+r"(nth), "+m"(cpu->next)); /* whole for this CPU's interrupts */
+    row = (struct features_row *)(cpu->rows + (uint32_t)(nth & ring->mask) * ring->stride);
+    __atomic_store_n((uint64_t *)&row->key, key, __ATOMIC_RELAXED); /* and no number yet */
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    ((uint32_t *)&row->tsc)[0] = low;
+    ((uint32_t *)&row->tsc)[1] = high;
+    *number = (uint32_t)nth + 1;
+    return row;
+}
+
 /*
  * The same without a copy, for hooks: fill in row->values, then features_end(). Preemption is off,
- * or an interrupt handler runs. NULL: nobody has registered the set. An interrupt in between may
- * capture too.
+ * or an interrupt handler runs. NULL: nobody has registered the set, or nobody records what is kept
+ * for recorders only. An interrupt in between may capture too.
  */
 static inline struct features_row *features_begin(const struct features_set *set, uint32_t key,
                                                   uint32_t *number)
 {
     struct features_ring *ring = __atomic_load_n(&set->ring, __ATOMIC_ACQUIRE);
-    struct features_cpu *cpu;
-    struct features_row *row;
-    uint64_t nth = 1;
-    uint32_t low, high;
 
-    if (unlikely(!ring))
-        return NULL;
-    cpu = &ring->cpu[cpu_id()];
-    __asm__ volatile("xaddq %0, %1"
-                     : "+r"(nth), "+m"(cpu->next)); /* whole for this CPU's interrupts */
-    row = (struct features_row *)(cpu->rows + (uint32_t)(nth & ring->mask) * ring->stride);
-    __atomic_store_n(&row->number, 0, __ATOMIC_RELAXED);
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    ((uint32_t *)&row->tsc)[0] = low;
-    ((uint32_t *)&row->tsc)[1] = high;
-    row->key = key;
-    *number = (uint32_t)nth + 1;
-    return row;
+    return likely(ring) ? features_row_take(ring, cpu_id(), key, number) : NULL;
 }
 
 static inline void features_end(struct features_row *row, uint32_t number)

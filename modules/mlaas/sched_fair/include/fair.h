@@ -97,6 +97,10 @@ void fair_wait(struct sched_queue *q, struct sched_entity *e);
 void fair_leave(struct sched_queue *q, struct sched_entity *e);
 void fair_run(struct sched_queue *q, struct sched_entity *e);
 
+/* Of a thread that runs without competing for once: how long its bursts are is noted all the same. */
+void fair_woke_aside(struct sched_entity *e);
+void fair_ran_aside(struct sched_entity *e, uint64_t ran);
+
 /* Somebody who does not compete by share runs next: nobody of the queue is running. */
 void fair_running_left(struct sched_queue *q);
 
