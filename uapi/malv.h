@@ -79,14 +79,33 @@ struct malv_destroy {
     uint32_t object;
 };
 
+/*
+ * A sub-buffer: a range of a buffer, or of a sub-buffer, under a number of its own. It is a buffer like any other, but
+ * has no memory of its own: the buffer's lives until all its sub-buffers are destroyed too. EINVAL: the range leaves the
+ * buffer, `offset` is not a multiple of offset_align, or the buffer is managed. EOPNOTSUPP: the device has none.
+ * mmap_offset is that of the page in which it begins, which is `offset` % 4096 bytes before its first one, counted in the
+ * buffer that is underneath all; whole pages are mapped.
+ */
+struct malv_sub_buffer {
+    uint64_t offset;      /* in: bytes */
+    uint64_t size;        /* in: bytes */
+    uint64_t mmap_offset; /* out: of a GUEST buffer's */
+    uint32_t buffer;      /* in */
+    uint32_t sub_buffer;  /* out */
+};
+
 /* With a submission's queue: its commands between two barriers may run in any order. */
 #define MALV_SUBMIT_UNORDERED (1u << 31)
+
+/* And with it: the n values below the fence, fewer than 2^23, are the submission's too, for its SIGNALs; WAIT takes
+ * them like fences. */
+#define MALV_SUBMIT_SIGNALS(n) ((uint32_t)(n) << 8)
 
 /* Submits commands to an in-order queue and does not wait. */
 struct malv_submit {
     uint64_t commands; /* in: address */
     uint32_t command_bytes;
-    uint32_t queue; /* in: 0..63, perhaps with MALV_SUBMIT_UNORDERED */
+    uint32_t queue; /* in: 0..63, perhaps with MALV_SUBMIT_UNORDERED and MALV_SUBMIT_SIGNALS(n) */
     uint64_t fence; /* out: value to wait for on this queue */
 };
 
@@ -137,6 +156,7 @@ struct malv_notify {
 #define MALV_IOC_WAIT MALV_IOC(0x06, struct malv_wait)
 #define MALV_IOC_LIMIT MALV_IOC(0x07, struct malv_limit)
 #define MALV_IOC_QUERY MALV_IOC(0x08, struct malv_query)
+#define MALV_IOC_SUB_BUFFER MALV_IOC(0x0a, struct malv_sub_buffer)
 #define MALV_IOC_NOTIFY MALV_IOC(0x09, struct malv_notify)
 
 /* mmap offset of the fence page (read-only): struct vgpgpu_fence_slot[64], to spin without a call. */

@@ -65,6 +65,8 @@ enum vgpgpu_device_feature {
     VGPGPU_FEATURE_F16 = 1 << 1,      /* kernels may compute with numbers of 16 bits, */
     VGPGPU_FEATURE_F64 = 1 << 2,      /* of 64 bits, */
     VGPGPU_FEATURE_ATOMIC64 = 1 << 3, /* and use atomic operations on 64 bits */
+    VGPGPU_FEATURE_SIGNAL = 1 << 4,     /* there is the command SIGNAL, */
+    VGPGPU_FEATURE_SUB_BUFFER = 1 << 5, /* and the request SUB_BUFFER_CREATE */
 };
 
 enum vgpgpu_status {
@@ -94,6 +96,7 @@ enum vgpgpu_request_type {
     VGPGPU_KERNEL_DESTROY = 8,
     VGPGPU_QUERY = 9,
     VGPGPU_CONTEXT_LIMIT = 10,
+    VGPGPU_SUB_BUFFER_CREATE = 11,
 };
 
 /* Starts every request. `object` is 0 for requests on the context itself. */
@@ -141,6 +144,15 @@ struct vgpgpu_buffer_create {
     uint32_t segment_count;
     uint64_t size; /* bytes, not 0 */
     /* struct vgpgpu_segment segments[segment_count] */
+};
+
+/* SUB_BUFFER_CREATE: a range of a buffer, which commands name like any buffer. */
+struct vgpgpu_sub_buffer_create {
+    struct vgpgpu_request header; /* object: the sub-buffer, numbered with the buffers */
+    uint32_t buffer;              /* it may be a sub-buffer itself */
+    uint32_t reserved;
+    uint64_t offset; /* bytes, a multiple of offset_align */
+    uint64_t size;   /* bytes, not 0 */
 };
 
 enum vgpgpu_program_kind {
@@ -206,14 +218,14 @@ struct vgpgpu_kernel_info {
  * a full fence. So one of the two always sees the other.
  */
 struct vgpgpu_fence_slot {
-    uint64_t signalled; /* device: fence value of the newest finished submission */
+    uint64_t signalled; /* device: the newest value of a finished submission, or of a SIGNAL */
     uint64_t wait;      /* driver: send an event once signalled >= wait */
-    uint64_t failed;    /* device: fence value of the first submission that failed, or 0 */
+    uint64_t failed;    /* device: the first value that failed, or 0 */
     uint32_t status;    /* device: its enum vgpgpu_status */
     uint32_t reserved;
-    /* Times of the newest finished submission, by the device's clock. */
+    /* Times of the submission that the newest value is of, by the device's clock. */
     uint64_t start_ns;  /* device: it began */
-    uint64_t end_ns;    /* device: it ended */
+    uint64_t end_ns;    /* device: it ended, or had come as far as its SIGNAL */
     uint64_t queued_ns; /* device: it was taken out of the submit queue */
     uint64_t ready_ns;  /* device: it was handed to who carries it out */
 };
@@ -243,6 +255,7 @@ enum vgpgpu_command_op {
     VGPGPU_CMD_OPERATION = 5,
     VGPGPU_CMD_COPY_2D = 6,
     VGPGPU_CMD_FILL_2D = 7,
+    VGPGPU_CMD_SIGNAL = 8,
 };
 
 /* Starts every command; commands stand at multiples of 8 bytes. */
@@ -324,6 +337,12 @@ struct vgpgpu_cmd_fill_2d {
     uint64_t width; /* bytes, not 0 */
     uint64_t rows;  /* not 0 */
     uint8_t pattern[16];
+};
+
+/* SIGNAL: all before it in its queue has ended: the fence's value becomes the submission's less `before`. */
+struct vgpgpu_cmd_signal {
+    struct vgpgpu_command header;
+    uint64_t before; /* not 0; less than in each SIGNAL before it in the submission */
 };
 
 /* Types of a tensor's elements. */

@@ -33,6 +33,7 @@ static const struct {
     [VGPGPU_KERNEL_DESTROY] = {sizeof(struct vgpgpu_request), control_kernel_destroy, true},
     [VGPGPU_QUERY] = {sizeof(struct vgpgpu_query), control_query},
     [VGPGPU_CONTEXT_LIMIT] = {sizeof(struct vgpgpu_context_limit), control_context_limit},
+    [VGPGPU_SUB_BUFFER_CREATE] = {sizeof(struct vgpgpu_sub_buffer_create), control_sub_buffer_create},
 };
 
 /* Takes up what was submitted before now, so that a destruction does not overtake its users. */
@@ -102,11 +103,14 @@ static bool reply_defer(struct machine *machine, struct control_call *call,
     return true;
 }
 
+/* Nothing but the table's reference is left; those of sub-buffers do not count. */
 static bool deferred_is_due(const struct deferred *deferred)
 {
-    atomic_uint *references =
-        deferred->object ? &deferred->object->references : &deferred->context->references;
-    return atomic_load(references) == 1;
+    const struct object *object = deferred->object;
+    if (!object)
+        return atomic_load(&deferred->context->references) == 1;
+    unsigned references = atomic_load(&object->references);
+    return references == 1 + atomic_load(&object->sub_count);
 }
 
 /* The last reference: the device process lets go of guest memory before the driver hears of it. */

@@ -28,6 +28,7 @@ uint32_t control_context_create(struct control_call *call);
 uint32_t control_context_destroy(struct control_call *call);
 uint32_t control_buffer_create(struct control_call *call);
 uint32_t control_buffer_destroy(struct control_call *call);
+uint32_t control_sub_buffer_create(struct control_call *call);
 uint32_t control_program_create(struct control_call *call);
 uint32_t control_program_destroy(struct control_call *call);
 uint32_t control_kernel_create(struct control_call *call);

@@ -326,6 +326,7 @@ static uint32_t buffer_memory_get(struct control_call *call,
     if (!object->guest && request->size > machine->info.global_memory - machine->device_bytes)
         status = VGPGPU_ERR_NO_MEMORY;
     if (!status) {
+        object->facts.buffer.root = object;
         object->facts.buffer.size = request->size;
         if (!object->guest)
             machine->device_bytes += request->size;
@@ -392,7 +393,38 @@ static uint32_t absent_destroy(const struct control_call *call)
 uint32_t control_buffer_destroy(struct control_call *call)
 {
     call->dying_object = object_remove(call, OBJECT_BUFFER);
-    return call->dying_object ? VGPGPU_OK : absent_destroy(call);
+    if (!call->dying_object)
+        return absent_destroy(call);
+    pthread_mutex_lock(&call->machine->objects_lock);
+    call->dying_object->gone = true;
+    pthread_mutex_unlock(&call->machine->objects_lock);
+    return VGPGPU_OK;
+}
+
+/* The device process knows nothing of it: commands get there with the name of the buffer underneath. */
+uint32_t control_sub_buffer_create(struct control_call *call)
+{
+    struct vgpgpu_sub_buffer_create request;
+    struct context *context;
+    memcpy(&request, call->request, sizeof(request));
+    if (request.reserved || !request.size)
+        return VGPGPU_ERR_INVALID;
+    uint32_t status = context_for_new(call, OBJECT_BUFFER, &context);
+    if (status)
+        return status;
+    struct object *buffer = object_find_locked(context, OBJECT_BUFFER, request.buffer);
+    if (!buffer)
+        return VGPGPU_ERR_ID;
+    if (!is_aligned(request.offset, call->machine->config.offset_align) ||
+        !range_inside(request.offset, request.size, buffer->facts.buffer.size))
+        return VGPGPU_ERR_RANGE;
+    if (!remote_is_up(context->remote, context->epoch))
+        return VGPGPU_ERR_LOST; /* or is about to be */
+    struct object *object = object_create_sub(buffer, request.offset, request.size);
+    if (!object)
+        return VGPGPU_ERR_NO_MEMORY;
+    object_insert(call, object);
+    return VGPGPU_OK;
 }
 
 static uint32_t program_check(const struct control_call *call,

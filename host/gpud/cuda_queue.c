@@ -9,9 +9,9 @@
 
 #define USUAL_GROUP 256u /* work-items of a work-group, when the device chooses */
 
-/* A batch whose end is awaited. */
+/* A batch whose end is awaited, or the end of what is before a signal in it. */
 struct batch {
-    device_done done;
+    device_done done; /* or a device_reached */
     void *token;
     uint64_t start_ns;
 };
@@ -184,6 +184,21 @@ static void batch_ended(cuda_stream stream, cuda_result result, void *data)
     (void)stream;
     batch->done(batch->token, cuda_status(result), batch->start_ns, now_ns());
     free(batch);
+}
+
+uint32_t cuda_signal(struct device_queue *queue, device_reached reached, void *token)
+{
+    struct batch *batch = malloc(sizeof(*batch));
+    if (!batch)
+        return VGPGPU_ERR_NO_MEMORY;
+    cuda_queue_begin(queue);
+    *batch = (struct batch){.done = reached, .token = token, .start_ns = queue->start_ns};
+    cuda_enter(queue->context);
+    uint32_t status = cuda_status(cuda.stream_callback(queue->stream, batch_ended, batch, 0));
+    cuda_leave();
+    if (status)
+        free(batch);
+    return status;
 }
 
 bool cuda_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token)

@@ -4,7 +4,7 @@
  * An implementation owns the real device. Its caller has checked every number against its objects:
  * identifiers, ranges, argument kinds. Statuses are enum vgpgpu_status.
  *
- * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, batch_end), while
+ * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, signal, batch_end), while
  * another may be in its batch_run(); other operations may be called from any thread at the same time. A
  * program, kernel, queue or buffer is destroyed only after every batch that names it has ended.
  */
@@ -96,6 +96,10 @@ struct device_operation {
  */
 typedef void (*device_done)(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns);
 
+/* Called once for each signal() of a batch, in the same way, before device_done or after it, in any order. A status:
+ * not all that was to end has succeeded, or was begun. `end_ns`: when it had ended. */
+typedef void (*device_reached)(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns);
+
 struct device_ops {
     const char *name;
 
@@ -148,6 +152,9 @@ struct device_ops {
     /* All before ends first. What follows up to batch_end or the next one runs in order or, with
      * `loose`, in any order and at the same time. */
     uint32_t (*barrier)(struct device_queue *queue, bool loose);
+    /* Tells when all before it in the queue has ended, and what that wrote to the guest's memory is there. What follows
+     * need not wait for it. An error: `reached` is not called. */
+    uint32_t (*signal)(struct device_queue *queue, device_reached reached, void *token);
     /*
      * Ends a batch and sets it going: `done` is called exactly once (perhaps before this returns),
      * after all the batch's work has ended. `may_run`: the caller can do the work itself. True: it

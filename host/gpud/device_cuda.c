@@ -264,5 +264,6 @@ const struct device_ops device_cuda = {
     .copy = cuda_copy,
     .fill = cuda_fill,
     .operation = cuda_operation,
+    .signal = cuda_signal,
     .batch_end = cuda_batch_end,
 };

@@ -69,6 +69,7 @@ void cuda_queue_destroy(struct device_queue *queue);
 uint32_t cuda_launch(struct device_queue *queue, const struct device_launch *launch, bool last);
 uint32_t cuda_copy(struct device_queue *queue, const struct device_copy *copy, bool last);
 uint32_t cuda_fill(struct device_queue *queue, const struct device_fill *fill, bool last);
+uint32_t cuda_signal(struct device_queue *queue, device_reached reached, void *token);
 bool cuda_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token);
 /* Notes when a batch begins. */
 void cuda_queue_begin(struct device_queue *queue);

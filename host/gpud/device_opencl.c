@@ -189,6 +189,7 @@ const struct device_ops device_opencl = {
     .fill = opencl_fill,
     .operation = opencl_operation,
     .barrier = opencl_barrier,
+    .signal = opencl_signal,
     .batch_end = opencl_batch_end,
     .batch_run = opencl_batch_run,
 };

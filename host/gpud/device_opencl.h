@@ -57,8 +57,9 @@ struct device_kernel {
 
 #define MAX_TAKEN 256u /* buffers in place that one batch takes from the guest */
 
-/* A batch from its first command, or its end, to done(). */
+/* A batch from its first command, or its end, to done() and the last of its signals. */
 struct batch {
+    atomic_uint holds; /* these */
     device_done done;
     void *token;
     uint64_t start_ns;
@@ -68,12 +69,14 @@ struct batch {
 
 #define MAX_DIRECT 64u /* operations of a batch that its thread does itself */
 
-/* A built-in operation with the places of its tensors, or a large copy or fill. */
+/* A built-in operation with the places of its tensors, or a large copy or fill, or a signal. */
 struct direct_operation {
-    struct cpu_plan *plan; /* NULL: it is a move */
+    struct cpu_plan *plan;
+    device_reached reached; /* a signal's; without one, and without a plan, it is a move */
     union {
         void *memory[VGPGPU_MAX_TENSORS];
         struct cpu_move move;
+        void *token;
     };
 };
 
@@ -104,8 +107,14 @@ struct device_queue {
 uint32_t opencl_begin(struct device_queue *queue);
 /* Where the next command's event goes: nowhere unless it is the last. */
 cl_event *opencl_event_place(struct device_queue *queue, bool last);
+/* The batch under way; NULL: no memory. */
+struct batch *opencl_batch_get(struct device_queue *queue);
 /* Its work has ended. */
 void opencl_batch_finish(struct batch *batch, uint32_t status);
+/* All before a signal of it has ended. */
+void opencl_signal_tell(struct batch *batch, device_reached reached, void *token, uint32_t status);
+/* Gives OpenCL a signal. */
+uint32_t opencl_signal_enqueue(struct device_queue *queue, device_reached reached, void *token);
 uint64_t opencl_now_ns(void);
 
 /* opencl_operation.c. Whether a function of this process moves so much, which opencl_move() then does. */
@@ -116,6 +125,8 @@ uint32_t opencl_move(struct device_queue *queue, const struct cpu_move *move, bo
 void opencl_direct_leave(struct device_queue *queue, struct batch *batch);
 /* Gives OpenCL the operations that were kept from it: the batch has something else too. */
 uint32_t opencl_direct_give(struct device_queue *queue);
+/* Keeps a signal from OpenCL, beside such operations. False: it is not to be kept. */
+bool opencl_direct_signal(struct device_queue *queue, device_reached reached, void *token);
 /* Has what OpenCL gets next wait for a batch_run() that is under way. */
 uint32_t opencl_direct_gate(struct device_queue *queue);
 
@@ -140,6 +151,7 @@ uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill,
 uint32_t opencl_operation(struct device_queue *queue, const struct device_operation *operation,
                           bool last);
 uint32_t opencl_barrier(struct device_queue *queue, bool loose);
+uint32_t opencl_signal(struct device_queue *queue, device_reached reached, void *token);
 bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token);
 void opencl_batch_run(struct device_queue *queue);
 

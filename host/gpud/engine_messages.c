@@ -17,7 +17,16 @@
 struct run {
     struct engine *engine;
     uint64_t token;
-    uint32_t status; /* of what could not be started */
+    uint32_t status;   /* of what could not be started */
+    atomic_uint holds; /* its end, and each SIGNAL, are still to be told of */
+    bool ended;        /* ends_lock */
+    uint64_t before;   /* ends_lock: of the newest SIGNAL that it has come to */
+};
+
+/* A SIGNAL that the device has. */
+struct mark {
+    struct run *run;
+    uint64_t before;
 };
 
 static void front_wake(struct engine *engine)
@@ -31,26 +40,77 @@ static void front_wake(struct engine *engine)
     (void)put;
 }
 
-/* Any thread. There is always room: the front has fewer batches under way. */
+/* There is always room: one end and one note for each batch that the front has under way. */
+static void end_put_locked(struct engine *engine, const struct link_end *end)
+{
+    engine->shared->ends[engine->ended & (LINK_ENDS - 1)] = *end;
+    atomic_store_explicit(&engine->shared->ended, ++engine->ended, memory_order_release);
+}
+
+/* Any thread. */
 static void end_post(struct engine *engine, const struct link_end *end)
 {
     pthread_mutex_lock(&engine->ends_lock);
-    engine->shared->ends[engine->ended & (LINK_ENDS - 1)] = *end;
-    atomic_store_explicit(&engine->shared->ended, ++engine->ended, memory_order_release);
+    end_put_locked(engine, end);
     pthread_mutex_unlock(&engine->ends_lock);
     atomic_fetch_sub(&engine->running, 1);
     front_wake(engine);
+}
+
+static void run_release(struct run *run)
+{
+    if (atomic_fetch_sub(&run->holds, 1) == 1)
+        free(run);
 }
 
 /* A device_done. */
 static void run_done(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns)
 {
     struct run *run = token;
-    end_post(run->engine, &(struct link_end){.token = run->token,
-                                             .status = run->status ? run->status : status,
-                                             .start_ns = start_ns,
-                                             .end_ns = end_ns});
-    free(run);
+    struct engine *engine = run->engine;
+    pthread_mutex_lock(&engine->ends_lock);
+    run->ended = true;
+    end_put_locked(engine, &(struct link_end){.token = run->token,
+                                              .status = run->status ? run->status : status,
+                                              .start_ns = start_ns,
+                                              .end_ns = end_ns});
+    pthread_mutex_unlock(&engine->ends_lock);
+    atomic_fetch_sub(&engine->running, 1);
+    front_wake(engine);
+    run_release(run);
+}
+
+/* Reports of the device come in any order: an older SIGNAL, or one of a batch that has ended, is no news. Returns
+ * whether there is something new to take for the front. */
+static bool progress_put_locked(struct engine *engine, struct run *run, uint64_t before,
+                                uint64_t start_ns, uint64_t end_ns)
+{
+    struct link_progress *progress = &engine->shared->progress[(uint32_t)run->token];
+    if (run->ended || before >= run->before)
+        return false;
+    run->before = before;
+    atomic_store(&progress->before, before);
+    atomic_store(&progress->start_ns, start_ns);
+    atomic_store(&progress->end_ns, end_ns);
+    if (atomic_exchange(&progress->noted, 1))
+        return false;
+    end_put_locked(engine, &(struct link_end){.token = run->token, .note = 1});
+    return true;
+}
+
+/* A device_reached. */
+static void run_reached(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns)
+{
+    struct mark *mark = token;
+    struct run *run = mark->run;
+    struct engine *engine = run->engine;
+    pthread_mutex_lock(&engine->ends_lock);
+    bool news = !status && progress_put_locked(engine, run, mark->before, start_ns, end_ns);
+    pthread_mutex_unlock(&engine->ends_lock);
+    if (news)
+        front_wake(engine);
+    free(mark);
+    run_release(run);
 }
 
 static const struct object_facts *facts_find(struct decoder *decoder, enum object_kind kind,
@@ -65,6 +125,7 @@ static const struct object_facts *facts_find(struct decoder *decoder, enum objec
 struct target {
     const struct device_ops *ops;
     struct device_queue *queue;
+    struct run *run;
     bool loose; /* its commands may run in any order */
 };
 
@@ -100,6 +161,21 @@ static uint32_t area_apply(const struct target *target, const struct operation *
     return status;
 }
 
+static uint32_t signal_apply(const struct target *target, uint64_t before)
+{
+    struct mark *mark = malloc(sizeof(*mark));
+    if (!mark)
+        return VGPGPU_ERR_NO_MEMORY;
+    *mark = (struct mark){.run = target->run, .before = before};
+    atomic_fetch_add(&target->run->holds, 1);
+    uint32_t status = target->ops->signal(target->queue, run_reached, mark);
+    if (status) {
+        free(mark);
+        run_release(target->run);
+    }
+    return status;
+}
+
 static uint32_t operation_apply(const struct target *target, const struct operation *operation,
                                 bool last)
 {
@@ -116,9 +192,18 @@ static uint32_t operation_apply(const struct target *target, const struct operat
         return area_apply(target, operation, last);
     case VGPGPU_CMD_OPERATION:
         return ops->operation(target->queue, &operation->operation, last);
+    case VGPGPU_CMD_SIGNAL:
+        return signal_apply(target, operation->before);
     default:
         return barrier_apply(target);
     }
+}
+
+/* Of SIGNALs side by side the last one tells of all. */
+static bool is_overtaken(const struct decoded *decoded, unsigned which)
+{
+    return decoded->operations[which].op == VGPGPU_CMD_SIGNAL && which + 1 < decoded->count &&
+           decoded->operations[which + 1].op == VGPGPU_CMD_SIGNAL;
 }
 
 /* Returns the queue whose batch is the caller's to carry out, or NULL. */
@@ -139,17 +224,21 @@ static struct device_queue *batch_start(struct engine *engine, struct link_messa
     struct decoder decoder = {.owner = engine,
                               .find = facts_find,
                               .offset_align = engine->info.offset_align,
+                              .before = UINT64_MAX,
                               .out = &decoded};
-    *run = (struct run){.engine = engine, .token = message->token};
+    *run = (struct run){
+        .engine = engine, .token = message->token, .holds = 1, .before = UINT64_MAX};
     status = submit_decode(&decoder, (uint8_t *)(message + 1),
                            message->bytes - (uint32_t)sizeof(*message));
     struct target target = {.ops = engine->ops,
                             .queue = queue->queue.device,
+                            .run = run,
                             .loose = message->parent & VGPGPU_SUBMIT_UNORDERED};
     if (!status)
         status = barrier_apply(&target);
     for (unsigned i = 0; i < decoded.count && !status; i++)
-        status = operation_apply(&target, &decoded.operations[i], i + 1 == decoded.count);
+        if (!is_overtaken(&decoded, i))
+            status = operation_apply(&target, &decoded.operations[i], i + 1 == decoded.count);
     run->status = status;
     bool left = engine->ops->batch_end(target.queue, !engine->runner_works, run_done, run);
     return left ? target.queue : NULL;

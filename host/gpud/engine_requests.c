@@ -71,6 +71,7 @@ static uint32_t buffer_make(struct engine *engine, struct question *question)
         guest_span_destroy(span);
     if (!status) {
         thing->facts.buffer.device = thing->buffer.device;
+        thing->facts.buffer.root = thing;
         thing->facts.buffer.size = head->size;
     }
     return made(engine, question, thing, status);

@@ -15,6 +15,8 @@ static void counts_write(char *text, size_t room, const struct link_counts *coun
 {
     snprintf(text, room, "%u contexts, %u queues, %u buffers, %u programs, %u kernels",
              counts->contexts, counts->queues, counts->buffers, counts->programs, counts->kernels);
+    if (counts->sub_buffers)
+        snprintf(text + strlen(text), room - strlen(text), ", %u sub-buffers", counts->sub_buffers);
 }
 
 static bool remote_count(struct remote *remote, struct link_counts *counts)

@@ -20,7 +20,8 @@
 #include "guest_memory.h"
 
 #define LINK_MESSAGE_ROOM (4u << 20) /* bytes, a power of two */
-#define LINK_ENDS         8192u      /* a power of two; more than batches under way */
+#define LINK_BATCHES      4096u      /* under way at a time */
+#define LINK_ENDS         8192u      /* a power of two: an end and a note for each of them */
 #define LINK_LOG_BYTES    (1u << 20) /* of a build's log or a query, what is more is cut off */
 
 enum link_message_kind { LINK_PADDING, LINK_BATCH, LINK_QUEUE_CREATE, LINK_DESTROY };
@@ -31,14 +32,26 @@ struct link_message {
     uint32_t kind;  /* enum link_message_kind */
     uint32_t handle;
     uint32_t parent; /* the context of a new queue; enum vgpgpu_submit_flags of a batch */
-    uint64_t token;  /* of a batch: comes back with its end */
+    uint64_t token;  /* of a batch: comes back with its end; its low half is a place, less than LINK_BATCHES */
 };
 
+/* The end of a batch; or a note, with the token alone, that it has come to a SIGNAL: ->progress says which. */
 struct link_end {
     uint64_t token;
     uint32_t status; /* enum vgpgpu_status */
-    uint32_t reserved;
+    uint32_t note;   /* 1: the batch goes on */
     uint64_t start_ns, end_ns;
+};
+
+/*
+ * The newest SIGNAL that a batch has come to, in the place that its token names. There is one note of it at most
+ * that the front has not taken: the front clears ->noted, then reads the rest; the device process writes the rest,
+ * then sets it, and posts a note if it was clear.
+ */
+struct link_progress {
+    _Atomic uint64_t before; /* the SIGNAL's */
+    _Atomic uint64_t start_ns, end_ns;
+    atomic_uint noted;
 };
 
 /* Whom the front wakes when it has posted something. */
@@ -57,6 +70,7 @@ struct link_shared {
     _Alignas(64) atomic_uint standby_calls; /* front: counts; a futex */
     _Alignas(64) atomic_uint front_sleeps;  /* 1: the front wants its eventfd signalled */
     _Alignas(64) struct link_end ends[LINK_ENDS];
+    _Alignas(64) struct link_progress progress[LINK_BATCHES];
     _Alignas(64) uint8_t messages[LINK_MESSAGE_ROOM];
 };
 
@@ -92,6 +106,7 @@ struct link_counts {
     uint32_t contexts, queues, buffers, programs, kernels;
     uint32_t batches;  /* under way */
     uint32_t mappings; /* of scattered buffers */
+    uint32_t sub_buffers; /* the front's */
 };
 
 /* Wakes who has said in ->device_sleeps that he sleeps. */

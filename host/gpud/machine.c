@@ -8,6 +8,9 @@
 #include "log.h"
 #include "watch.h"
 
+/* A sub-buffer begins where the patterns of fills and the elements of tensors may. */
+#define LEAST_ALIGN 16u
+
 static void config_fill(struct vgpgpu_config *config, const struct device_info *info)
 {
     *config = (struct vgpgpu_config){
@@ -18,13 +21,13 @@ static void config_fill(struct vgpgpu_config *config, const struct device_info *
         .max_segments = MAX_SEGMENTS,
         .max_submit_bytes = MAX_SUBMIT_BYTES,
         .max_program_bytes = MAX_PROGRAM_BYTES,
-        .offset_align = info->offset_align,
+        .offset_align = info->offset_align > LEAST_ALIGN ? info->offset_align : LEAST_ALIGN,
         .device_type = info->type,
         .compute_units = info->compute_units,
         .global_memory = info->global_memory,
         .max_buffer = info->max_buffer,
         .program_kinds = info->program_kinds,
-        .features = info->features,
+        .features = info->features | VGPGPU_FEATURE_SIGNAL | VGPGPU_FEATURE_SUB_BUFFER,
         .max_group = info->max_group,
         .local_bytes = info->local_bytes,
     };
@@ -131,11 +134,22 @@ void machine_quiet(struct machine *machine)
     garbage_collect(machine);
 }
 
+/* A buffer that is destroyed is the guest's still, with the last of its sub-buffers. */
+static void buffer_count(const struct object *object, struct link_counts *owned)
+{
+    struct object *parent = object->parent;
+    if (!parent) {
+        owned->buffers++;
+        return;
+    }
+    owned->sub_buffers++;
+    if (parent->gone && !parent->counted)
+        owned->buffers++;
+    parent->counted |= parent->gone;
+}
+
 void machine_count(struct machine *machine, struct link_counts *owned, struct link_counts *held)
 {
-    uint32_t *const objects[OBJECT_KINDS] = {[OBJECT_BUFFER] = &owned->buffers,
-                                             [OBJECT_PROGRAM] = &owned->programs,
-                                             [OBJECT_KERNEL] = &owned->kernels};
     *owned = (struct link_counts){0};
     pthread_mutex_lock(&machine->objects_lock);
     for (uint32_t id = 1; id <= MAX_CONTEXTS; id++) {
@@ -145,15 +159,20 @@ void machine_count(struct machine *machine, struct link_counts *owned, struct li
         owned->contexts++;
         for (unsigned i = 0; i < VGPGPU_QUEUES_PER_CONTEXT; i++)
             owned->queues += context->timelines[i].handle != 0;
-        for (unsigned kind = 0; kind < OBJECT_KINDS; kind++)
-            for (uint32_t i = 1; i <= MAX_OBJECTS; i++)
-                *objects[kind] += context->objects[kind][i] != NULL;
+        for (uint32_t i = 1; i <= MAX_OBJECTS; i++) {
+            if (context->objects[OBJECT_BUFFER][i])
+                buffer_count(context->objects[OBJECT_BUFFER][i], owned);
+            owned->programs += context->objects[OBJECT_PROGRAM][i] != NULL;
+            owned->kernels += context->objects[OBJECT_KERNEL][i] != NULL;
+        }
     }
     pthread_mutex_unlock(&machine->objects_lock);
     *held = (struct link_counts){
         .contexts = atomic_load(&machine->context_count),
         .queues = atomic_load(&machine->queue_count),
-        .buffers = atomic_load(&machine->object_counts[OBJECT_BUFFER]),
+        .buffers = atomic_load(&machine->object_counts[OBJECT_BUFFER]) -
+                   atomic_load(&machine->sub_count),
+        .sub_buffers = atomic_load(&machine->sub_count),
         .programs = atomic_load(&machine->object_counts[OBJECT_PROGRAM]),
         .kernels = atomic_load(&machine->object_counts[OBJECT_KERNEL]),
         .batches = atomic_load(&machine->running),

@@ -28,7 +28,6 @@
 #define MAX_SEGMENTS      16384u
 #define MAX_SUBMIT_BYTES  (256u << 10)
 #define MAX_PROGRAM_BYTES (4u << 20)
-#define MAX_RUNNING       4096u /* submissions on the device at a time */
 #define STOP_LIMIT_MS     5000u /* a machine that stops waits this long for its work */
 #define END_LIMIT_MS      100u  /* and one that has gone this long */
 
@@ -37,10 +36,15 @@ struct context;
 
 /*
  * An object of a context. The table of its context holds one reference, each submission that names
- * it one more: destroying it takes it out of the table, and the last one to let go frees it.
+ * it one more: destroying it takes it out of the table, and the last one to let go frees it. A sub-buffer
+ * is this side's alone: it holds a reference to the buffer that its bytes are in.
  */
 struct object {
     atomic_uint references;
+    atomic_uint sub_count;  /* of these, the sub-buffers' */
+    struct object *parent;  /* of a sub-buffer, whose bytes are there; itself none */
+    bool gone;              /* objects_lock: a buffer with sub-buffers that the guest has destroyed, */
+    bool counted;           /* objects_lock: and that was counted */
     enum object_kind kind;
     struct context *context; /* reference held */
     uint32_t handle;         /* 0: the device process has not made it */
@@ -53,11 +57,14 @@ struct submission {
     struct submission *next; /* timeline's lock, then garbage_lock */
     struct timeline *timeline;
     uint64_t fence;
+    uint64_t room; /* its SIGNALs' values are less than this below the fence */
     uint64_t queued_ns;
     uint64_t start_ns; /* when it was handed over */
     uint64_t end_ns;
     uint32_t status; /* enum vgpgpu_status */
     bool ended;      /* timeline's lock */
+    uint64_t reached; /* timeline's lock: the value that it has come to, 0: none; the times are that one's */
+    atomic_uint holds; /* threads that tell of a SIGNAL: it is not freed meanwhile */
     unsigned reference_count;
     struct object *references[]; /* one reference each */
 };
@@ -72,7 +79,8 @@ struct timeline {
     uint64_t submitted;              /* submit thread: newest fence value taken */
     struct vgpgpu_fence_slot *slot;  /* guest memory */
     uint64_t signalled;              /* lock: this side's copy of what the slot says */
-    uint64_t end_ns;                 /* lock: when the newest batch signalled had ended */
+    uint64_t end_ns;                 /* lock: when the newest batch signalled had ended, */
+    uint64_t value_ns;               /* lock: or had come as far as its SIGNAL */
     bool failed;                     /* lock */
     _Atomic uint64_t since_ns;       /* when its oldest batch became that */
     struct timeline *watch_before, *watch_after; /* the watch's lock */
@@ -142,6 +150,7 @@ struct machine {
     uint64_t device_bytes;                      /* objects_lock: DEVICE buffers in being */
     /* What is there, whether the guest still owns it or not. */
     atomic_uint context_count, queue_count, object_counts[OBJECT_KINDS];
+    atomic_uint sub_count; /* of the buffers, sub-buffers */
 
     bool resumed;               /* contexts of a former front were there */
     atomic_bool lost;           /* the front is ending: fences are not written any more */
@@ -177,6 +186,8 @@ bool context_is_lost(const struct context *context);
 struct context *context_hold(struct context *context);
 void context_release(struct context *context);
 struct object *object_create(struct context *context, enum object_kind kind);
+/* A range of a buffer, which was checked, as a buffer. NULL: no memory. */
+struct object *object_create_sub(struct object *buffer, uint64_t offset, uint64_t size);
 void object_hold(struct object *object);
 void object_release(struct object *object);
 struct context *context_find_locked(struct machine *machine, uint32_t id);
@@ -196,6 +207,10 @@ void timeline_add(struct submission *submission);
 /* Its work has ended: signals what is due, in order. Any thread, without the remote's lock. */
 void submission_done(struct submission *submission, uint32_t status, uint64_t start_ns,
                      uint64_t end_ns);
+/* All before the SIGNAL has ended whose value is `before` less than the submission's. Any thread, without the
+ * remote's lock, which the submission was held under. */
+void submission_reached(struct submission *submission, uint64_t before, uint64_t start_ns,
+                        uint64_t end_ns);
 /* Whether it is the oldest of its timeline. */
 bool submission_is_first(struct submission *submission);
 /* Lets go of what signalled submissions held. Control and submit threads. */

@@ -54,6 +54,22 @@ struct object *object_create(struct context *context, enum object_kind kind)
     return object;
 }
 
+struct object *object_create_sub(struct object *buffer, uint64_t offset, uint64_t size)
+{
+    struct object *object = object_create(buffer->context, OBJECT_BUFFER);
+    struct object *parent = buffer->parent ? buffer->parent : buffer;
+    if (!object)
+        return NULL;
+    object_hold(parent);
+    atomic_fetch_add(&parent->sub_count, 1);
+    atomic_fetch_add(&buffer->context->machine->sub_count, 1);
+    object->parent = parent;
+    object->facts.buffer.root = parent;
+    object->facts.buffer.base = buffer->facts.buffer.base + offset;
+    object->facts.buffer.size = size;
+    return object;
+}
+
 void object_hold(struct object *object)
 {
     atomic_fetch_add(&object->references, 1);
@@ -63,6 +79,13 @@ void object_hold(struct object *object)
 static void buffer_free(struct object *object)
 {
     struct machine *machine = object->context->machine;
+    if (object->parent) {
+        /* In this order: whoever looks at both numbers, this one last, never sees too few references. */
+        atomic_fetch_sub(&object->parent->sub_count, 1);
+        object_release(object->parent);
+        atomic_fetch_sub(&machine->sub_count, 1);
+        return;
+    }
     if (object->guest)
         return;
     pthread_mutex_lock(&machine->objects_lock);

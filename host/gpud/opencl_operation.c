@@ -67,17 +67,39 @@ static bool is_direct(struct device_queue *queue)
            !atomic_load(&queue->under_way) && queue->direct_count < MAX_DIRECT;
 }
 
+static uint32_t direct_enqueue(struct device_queue *queue, const struct direct_operation *direct)
+{
+    if (!direct->reached)
+        return native_enqueue(queue, direct, false);
+    uint32_t status = opencl_signal_enqueue(queue, direct->reached, direct->token);
+    if (status)
+        opencl_signal_tell(queue->batch, direct->reached, direct->token, status);
+    return status;
+}
+
 uint32_t opencl_direct_give(struct device_queue *queue)
 {
     uint32_t status = VGPGPU_OK;
     for (unsigned i = 0; i < queue->direct_count; i++) {
+        const struct direct_operation *direct = &queue->direct[i];
         if (!status)
-            status = native_enqueue(queue, &queue->direct[i], false);
+            status = direct_enqueue(queue, direct);
+        else if (direct->reached)
+            opencl_signal_tell(queue->batch, direct->reached, direct->token, status);
         else
-            operation_drop(&queue->direct[i]);
+            operation_drop(direct);
     }
     queue->direct_count = 0;
     return status;
+}
+
+bool opencl_direct_signal(struct device_queue *queue, device_reached reached, void *token)
+{
+    if (!queue->context->device->native || !is_direct(queue))
+        return false;
+    queue->direct[queue->direct_count++] =
+        (struct direct_operation){.reached = reached, .token = token};
+    return true;
 }
 
 void opencl_direct_leave(struct device_queue *queue, struct batch *batch)
@@ -94,8 +116,13 @@ void opencl_batch_run(struct device_queue *queue)
 {
     struct batch *batch = queue->direct_batch;
     batch->start_ns = opencl_now_ns();
-    for (unsigned i = 0; i < queue->direct_left; i++)
-        operation_run(&queue->direct[i], &queue->scratch, batch);
+    for (unsigned i = 0; i < queue->direct_left; i++) {
+        struct direct_operation *direct = &queue->direct[i];
+        if (direct->reached)
+            opencl_signal_tell(batch, direct->reached, direct->token, VGPGPU_OK);
+        else
+            operation_run(direct, &queue->scratch, batch);
+    }
     pthread_mutex_lock(&queue->lock);
     queue->direct_runs = false;
     cl_event gate = queue->gate;
@@ -132,13 +159,6 @@ uint32_t opencl_direct_gate(struct device_queue *queue)
     return opencl_status(error);
 }
 
-static bool batch_is_there(struct device_queue *queue)
-{
-    if (!queue->batch)
-        queue->batch = calloc(1, sizeof(*queue->batch));
-    return queue->batch != NULL;
-}
-
 /* Keeps it for the batch's thread, or gives it to OpenCL. */
 static uint32_t direct_add(struct device_queue *queue, const struct direct_operation *direct,
                            bool last)
@@ -157,8 +177,8 @@ static uint32_t direct_add(struct device_queue *queue, const struct direct_opera
 static uint32_t native_add(struct device_queue *queue, const struct device_operation *operation,
                            bool last)
 {
-    struct direct_operation direct;
-    if (!batch_is_there(queue))
+    struct direct_operation direct = {.plan = NULL};
+    if (!opencl_batch_get(queue))
         return VGPGPU_ERR_NO_MEMORY;
     uint32_t status = cpu_plan_prepare(operation, &direct.plan);
     if (status)
@@ -180,7 +200,7 @@ bool opencl_moves(const struct device_queue *queue, const struct device_buffer *
 uint32_t opencl_move(struct device_queue *queue, const struct cpu_move *move, bool last)
 {
     struct direct_operation direct = {.plan = NULL, .move = *move};
-    return batch_is_there(queue) ? direct_add(queue, &direct, last) : VGPGPU_ERR_NO_MEMORY;
+    return opencl_batch_get(queue) ? direct_add(queue, &direct, last) : VGPGPU_ERR_NO_MEMORY;
 }
 
 static uint32_t operation_enqueue(struct device_queue *queue,

@@ -263,6 +263,100 @@ uint32_t opencl_fill(struct device_queue *queue, const struct device_fill *fill,
     return opencl_status(error);
 }
 
+struct batch *opencl_batch_get(struct device_queue *queue)
+{
+    if (!queue->batch) {
+        queue->batch = calloc(1, sizeof(*queue->batch));
+        if (queue->batch)
+            atomic_init(&queue->batch->holds, 1);
+    }
+    return queue->batch;
+}
+
+static void batch_release(struct batch *batch)
+{
+    if (atomic_fetch_sub(&batch->holds, 1) == 1)
+        free(batch);
+}
+
+void opencl_signal_tell(struct batch *batch, device_reached reached, void *token, uint32_t status)
+{
+    uint32_t failed = atomic_load(&batch->status);
+    reached(token, failed ? failed : status, batch->start_ns, opencl_now_ns());
+}
+
+/* What a signal's event gets. */
+struct signal_call {
+    struct batch *batch; /* held */
+    device_reached reached;
+    void *token;
+};
+
+static void CL_CALLBACK signal_ended(cl_event event, cl_int execution, void *data)
+{
+    struct signal_call *call = data;
+    (void)event;
+    opencl_signal_tell(call->batch, call->reached, call->token,
+                       execution < 0 ? VGPGPU_ERR_EXEC : VGPGPU_OK);
+    batch_release(call->batch);
+    free(call);
+}
+
+static cl_int signal_watch(struct signal_call *call, cl_event event)
+{
+    atomic_fetch_add(&call->batch->holds, 1);
+    cl_int error = opencl.SetEventCallback(event, CL_COMPLETE, signal_ended, call);
+    if (error)
+        batch_release(call->batch);
+    return error;
+}
+
+static void CL_CALLBACK nothing_do(void *data)
+{
+    (void)data;
+}
+
+/* An event for the end of all that the queue has. A marker has PoCL look at every command that has not ended, where a
+ * function in an in-order queue waits for the one before it. */
+static cl_int here_enqueue(struct device_queue *queue, cl_event *event)
+{
+    if (queue->context->device->native && queue->active == queue->handle)
+        return opencl.EnqueueNativeKernel(queue->handle, nothing_do, NULL, 0, 0, NULL, NULL, 0, NULL,
+                                          event);
+    return opencl.EnqueueMarkerWithWaitList(queue->active, 0, NULL, event);
+}
+
+uint32_t opencl_signal_enqueue(struct device_queue *queue, device_reached reached, void *token)
+{
+    struct signal_call *call = malloc(sizeof(*call));
+    cl_event event;
+    if (!call)
+        return VGPGPU_ERR_NO_MEMORY;
+    *call = (struct signal_call){queue->batch, reached, token};
+    if (!queue->batch->start_ns) /* else another signal may be looking at it */
+        queue->batch->start_ns = queue->start_ns;
+    buffers_give_back(queue);
+    opencl_event_place(queue, false);
+    cl_int error = here_enqueue(queue, &event);
+    if (!error) {
+        error = signal_watch(call, event);
+        opencl.ReleaseEvent(event);
+    }
+    if (error)
+        free(call);
+    return opencl_status(error);
+}
+
+uint32_t opencl_signal(struct device_queue *queue, device_reached reached, void *token)
+{
+    if (!opencl_batch_get(queue))
+        return VGPGPU_ERR_NO_MEMORY;
+    if (opencl_direct_signal(queue, reached, token))
+        return VGPGPU_OK;
+    uint32_t status = opencl_begin(queue);
+    return status ? status : opencl_signal_enqueue(queue, reached, token);
+}
+
 /* The queue may be gone once done() has been called. */
 void opencl_batch_finish(struct batch *batch, uint32_t status)
 {
@@ -270,7 +364,7 @@ void opencl_batch_finish(struct batch *batch, uint32_t status)
     if (batch->told)
         atomic_fetch_sub(&batch->told->under_way, 1);
     batch->done(batch->token, failed ? failed : status, batch->start_ns, opencl_now_ns());
-    free(batch);
+    batch_release(batch);
 }
 
 static void CL_CALLBACK batch_ended(cl_event last, cl_int execution, void *data)
@@ -284,7 +378,8 @@ static void batch_end_waiting(struct device_queue *queue, struct batch *batch, d
                               void *token, uint64_t start_ns)
 {
     opencl.Finish(queue->handle);
-    free(batch);
+    if (batch)
+        batch_release(batch);
     done(token, VGPGPU_ERR_NO_MEMORY, start_ns, opencl_now_ns());
 }
 
@@ -351,7 +446,7 @@ static cl_event batch_last_take(struct device_queue *queue)
 
 bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token)
 {
-    struct batch *batch = queue->batch ? queue->batch : calloc(1, sizeof(*batch));
+    struct batch *batch = opencl_batch_get(queue);
     if (batch) {
         batch->done = done;
         batch->token = token;
@@ -361,7 +456,6 @@ bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done
         opencl_direct_leave(queue, batch);
         return true;
     }
-    queue->batch = batch;
     uint32_t status = opencl_begin(queue);
     cl_event last = batch_last_take(queue);
     uint64_t start_ns = queue->start_ns;
@@ -369,7 +463,8 @@ bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done
     queue->batch = NULL;
     if (last && batch) {
         unsigned none = VGPGPU_OK;
-        batch->start_ns = start_ns;
+        if (!batch->start_ns) /* else there is a signal, which may be looking at it */
+            batch->start_ns = start_ns;
         if (status)
             atomic_compare_exchange_strong(&batch->status, &none, status);
         batch_watch(queue, batch, last);

@@ -93,31 +93,6 @@ static bool elements_are_apart(const struct vgpgpu_tensor *tensor)
     return true;
 }
 
-/* Whether an output's bytes are another tensor's too. */
-static bool tensors_overlap(const struct vgpgpu_tensor *a, const struct vgpgpu_tensor *b)
-{
-    return a->buffer == b->buffer && a->offset < b->offset + tensor_bytes(b) &&
-           b->offset < a->offset + tensor_bytes(a);
-}
-
-static uint32_t outputs_check(const struct operation_view *view, const struct rule *rule)
-{
-    const struct vgpgpu_tensor *tensors = view->tensors;
-    for (unsigned i = 0; i < rule->outputs; i++) {
-        if (!tensor_is_there(&tensors[i]))
-            continue;
-        if (!elements_are_apart(&tensors[i]))
-            return VGPGPU_ERR_INVALID;
-        for (unsigned j = i + 1; j < view->tensor_count; j++) {
-            bool same = rule->in_place && j == 1 &&
-                        memcmp(&tensors[0], &tensors[1], sizeof(tensors[0])) == 0;
-            if (!same && tensor_is_there(&tensors[j]) && tensors_overlap(&tensors[i], &tensors[j]))
-                return VGPGPU_ERR_INVALID;
-        }
-    }
-    return VGPGPU_OK;
-}
-
 /* ---- The operations ----------------------------------------------------------------------------
  */
 
@@ -275,6 +250,31 @@ uint32_t operation_check(const struct operation_view *view)
         if (status)
             return status;
     }
-    uint32_t status = rule->check(view);
-    return status ? status : outputs_check(view, rule);
+    return rule->check(view);
+}
+
+/* Whether an output's bytes are another tensor's too. */
+static bool tensors_overlap(const struct vgpgpu_tensor *a, const struct vgpgpu_tensor *b)
+{
+    return a->buffer == b->buffer && a->offset < b->offset + tensor_bytes(b) &&
+           b->offset < a->offset + tensor_bytes(a);
+}
+
+uint32_t operation_places_check(const struct operation_view *view)
+{
+    const struct vgpgpu_tensor *tensors = view->tensors;
+    const struct rule *rule = &rules[view->operation];
+    for (unsigned i = 0; i < rule->outputs; i++) {
+        if (!tensor_is_there(&tensors[i]))
+            continue;
+        if (!elements_are_apart(&tensors[i]))
+            return VGPGPU_ERR_INVALID;
+        for (unsigned j = i + 1; j < view->tensor_count; j++) {
+            bool same = rule->in_place && j == 1 &&
+                        memcmp(&tensors[0], &tensors[1], sizeof(tensors[0])) == 0;
+            if (!same && tensor_is_there(&tensors[j]) && tensors_overlap(&tensors[i], &tensors[j]))
+                return VGPGPU_ERR_INVALID;
+        }
+    }
+    return VGPGPU_OK;
 }

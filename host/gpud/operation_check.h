@@ -29,6 +29,9 @@ unsigned operation_outputs(uint32_t operation);
 
 /* ERR_UNSUPPORTED: unknown operation or type; ERR_INVALID: it makes no sense; ERR_LIMIT. */
 uint32_t operation_check(const struct operation_view *view);
+/* Of one that has passed that, where each tensor names the buffer that its bytes are in truth in. ERR_INVALID: a
+ * result's elements share a place, or are in another tensor too. */
+uint32_t operation_places_check(const struct operation_view *view);
 
 /* Whether the tensors of a mask, 1 << index, are all of one type that is F32 or BF16. */
 bool floats_are(const struct operation_view *view, uint32_t which, unsigned type);

@@ -4,7 +4,8 @@
 #include "operation_check.h"
 #include "submit_decode.h"
 
-/* The tensor's bytes lie in its buffer, whole elements apart from its start. */
+/* The tensor's bytes lie in its buffer, whole elements apart from its start. It then names the buffer
+ * underneath, should that be a sub-buffer. */
 static uint32_t tensor_decode(struct decoder *decoder, struct vgpgpu_tensor *tensor,
                               struct device_buffer **out)
 {
@@ -17,6 +18,7 @@ static uint32_t tensor_decode(struct decoder *decoder, struct vgpgpu_tensor *ten
     if (tensor->offset % type_bytes(tensor->type) ||
         !range_inside(tensor->offset, tensor_bytes(tensor), facts->buffer.size))
         return VGPGPU_ERR_RANGE;
+    tensor->offset += facts->buffer.base;
     *out = facts->buffer.device;
     return VGPGPU_OK;
 }
@@ -46,6 +48,8 @@ uint32_t operation_decode(struct decoder *decoder, struct vgpgpu_command *header
     struct device_buffer **buffers = decoder->out->buffers + decoder->out->buffer_count;
     for (unsigned i = 0; i < view.tensor_count && !status; i++)
         status = tensor_decode(decoder, &tensors[i], &buffers[i]);
+    if (!status)
+        status = operation_places_check(&view);
     if (status)
         return status;
     decoder->out->buffer_count += view.tensor_count;

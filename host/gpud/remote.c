@@ -401,27 +401,58 @@ void remote_settle(struct remote *remote, uint32_t epoch)
 
 /* ---- Batches and their ends */
 
+/* An end that was taken, or a note. */
+struct news {
+    struct link_end end;
+    struct submission *submission; /* of a note: held */
+    uint64_t before;               /* of a note: what it has come to */
+};
+
 static uint64_t flight_begin_locked(struct remote *remote, struct submission *submission)
 {
     uint16_t place = remote->free_flights[--remote->free_flight_count];
     remote->flights[place].submission = submission;
+    atomic_store(&remote->shared->progress[place].noted, 0);
     return (uint64_t)remote->flights[place].round << 32 | place;
 }
 
-/* The batch that an end names; NULL: there is none such under way. */
-static struct submission *flight_end_locked(struct remote *remote, uint64_t token)
+/* The batch that a token names; NULL: there is none such under way. */
+static struct flight *flight_find_locked(struct remote *remote, uint64_t token)
 {
     uint32_t place = (uint32_t)token, round = (uint32_t)(token >> 32);
-    if (place >= MAX_RUNNING)
+    struct flight *flight = place < MAX_RUNNING ? &remote->flights[place] : NULL;
+    return flight && flight->submission && flight->round == round ? flight : NULL;
+}
+
+/* The batch that an end names. */
+static struct submission *flight_end_locked(struct remote *remote, uint64_t token)
+{
+    struct flight *flight = flight_find_locked(remote, token);
+    if (!flight)
         return NULL;
-    struct flight *flight = &remote->flights[place];
     struct submission *submission = flight->submission;
-    if (!submission || flight->round != round)
-        return NULL;
     flight->submission = NULL;
     flight->round++;
-    remote->free_flights[remote->free_flight_count++] = (uint16_t)place;
+    remote->free_flights[remote->free_flight_count++] = (uint16_t)token;
     return submission;
+}
+
+/* The batch that a note names, held, and what it has come to. NULL: that cannot be. */
+static struct submission *flight_look_locked(struct remote *remote, uint64_t token,
+                                             struct news *news)
+{
+    struct flight *flight = flight_find_locked(remote, token);
+    if (!flight)
+        return NULL;
+    struct link_progress *progress = &remote->shared->progress[(uint32_t)token];
+    atomic_store(&progress->noted, 0);
+    news->before = atomic_load(&progress->before);
+    news->end.start_ns = atomic_load(&progress->start_ns);
+    news->end.end_ns = atomic_load(&progress->end_ns);
+    if (!news->before || news->before >= flight->submission->room)
+        return NULL;
+    atomic_fetch_add(&flight->submission->holds, 1);
+    return flight->submission;
 }
 
 void remote_submit(struct remote *remote, uint32_t epoch, uint32_t queue,
@@ -451,18 +482,20 @@ static bool has_ends(struct remote *remote)
            atomic_load_explicit(&remote->taken, memory_order_relaxed);
 }
 
-/* Takes one end. False: there is none, or what is there cannot be. */
-static bool end_take_locked(struct remote *remote, struct link_end *end,
-                            struct submission **submission)
+/* Takes one end, or note. False: there is none, or what is there cannot be. */
+static bool news_take_locked(struct remote *remote, struct news *news)
 {
     uint64_t taken = atomic_load(&remote->taken);
     uint64_t ended = atomic_load_explicit(&remote->shared->ended, memory_order_acquire);
     if (ended == taken || (remote->state != REMOTE_UP && remote->state != REMOTE_DYING))
         return false;
-    *end = *(const volatile struct link_end *)&remote->shared->ends[taken & (LINK_ENDS - 1)];
-    *submission = ended - taken <= LINK_ENDS ? flight_end_locked(remote, end->token) : NULL;
+    news->end = *(const volatile struct link_end *)&remote->shared->ends[taken & (LINK_ENDS - 1)];
+    news->submission = NULL;
+    if (ended - taken <= LINK_ENDS)
+        news->submission = news->end.note ? flight_look_locked(remote, news->end.token, news)
+                                          : flight_end_locked(remote, news->end.token);
     atomic_store(&remote->taken, taken + 1);
-    if (*submission)
+    if (news->submission)
         return true;
     if (remote->state == REMOTE_UP)
         log_line("the device process ends what is not under way");
@@ -471,21 +504,29 @@ static bool end_take_locked(struct remote *remote, struct link_end *end,
     return false;
 }
 
+static void news_tell(const struct news *news)
+{
+    const struct link_end *end = &news->end;
+    if (end->note)
+        submission_reached(news->submission, news->before, end->start_ns, end->end_ns);
+    else
+        submission_done(news->submission,
+                        end->status > VGPGPU_ERR_TIMEOUT ? VGPGPU_ERR_EXEC : end->status,
+                        end->start_ns, end->end_ns);
+}
+
 static void ends_take(struct remote *remote)
 {
-    struct submission *submissions[TAKE_AT_ONCE];
-    struct link_end ends[TAKE_AT_ONCE];
+    struct news news[TAKE_AT_ONCE];
     unsigned count;
     do {
         pthread_mutex_lock(&remote->lock);
         for (count = 0; count < TAKE_AT_ONCE; count++)
-            if (!end_take_locked(remote, &ends[count], &submissions[count]))
+            if (!news_take_locked(remote, &news[count]))
                 break;
         pthread_mutex_unlock(&remote->lock);
         for (unsigned i = 0; i < count; i++)
-            submission_done(submissions[i],
-                            ends[i].status > VGPGPU_ERR_TIMEOUT ? VGPGPU_ERR_EXEC : ends[i].status,
-                            ends[i].start_ns, ends[i].end_ns);
+            news_tell(&news[i]);
     } while (count == TAKE_AT_ONCE);
 }
 

@@ -17,7 +17,7 @@
 #include "keeper.h"
 #include "link.h"
 
-#define MAX_RUNNING 4096u /* submissions on the device at a time */
+#define MAX_RUNNING LINK_BATCHES /* submissions on the device at a time */
 
 struct machine;
 struct submission;

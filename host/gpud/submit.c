@@ -64,7 +64,7 @@ static const struct object_facts *object_use(struct decoder *decoder, enum objec
         return NULL;
     object_hold(object);
     decoder->out->references[decoder->out->reference_count++] = object;
-    *id = object->handle;
+    *id = object->parent ? object->parent->handle : object->handle;
     return &object->facts;
 }
 
@@ -75,6 +75,7 @@ static uint32_t submission_check_locked(struct submitter *submitter, struct time
     struct decoder decoder = {.owner = timeline->context,
                               .find = object_use,
                               .offset_align = submitter->machine->config.offset_align,
+                              .before = header->fence - timeline->submitted,
                               .out = &submitter->decoded};
     uint32_t status = commands_read(submitter, header);
     if (!status && !fence_is_good(timeline, header->fence))
@@ -105,6 +106,7 @@ static struct submission *submission_create(struct submitter *submitter,
         if (submission) {
             *submission = (struct submission){.timeline = timeline,
                                               .fence = header->fence,
+                                              .room = header->fence - timeline->submitted,
                                               .queued_ns = now_ns(),
                                               .status = status,
                                               .reference_count = decoded->reference_count};

@@ -65,7 +65,7 @@ static uint32_t arg_buffer_decode(struct decoder *decoder, struct vgpgpu_arg *in
     if (in->offset >= facts->buffer.size || !is_aligned(in->offset, decoder->offset_align))
         return VGPGPU_ERR_RANGE;
     out->buffer = facts->buffer.device;
-    out->offset = in->offset;
+    out->offset = in->offset += facts->buffer.base;
     return VGPGPU_OK;
 }
 
@@ -163,7 +163,10 @@ static uint32_t copy_decode(struct decoder *decoder, struct vgpgpu_command *head
     if (!range_inside(command->source_offset, command->length, source->buffer.size) ||
         !range_inside(command->target_offset, command->length, target->buffer.size))
         return VGPGPU_ERR_RANGE;
-    if (source == target && command->source_offset < command->target_offset + command->length &&
+    command->source_offset += source->buffer.base;
+    command->target_offset += target->buffer.base;
+    if (source->buffer.root == target->buffer.root &&
+        command->source_offset < command->target_offset + command->length &&
         command->target_offset < command->source_offset + command->length)
         return VGPGPU_ERR_INVALID;
     operation->copy = (struct device_copy){.source = source->buffer.device,
@@ -211,7 +214,10 @@ static uint32_t copy_2d_decode(struct decoder *decoder, struct vgpgpu_command *h
         !range_inside(command->source_offset, source_bytes, source->buffer.size) ||
         !range_inside(command->target_offset, target_bytes, target->buffer.size))
         return VGPGPU_ERR_RANGE;
-    if (source == target && areas_overlap(command, source_bytes, target_bytes))
+    command->source_offset += source->buffer.base;
+    command->target_offset += target->buffer.base;
+    if (source->buffer.root == target->buffer.root &&
+        areas_overlap(command, source_bytes, target_bytes))
         return VGPGPU_ERR_INVALID;
     operation->copy = (struct device_copy){.source = source->buffer.device,
                                            .target = target->buffer.device,
@@ -243,6 +249,7 @@ static uint32_t fill_2d_decode(struct decoder *decoder, struct vgpgpu_command *h
     if (!area_measure(command->pitch, command->width, command->rows, &bytes) ||
         !range_inside(command->offset, bytes, target->buffer.size))
         return VGPGPU_ERR_RANGE;
+    command->offset += target->buffer.base;
     operation->area.row = (struct device_fill){.target = target->buffer.device,
                                                .offset = command->offset,
                                                .length = command->width,
@@ -268,6 +275,7 @@ static uint32_t fill_decode(struct decoder *decoder, struct vgpgpu_command *head
         return VGPGPU_ERR_ID;
     if (!range_inside(command->offset, command->length, target->buffer.size))
         return VGPGPU_ERR_RANGE;
+    command->offset += target->buffer.base;
     operation->fill = (struct device_fill){.target = target->buffer.device,
                                            .offset = command->offset,
                                            .length = command->length,
@@ -284,6 +292,16 @@ static uint32_t barrier_decode(struct decoder *decoder, struct vgpgpu_command *h
     return header->bytes == sizeof(*header) ? VGPGPU_OK : VGPGPU_ERR_INVALID;
 }
 
+static uint32_t signal_decode(struct decoder *decoder, struct vgpgpu_command *header,
+                              struct operation *operation)
+{
+    const struct vgpgpu_cmd_signal *command = (const void *)header;
+    if (header->bytes != sizeof(*command) || !command->before || command->before >= decoder->before)
+        return VGPGPU_ERR_INVALID;
+    operation->before = decoder->before = command->before;
+    return VGPGPU_OK;
+}
+
 static uint32_t (*const decoders[])(struct decoder *decoder, struct vgpgpu_command *header,
                                     struct operation *operation) = {
     [VGPGPU_CMD_LAUNCH] = launch_decode,
@@ -293,6 +311,7 @@ static uint32_t (*const decoders[])(struct decoder *decoder, struct vgpgpu_comma
     [VGPGPU_CMD_OPERATION] = operation_decode,
     [VGPGPU_CMD_COPY_2D] = copy_2d_decode,
     [VGPGPU_CMD_FILL_2D] = fill_2d_decode,
+    [VGPGPU_CMD_SIGNAL] = signal_decode,
 };
 
 static uint32_t commands_decode(struct decoder *decoder, uint8_t *commands, uint32_t bytes)

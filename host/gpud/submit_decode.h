@@ -17,6 +17,8 @@ struct object_facts {
         struct {
             struct device_buffer *device;
             uint64_t size;
+            const void *root; /* whose bytes these are: the same for a buffer and its sub-buffers */
+            uint64_t base;    /* the first one's place there */
         } buffer;
         struct {
             struct device_kernel *device;
@@ -39,6 +41,7 @@ struct operation {
             uint64_t pitch, rows;
         } area;
         struct device_operation operation;
+        uint64_t before; /* of a SIGNAL */
     };
 };
 
@@ -55,10 +58,12 @@ struct decoded {
 /* One decode in progress. */
 struct decoder {
     void *owner;
-    /* Finds what `*id` names, which it may change; NULL: there is none. */
+    /* Finds what `*id` names, which it may change; NULL: there is none. A sub-buffer's name becomes that
+     * of the buffer underneath, and offsets behind it count from there on. */
     const struct object_facts *(*find)(struct decoder *decoder, enum object_kind kind,
                                        uint32_t *id);
     uint32_t offset_align;
+    uint64_t before; /* the next SIGNAL's is less */
     struct decoded *out;
 };
 

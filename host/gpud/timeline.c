@@ -4,6 +4,7 @@
  */
 #include "machine.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include "watch.h"
 
@@ -67,40 +68,101 @@ void timeline_add(struct submission *submission)
     pthread_mutex_unlock(&timeline->lock);
 }
 
+/* The submission has ended, or come as far as a SIGNAL. The device process says what it likes, but the four times
+ * are in order. On an in-order queue a batch begins once the one before it has ended. */
+static void slot_times_locked(struct timeline *timeline, const struct submission *submission)
+{
+    struct vgpgpu_fence_slot *slot = timeline->slot;
+    uint64_t ready = submission->start_ns > submission->queued_ns ? submission->start_ns
+                                                                  : submission->queued_ns;
+    uint64_t begun = ready > timeline->end_ns ? ready : timeline->end_ns;
+    uint64_t least = begun > timeline->value_ns ? begun : timeline->value_ns;
+    timeline->value_ns = submission->end_ns > least ? submission->end_ns : least;
+    if (submission->ended)
+        timeline->end_ns = timeline->value_ns;
+    __atomic_store_n(&slot->start_ns, begun, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->end_ns, timeline->value_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->queued_ns, submission->queued_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->ready_ns, ready, __ATOMIC_RELAXED);
+}
+
+/* The last step. Returns whether somebody began to wait for it. */
+static bool slot_raise_locked(struct timeline *timeline, uint64_t value)
+{
+    struct vgpgpu_fence_slot *slot = timeline->slot;
+    uint64_t before = timeline->signalled;
+    timeline->signalled = value;
+    __atomic_store_n(&slot->signalled, value, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint64_t wait = __atomic_load_n(&slot->wait, __ATOMIC_RELAXED);
+    return wait > before && wait <= value;
+}
+
+static bool machine_is_lost(const struct timeline *timeline)
+{
+    return atomic_load_explicit(&timeline->context->machine->lost, memory_order_relaxed);
+}
+
 /*
  * Stores one submission's outcome. Returns whether somebody began to wait for it. A fence value
- * that does not grow is a failure of its own: it is reported, and `signalled` stays.
+ * that does not grow is a failure of its own: it is reported, and `signalled` stays. Of one that grows all values
+ * fail that were not signalled yet.
  */
 static bool slot_signal_locked(struct timeline *timeline, const struct submission *submission)
 {
     struct vgpgpu_fence_slot *slot = timeline->slot;
-    uint64_t before = timeline->signalled;
-    if (atomic_load_explicit(&timeline->context->machine->lost, memory_order_relaxed))
+    bool grows = submission->fence > timeline->signalled && submission->fence != VGPGPU_NOBODY_WAITS;
+    if (machine_is_lost(timeline))
         return false;
-    if (submission->end_ns) {
-        /* The device process says what it likes, but the four times are in order. On an in-order
-         * queue a batch begins once the one before it has ended. */
-        uint64_t ready = submission->start_ns > submission->queued_ns ? submission->start_ns
-                                                                      : submission->queued_ns;
-        uint64_t begun = ready > timeline->end_ns ? ready : timeline->end_ns;
-        timeline->end_ns = submission->end_ns > begun ? submission->end_ns : begun;
-        __atomic_store_n(&slot->start_ns, begun, __ATOMIC_RELAXED);
-        __atomic_store_n(&slot->end_ns, timeline->end_ns, __ATOMIC_RELAXED);
-        __atomic_store_n(&slot->queued_ns, submission->queued_ns, __ATOMIC_RELAXED);
-        __atomic_store_n(&slot->ready_ns, ready, __ATOMIC_RELAXED);
-    }
+    if (submission->end_ns)
+        slot_times_locked(timeline, submission);
     if (submission->status && !timeline->failed) {
+        uint64_t failed = grows ? timeline->signalled + 1 : submission->fence;
         timeline->failed = true;
         __atomic_store_n(&slot->status, submission->status, __ATOMIC_RELAXED);
-        __atomic_store_n(&slot->failed, submission->fence ? submission->fence : 1,
-                         __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->failed, failed ? failed : 1, __ATOMIC_RELAXED);
     }
-    if (submission->fence > before && submission->fence != VGPGPU_NOBODY_WAITS)
-        timeline->signalled = submission->fence;
-    __atomic_store_n(&slot->signalled, timeline->signalled, __ATOMIC_RELEASE);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    uint64_t wait = __atomic_load_n(&slot->wait, __ATOMIC_RELAXED);
-    return wait > before && wait <= timeline->signalled;
+    return slot_raise_locked(timeline, grows ? submission->fence : timeline->signalled);
+}
+
+/* What the oldest submission has come to, if that is new. Returns whether somebody began to wait for it. */
+static bool slot_reach_locked(struct timeline *timeline)
+{
+    const struct submission *first = timeline->first;
+    if (!first || first->reached <= timeline->signalled || machine_is_lost(timeline))
+        return false;
+    slot_times_locked(timeline, first);
+    return slot_raise_locked(timeline, first->reached);
+}
+
+static struct vgpgpu_event fence_event(const struct timeline *timeline)
+{
+    return (struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
+                                 .context = timeline->context->id,
+                                 .queue = timeline->index,
+                                 .value = timeline->signalled};
+}
+
+void submission_reached(struct submission *submission, uint64_t before, uint64_t start_ns,
+                        uint64_t end_ns)
+{
+    struct timeline *timeline = submission->timeline;
+    struct context *context = context_hold(timeline->context);
+    uint64_t value = submission->fence - before;
+    pthread_mutex_lock(&timeline->lock);
+    bool wake = false;
+    if (!submission->ended && value > submission->reached) {
+        submission->reached = value;
+        submission->start_ns = start_ns;
+        submission->end_ns = end_ns;
+        wake = slot_reach_locked(timeline);
+    }
+    struct vgpgpu_event event = fence_event(timeline);
+    pthread_mutex_unlock(&timeline->lock);
+    atomic_fetch_sub(&submission->holds, 1);
+    if (wake)
+        event_raise(context->machine, context, &event);
+    context_release(context);
 }
 
 bool submission_is_first(struct submission *submission)
@@ -138,14 +200,12 @@ void submission_done(struct submission *submission, uint32_t status, uint64_t st
         signalled = first;
         count++;
     }
+    wake |= slot_reach_locked(timeline);
     if (!timeline->first)
         watch_remove(timeline);
     else if (timeline->first != oldest)
         watch_next(timeline);
-    struct vgpgpu_event event = {.type = VGPGPU_EVENT_FENCE,
-                                 .context = context->id,
-                                 .queue = timeline->index,
-                                 .value = timeline->signalled};
+    struct vgpgpu_event event = fence_event(timeline);
     pthread_mutex_unlock(&timeline->lock);
 
     if (wake)
@@ -177,6 +237,8 @@ void garbage_collect(struct machine *machine)
     while (submission) {
         struct submission *next = submission->next;
         struct context *context = submission->timeline->context;
+        while (atomic_load(&submission->holds))
+            sched_yield(); /* for some stores */
         for (unsigned i = 0; i < submission->reference_count; i++)
             object_release(submission->references[i]);
         free(submission);

@@ -94,7 +94,7 @@ struct gpu_device {
 struct gpu_managed;
 
 struct gpu_buffer {
-    uint64_t size;
+    uint64_t size, offset;       /* where it begins in the memory: not 0 for some sub-buffers */
     struct gpu_memory *memory;   /* NULL: not ours */
     struct gpu_managed *managed; /* NULL: it always lies in one place */
     bool hidden;                 /* a managed one's stand-in on the device: no program's business */

@@ -207,6 +207,50 @@ int gpu_buffer_wrap(struct gpu_context *ctx, uint64_t size, const struct vgpgpu_
     return buffer_announce(ctx, b, VGPGPU_BUFFER_GUEST, segments, count, id);
 }
 
+/* The lock is held over all of it: the device means the same buffer by this number as we do. */
+static int sub_create_locked(struct gpu_context *ctx, struct gpu_create *what, struct gpu_buffer *b)
+{
+    struct gpu_buffer *of = gpu_table_get(&ctx->objects[GPU_BUFFER], what->buffer.parent);
+    int r;
+
+    if (!of || of->hidden)
+        return ERR_NOT_FOUND;
+    if (of->managed || b->size == 0)
+        return ERR_INVALID;
+    if (what->buffer.offset > of->size || b->size > of->size - what->buffer.offset)
+        return ERR_RANGE;
+    r = ctx->device->ops->create(ctx->device->driver, what);
+    if (r != OK)
+        return r;
+    b->offset = of->offset + what->buffer.offset;
+    b->memory = of->memory;
+    if (b->memory)
+        __atomic_fetch_add(&b->memory->refs, 1, __ATOMIC_RELAXED);
+    gpu_count(&gpu_counters.objects[GPU_BUFFER], 1);
+    return OK;
+}
+
+int gpu_buffer_sub(struct gpu_context *ctx, uint32_t buffer, uint64_t offset, uint64_t size, uint32_t *id)
+{
+    struct gpu_create what = {.kind = GPU_BUFFER,
+                              .context = ctx->id,
+                              .buffer = {.size = size, .offset = offset, .parent = buffer}};
+    struct gpu_buffer *b = kzalloc(sizeof(*b));
+    int r = b ? number_take(ctx, GPU_BUFFER, &what.id) : ERR_NO_MEMORY;
+
+    if (r == OK) {
+        b->size = size;
+        mutex_lock(&ctx->lock);
+        r = sub_create_locked(ctx, &what, b);
+        gpu_table_set(&ctx->objects[GPU_BUFFER], what.id, r == OK ? b : NULL);
+        mutex_unlock(&ctx->lock);
+    }
+    if (r != OK)
+        kfree(b);
+    *id = what.id;
+    return r;
+}
+
 void *gpu_buffer_at(struct gpu_context *ctx, uint32_t id, uint64_t offset, uint64_t *run)
 {
     const struct gpu_block *block = NULL;
@@ -216,15 +260,15 @@ void *gpu_buffer_at(struct gpu_context *ctx, uint32_t id, uint64_t offset, uint6
     mutex_lock(&ctx->lock);
     b = gpu_table_get(&ctx->objects[GPU_BUFFER], id);
     if (b && b->memory && !b->managed && offset < b->size) {
-        block = gpu_memory_block(b->memory, offset >> PAGE_SHIFT);
-        into = offset - (block->first << PAGE_SHIFT);
+        block = gpu_memory_block(b->memory, (b->offset + offset) >> PAGE_SHIFT);
+        into = b->offset + offset - (block->first << PAGE_SHIFT);
         *run = MIN((PAGE_SIZE << block->order) - into, b->size - offset);
     }
     mutex_unlock(&ctx->lock);
     return block ? (uint8_t *)phys_to_virt(block->base) + into : NULL;
 }
 
-int gpu_buffer_memobj(struct gpu_context *ctx, uint32_t id, struct memobj **out)
+int gpu_buffer_memobj(struct gpu_context *ctx, uint32_t id, struct memobj **out, uint64_t *first)
 {
     struct gpu_buffer *b;
     int r;
@@ -235,6 +279,8 @@ int gpu_buffer_memobj(struct gpu_context *ctx, uint32_t id, struct memobj **out)
         r = ERR_NOT_FOUND;
     else
         r = b->memory && !b->managed ? gpu_memory_object(b->memory, out) : ERR_INVALID;
+    if (r == OK && first)
+        *first = b->offset;
     mutex_unlock(&ctx->lock);
     return r;
 }

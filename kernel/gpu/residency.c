@@ -435,7 +435,7 @@ int gpu_residency_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_
     residency->asking_queue = queue;
     r = use_run(u, batch);
     if (r == OK)
-        r = gpu_submit_plain(ctx, queue, batch, 0, &u->fence);
+        r = gpu_submit_plain(ctx, queue, batch, flags, &u->fence);
     else
         gpu_batch_free(batch);
     *fence = u->fence;

@@ -29,18 +29,19 @@ void gpu_batch_free(struct vgpgpu_submit *batch)
 /* Gives the batch the queue's next fence value and hands it to the driver, as one step: fence
  * values reach the device in their order. */
 static int submit_once(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch,
-                       uint64_t *fence)
+                       uint64_t signals, uint64_t *fence)
 {
     struct gpu_device *d = ctx->device;
     struct gpu_timeline *line = &ctx->queues[queue];
     uint64_t flags = spin_lock_irqsave(&ctx->submit_lock);
+    uint64_t value = line->last + signals + 1;
     int r;
 
     batch->queue = queue;
-    batch->fence = line->last + 1;
+    batch->fence = value;
     r = d->lost ? ERR_LOST : d->ops->submit(d->driver, batch);
     if (r == OK)
-        *fence = ++line->last;
+        *fence = line->last = value;
     spin_unlock_irqrestore(&ctx->submit_lock, flags);
     return r;
 }
@@ -52,7 +53,7 @@ int gpu_submit_plain(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_subm
     int r = queue < VGPGPU_QUEUES_PER_CONTEXT ? ERR_AGAIN : ERR_INVALID;
 
     while (r == ERR_AGAIN) {
-        r = submit_once(ctx, queue, batch, fence);
+        r = submit_once(ctx, queue, batch, flags / GPU_SIGNALS(1), fence);
         if (r != ERR_AGAIN || (flags & GPU_NOWAIT))
             break;
         r = d->ops->submit_wait(d->driver);

@@ -152,6 +152,14 @@ void gpucmd_barrier(struct gpucmd *c)
     append(c, &wire, sizeof(wire));
 }
 
+void gpucmd_signal(struct gpucmd *c, uint64_t before)
+{
+    struct vgpgpu_cmd_signal wire = {.header = {.op = VGPGPU_CMD_SIGNAL, .bytes = sizeof(wire)},
+                                     .before = before};
+
+    append(c, &wire, sizeof(wire));
+}
+
 void gpucmd_operation(struct gpucmd *c, enum vgpgpu_operation operation,
                       const struct vgpgpu_tensor *tensors, uint32_t count, const void *parameters,
                       uint32_t bytes)

@@ -60,6 +60,8 @@ void gpucmd_copy_2d(struct gpucmd *c, const struct vgpgpu_cmd_copy_2d *copy);
 void gpucmd_fill_2d(struct gpucmd *c, const struct vgpgpu_cmd_fill_2d *fill);
 
 void gpucmd_barrier(struct gpucmd *c);
+/* All before it has ended: the queue's value becomes the submission's fence less `before`. */
+void gpucmd_signal(struct gpucmd *c, uint64_t before);
 
 /*
  * A built-in operation (docs/virtio-gpgpu.md, 9): its tensors, as lib/gpucmd/tensor.h makes them,

@@ -124,6 +124,7 @@ static uint32_t command_bytes(uint16_t op)
         [VGPGPU_CMD_OPERATION] = sizeof(struct vgpgpu_cmd_operation),
         [VGPGPU_CMD_COPY_2D] = sizeof(struct vgpgpu_cmd_copy_2d),
         [VGPGPU_CMD_FILL_2D] = sizeof(struct vgpgpu_cmd_fill_2d),
+        [VGPGPU_CMD_SIGNAL] = sizeof(struct vgpgpu_cmd_signal),
     };
 
     return op < sizeof(bytes) / sizeof(bytes[0]) ? bytes[op] : 0;

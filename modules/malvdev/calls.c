@@ -12,6 +12,7 @@
 #include "uapi/malv.h"
 
 _Static_assert(MALV_BUFFER_MANAGED == GPU_BUFFER_MANAGED, "one flag");
+_Static_assert(MALV_SUBMIT_SIGNALS(1) == GPU_SIGNALS(1), "one place");
 
 #define LOG_BYTES_MAX     (64u * 1024)
 #define PROGRAM_BYTES_MAX (1u << 20) /* the heap's objects end at 2 MiB */
@@ -36,6 +37,17 @@ static long call_buffer_create(struct malv_file *f, void *arg)
     if (r != OK)
         return malv_errno(r);
     b->mmap_offset = b->flags == VGPGPU_BUFFER_GUEST ? (uint64_t)b->buffer << MALV_OFFSET_SHIFT : 0;
+    return OK;
+}
+
+static long call_sub_buffer(struct malv_file *f, void *arg)
+{
+    struct malv_sub_buffer *s = arg;
+    int r = gpu_buffer_sub(f->ctx, s->buffer, s->offset, s->size, &s->sub_buffer);
+
+    if (r != OK)
+        return r == ERR_RANGE ? ERR_INVALID : malv_errno(r);
+    s->mmap_offset = (uint64_t)s->sub_buffer << MALV_OFFSET_SHIFT;
     return OK;
 }
 
@@ -119,7 +131,8 @@ static long call_submit(struct malv_file *f, void *arg)
     struct malv_submit *s = arg;
     struct vgpgpu_submit *batch;
 
-    uint32_t queue = s->queue & ~MALV_SUBMIT_UNORDERED;
+    uint32_t queue = s->queue & (MALV_SUBMIT_SIGNALS(1) - 1);
+    unsigned flags = s->queue & MALV_SUBMIT_UNORDERED ? GPU_UNORDERED : 0;
 
     if (s->command_bytes % 8 || queue >= VGPGPU_QUEUES_PER_CONTEXT)
         return ERR_INVALID;
@@ -132,7 +145,8 @@ static long call_submit(struct malv_file *f, void *arg)
         gpu_batch_free(batch);
         return ERR_FAULT;
     }
-    return malv_errno(gpu_submit(f->ctx, queue, batch, queue == s->queue ? 0 : GPU_UNORDERED, &s->fence));
+    flags |= s->queue & ~MALV_SUBMIT_UNORDERED & ~queue;
+    return malv_errno(gpu_submit(f->ctx, queue, batch, flags, &s->fence));
 }
 
 static long call_wait(struct malv_file *f, void *arg)
@@ -204,6 +218,7 @@ static const struct malv_call {
     {call_notify, MALV_IOC_NOTIFY, sizeof(struct malv_notify), false},
     {call_limit, MALV_IOC_LIMIT, sizeof(struct malv_limit), false},
     {call_query, MALV_IOC_QUERY, sizeof(struct malv_query), true},
+    {call_sub_buffer, MALV_IOC_SUB_BUFFER, sizeof(struct malv_sub_buffer), true},
 };
 _Static_assert(sizeof(struct malv_info) <= STRUCT_BYTES_MAX, "room for the largest structure");
 

@@ -47,17 +47,18 @@ static int malv_mmap(void *file, uint64_t offset, uint64_t length, unsigned prot
 {
     struct malv_file *f = file;
     uint64_t number = offset >> MALV_OFFSET_SHIFT;
-    uint64_t inside = offset & ((1ull << MALV_OFFSET_SHIFT) - 1);
+    uint64_t inside = offset & ((1ull << MALV_OFFSET_SHIFT) - 1), first = 0;
     int r;
 
     if (!shared || number > UINT32_MAX)
         return ERR_INVALID;
     if (number == 0 && (prot & PROT_WRITE))
         return ERR_ACCESS;
-    r = number ? gpu_buffer_memobj(f->ctx, (uint32_t)number, object)
+    r = number ? gpu_buffer_memobj(f->ctx, (uint32_t)number, object, &first)
                : gpu_fences_memobj(f->ctx, object);
     if (r != OK)
         return r;
+    inside += ALIGN_DOWN(first, PAGE_SIZE);
     if (inside >= memobj_size(*object) || length > memobj_size(*object) - inside) {
         memobj_unref(*object);
         return ERR_INVALID;

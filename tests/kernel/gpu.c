@@ -176,8 +176,8 @@ static void mappings_outlive_buffers(void)
     EXPECT(gpu_context_open(0, &ctx) == OK);
     EXPECT(gpu_buffer_create(ctx, 3 * PAGE_SIZE, VGPGPU_BUFFER_GUEST, &id) == OK);
     EXPECT(fill(ctx, 0, id, 0x600dcafe) == OK);
-    EXPECT(gpu_buffer_memobj(ctx, id, &obj) == OK);
-    EXPECT(gpu_buffer_memobj(ctx, id + 1, &obj) == ERR_NOT_FOUND);
+    EXPECT(gpu_buffer_memobj(ctx, id, &obj, NULL) == OK);
+    EXPECT(gpu_buffer_memobj(ctx, id + 1, &obj, NULL) == ERR_NOT_FOUND);
     gpu_context_close(ctx);
     EXPECT(memobj_size(obj) == 3 * PAGE_SIZE);
     EXPECT(memobj_read(obj, 60, &word, sizeof(word)) == OK);
@@ -435,14 +435,16 @@ static int op_inside(struct gpu_context *ctx)
     static const char text[] = "__kernel void none(__global uint *p) { p[0] = 1; }";
     struct gpu_program_source source = {
         .kind = VGPGPU_PROGRAM_OPENCL_C, .source = text, .source_bytes = sizeof(text) - 1};
-    uint32_t buffer, program, kernel, count;
+    uint32_t buffer, part, program, kernel, count;
     struct memobj *obj;
     int r = gpu_buffer_create(ctx, 77 * PAGE_SIZE, VGPGPU_BUFFER_GUEST, &buffer);
 
     if (r == OK)
-        r = fill(ctx, 0, buffer, 3);
+        r = gpu_buffer_sub(ctx, buffer, PAGE_SIZE, 5000, &part);
     if (r == OK)
-        r = gpu_buffer_memobj(ctx, buffer, &obj);
+        r = fill(ctx, 0, part, 3);
+    if (r == OK)
+        r = gpu_buffer_memobj(ctx, buffer, &obj, NULL);
     if (r == OK) {
         memobj_unref(obj);
         r = gpu_object_destroy(ctx, GPU_BUFFER, buffer);
@@ -604,6 +606,130 @@ static void limits_are_kept(void)
     expect_as_before(&before);
 }
 
+/* ---- Sub-buffers and signals
+ * ------------------------------------------------------------------------ */
+
+static uint32_t word_at(struct gpu_context *ctx, uint32_t buffer, uint64_t offset, uint64_t *run)
+{
+    const volatile uint32_t *word = gpu_buffer_at(ctx, buffer, offset, run);
+
+    EXPECT(word != NULL);
+    return word ? *word : 0;
+}
+
+/* What of sub-buffers is refused, here and by the device. */
+static void subs_are_refused(struct gpu_context *ctx, uint32_t buffer, uint64_t size, uint32_t align)
+{
+    uint32_t id, managed;
+
+    EXPECT(gpu_buffer_sub(ctx, buffer, 0, 0, &id) == ERR_INVALID);
+    EXPECT(gpu_buffer_sub(ctx, buffer, 0, size + 1, &id) == ERR_RANGE);
+    EXPECT(gpu_buffer_sub(ctx, buffer, size, 1, &id) == ERR_RANGE);
+    EXPECT(gpu_buffer_sub(ctx, buffer, UINT64_MAX - 127, 4096, &id) == ERR_RANGE);
+    EXPECT(gpu_buffer_sub(ctx, buffer, align / 2, 1, &id) == ERR_RANGE);
+    EXPECT(gpu_buffer_sub(ctx, buffer + 99, 0, 1, &id) == ERR_NOT_FOUND);
+    EXPECT(gpu_buffer_sub(ctx, 0, 0, 1, &id) == ERR_NOT_FOUND);
+    EXPECT(gpu_buffer_create(ctx, 4096, GPU_BUFFER_MANAGED, &managed) == OK);
+    EXPECT(gpu_buffer_sub(ctx, managed, 0, 64, &id) == ERR_INVALID);
+}
+
+static void sub_buffers_are_buffers(void)
+{
+    const uint64_t size = (4ull << 20) + 5 * PAGE_SIZE; /* more than one block */
+    struct gpu_stats before = stats_now();
+    struct vgpgpu_config config;
+    struct gpu_context *ctx;
+    uint32_t buffer, part, inner, word = 0;
+    uint64_t at, first = 1, run;
+    struct memobj *obj;
+
+    EXPECT(gpu_device_info(0, &config) == OK);
+    EXPECT(config.features & VGPGPU_FEATURE_SUB_BUFFER);
+    at = (4ull << 20) - 4 * config.offset_align;
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, size, VGPGPU_BUFFER_GUEST, &buffer) == OK);
+    EXPECT(gpu_buffer_sub(ctx, buffer, at, PAGE_SIZE, &part) == OK);
+    EXPECT(gpu_buffer_sub(ctx, part, config.offset_align, 200, &inner) == OK);
+    EXPECT(stats_now().memory - before.memory < size + (1u << 20)); /* none of their own */
+    EXPECT(fill(ctx, 0, inner, 0x1111) == OK);
+    EXPECT(word_at(ctx, buffer, at + config.offset_align, &run) == 0x1111);
+    EXPECT(word_at(ctx, part, config.offset_align, &run) == 0x1111);
+    EXPECT(word_at(ctx, inner, 60, &run) == 0x1111 && run == 140);
+    EXPECT(word_at(ctx, part, config.offset_align - 4, &run) == 0);
+    EXPECT(gpu_buffer_at(ctx, inner, 200, &run) == NULL);
+    EXPECT(fill(ctx, 1, part, 0x2222) == OK);
+    subs_are_refused(ctx, buffer, size, config.offset_align);
+    EXPECT(fill(ctx, 2, inner, 0x3333) == OK); /* in a context with managed buffers, too */
+    /* The buffer goes; its bytes stay, for the device and for mappings. */
+    EXPECT(gpu_object_destroy(ctx, GPU_BUFFER, buffer) == OK);
+    EXPECT(fill(ctx, 3, inner, 0x4444) == OK);
+    EXPECT(word_at(ctx, inner, 0, &run) == 0x4444);
+    EXPECT(gpu_object_destroy(ctx, GPU_BUFFER, part) == OK);
+    EXPECT(gpu_buffer_memobj(ctx, inner, &obj, &first) == OK);
+    EXPECT(first == at + config.offset_align);
+    EXPECT(gpu_object_destroy(ctx, GPU_BUFFER, inner) == OK);
+    EXPECT(memobj_read(obj, first, &word, sizeof(word)) == OK && word == 0x4444);
+    memobj_unref(obj);
+    EXPECT(fill(ctx, 4, inner, 1) == ERR_NOT_FOUND);
+    gpu_context_close(ctx);
+    expect_as_before(&before);
+}
+
+#define STEPS 20u
+
+/* Fills with a SIGNAL behind each but the last. */
+static int steps_submit(struct gpu_context *ctx, uint32_t queue, uint32_t buffer, unsigned flags, uint32_t room,
+                        uint64_t *fence)
+{
+    uint32_t bytes = STEPS * (uint32_t)(sizeof(struct vgpgpu_cmd_fill) + sizeof(struct vgpgpu_cmd_signal));
+    struct vgpgpu_submit *batch = gpu_batch_alloc(ctx, bytes);
+    struct gpucmd c;
+
+    if (!batch)
+        return ERR_NO_MEMORY;
+    gpucmd_begin(&c, batch + 1, bytes);
+    for (uint32_t i = 1; i <= STEPS; i++) {
+        gpucmd_fill(&c, buffer, i * 4, 4, &i, sizeof(i));
+        if (i < STEPS)
+            gpucmd_signal(&c, STEPS - i);
+    }
+    batch->command_bytes = c.used;
+    return gpu_submit(ctx, queue, batch, flags | GPU_SIGNALS(room), fence);
+}
+
+static void submissions_tell_how_far_they_are(void)
+{
+    enum vgpgpu_status failed = VGPGPU_OK;
+    struct gpu_stats before = stats_now();
+    struct gpu_context *ctx;
+    uint64_t fence, next, run;
+    uint32_t id;
+
+    EXPECT(gpu_context_open(0, &ctx) == OK);
+    EXPECT(gpu_buffer_create(ctx, 4096, VGPGPU_BUFFER_GUEST, &id) == OK);
+    for (unsigned round = 0; round < 30; round++) {
+        unsigned flags = round % 3 == 2 ? GPU_UNORDERED : 0;
+
+        EXPECT(steps_submit(ctx, 5, id, flags, STEPS - 1, &fence) == OK);
+        EXPECT(fence == (round + 1) * STEPS);
+        for (uint32_t i = 1; i <= STEPS; i++) {
+            EXPECT(gpu_fence_wait(ctx, 5, fence - (STEPS - i), time_now() + WAIT_NS, 0, &failed) == OK);
+            EXPECT(failed == VGPGPU_OK && word_at(ctx, id, i * 4, &run) == i);
+        }
+    }
+    EXPECT(fill_submit(ctx, 5, id, 1, 7, &next) == OK && next == fence + 1);
+    EXPECT(gpu_fence_wait(ctx, 5, next, time_now() + WAIT_NS, 0, NULL) == OK);
+    /* Too little room: none of it runs, and each of its values has failed. */
+    EXPECT(steps_submit(ctx, 6, id, 0, STEPS - 2, &fence) == OK && fence == STEPS - 1);
+    EXPECT(gpu_fence_wait(ctx, 6, 1, time_now() + WAIT_NS, 0, &failed) == OK && failed == VGPGPU_ERR_INVALID);
+    /* Through the look at its commands that a context with managed buffers has. */
+    EXPECT(gpu_buffer_create(ctx, 4096, GPU_BUFFER_MANAGED, &(uint32_t){0}) == OK);
+    EXPECT(steps_submit(ctx, 7, id, 0, STEPS - 1, &fence) == OK && fence == STEPS);
+    EXPECT(gpu_fence_wait(ctx, 7, 3, time_now() + WAIT_NS, 0, &failed) == OK && failed == VGPGPU_OK);
+    gpu_context_close(ctx);
+    expect_as_before(&before);
+}
+
 static void sum_module(void)
 {
     EXPECT(module_load("gpu_sum") == OK);
@@ -627,6 +753,8 @@ static const struct ktest_case cases[] = {
     {"fences_through_switches", fences_through_switches},
     {"questions_are_answered", questions_are_answered},
     {"limits_are_kept", limits_are_kept},
+    {"sub_buffers_are_buffers", sub_buffers_are_buffers},
+    {"submissions_tell_how_far_they_are", submissions_tell_how_far_they_are},
     {"sum_module", sum_module},
     {NULL, NULL},
 };

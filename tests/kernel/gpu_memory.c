@@ -198,7 +198,7 @@ static void managed_buffers_are_buffers(void)
     now = stats_now();
     EXPECT(now.managed > before.managed && now.resident == before.resident);
     EXPECT(gpu_buffer_at(w.ctx, w.ids[0], 0, &any) == NULL);
-    EXPECT(gpu_buffer_memobj(w.ctx, w.ids[0], &obj) == ERR_INVALID);
+    EXPECT(gpu_buffer_memobj(w.ctx, w.ids[0], &obj, NULL) == ERR_INVALID);
     for (uint32_t i = 0; i < BUFFERS; i++)
         EXPECT(work_compare(&w, 0, i)); /* all zero */
     now = stats_now();

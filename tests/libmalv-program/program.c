@@ -96,13 +96,46 @@ static unsigned int gemm_mistakes(void)
     return mistakes;
 }
 
+/* A long batch in steps, each on a part of a buffer of its own; after each step its part is read, though the batch goes
+ * on. */
+static unsigned int steps_mistakes(void)
+{
+    enum { STEPS = 4, PART = 1024 };
+    struct malv_buffer all = floats(STEPS * PART), parts[STEPS];
+    struct malv_batch batch;
+    unsigned int mistakes = 0;
+    uint64_t fence;
+    malv_batch_init(&batch);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        const float number = (float)(i + 1);
+        check(malv_sub_buffer_create(device, &all, i * PART * sizeof(float), PART * sizeof(float), &parts[i]), "part");
+        check(malv_buffer_map(device, &parts[i]), "map");
+        for (unsigned int j = 0; j < PART; j++)
+            check(malv_batch_fill(&batch, &parts[i], j * sizeof(float), sizeof(float), &number, sizeof(number)), "fill");
+        if (i + 1 < STEPS)
+            check(malv_batch_signal(&batch, STEPS - 1 - i), "signal");
+    }
+    check(malv_buffer_destroy(device, &all), "destroy"); /* the parts stay */
+    check(malv_submit(device, 1, &batch, &fence), "submit");
+    for (unsigned int i = 0; i < STEPS; i++) {
+        check(malv_wait(device, 1, fence - (STEPS - 1 - i), UINT64_MAX), "wait");
+        for (unsigned int j = 0; j < PART; j++)
+            mistakes += ((float *)parts[i].memory)[j] != (float)(i + 1);
+    }
+    for (unsigned int i = 0; i < STEPS; i++)
+        check(malv_buffer_destroy(device, &parts[i]), "destroy");
+    malv_batch_free(&batch);
+    return mistakes;
+}
+
 int main(void)
 {
-    unsigned int saxpy, gemm;
+    unsigned int saxpy, gemm, steps;
     check(malv_device_open(NULL, &device), "open");
     saxpy = saxpy_mistakes();
     gemm = gemm_mistakes();
-    printf("saxpy: %u mistakes, gemm: %u mistakes\n", saxpy, gemm);
+    steps = steps_mistakes();
+    printf("saxpy: %u mistakes, gemm: %u mistakes, steps: %u mistakes\n", saxpy, gemm, steps);
     malv_device_close(device);
-    return saxpy + gemm != 0;
+    return saxpy + gemm + steps != 0;
 }

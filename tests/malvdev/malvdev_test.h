@@ -46,6 +46,7 @@ void case_info(void);
 void case_bad_calls(void);
 void case_buffers(void);
 void case_mappings(void);
+void case_sub_buffers(void);
 void case_programs(void);
 void case_numbers_run_out(void);
 
@@ -55,6 +56,7 @@ extern const char spin_source[];
 void case_work(void);
 void case_bad_work(void);
 void case_waiting(void);
+void case_signals(void);
 void case_many_outstanding(void);
 void case_threads(void);
 

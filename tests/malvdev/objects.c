@@ -111,6 +111,60 @@ void case_mappings(void)
     CHECK(munmap(words, 3 * PAGE) == 0 && munmap(fences, PAGE) == 0);
 }
 
+static void sub_refused(int fd, struct malv_sub_buffer sub, int number)
+{
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_SUB_BUFFER, &sub), number);
+}
+
+void case_sub_buffers(void)
+{
+    struct malv_info info = {0};
+    struct malv_destroy destroy = {.kind = MALV_BUFFER};
+    uint64_t offset, fence;
+    int fd = device_open();
+    uint32_t id = buffer_create(fd, 4 * PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    uint32_t managed = buffer_create(fd, 4 * PAGE, MALV_BUFFER_MANAGED, NULL);
+    struct malv_sub_buffer sub = {.buffer = id, .offset = 2 * PAGE, .size = 600};
+    uint32_t *words, *whole;
+
+    CHECK(ioctl(fd, MALV_IOC_INFO, &info) == 0);
+    CHECK(info.config.features & VGPGPU_FEATURE_SUB_BUFFER);
+    sub.offset += info.config.offset_align;
+    sub_refused(fd, (struct malv_sub_buffer){.buffer = id}, EINVAL);
+    sub_refused(fd, (struct malv_sub_buffer){.buffer = 99, .size = 1}, ENOENT);
+    sub_refused(fd, (struct malv_sub_buffer){.buffer = managed, .size = 1}, EINVAL);
+    sub_refused(fd, (struct malv_sub_buffer){.buffer = id, .size = 4 * PAGE + 1}, EINVAL);
+    sub_refused(fd, (struct malv_sub_buffer){.buffer = id, .offset = 1, .size = 1}, EINVAL);
+    sub_refused(fd, (struct malv_sub_buffer){.buffer = id, .offset = UINT64_MAX - 127, .size = 256}, EINVAL);
+    CHECK(ioctl(fd, MALV_IOC_SUB_BUFFER, &sub) == 0);
+    fence = fill_submit(fd, 0, sub.sub_buffer, 0x77); /* in a context with managed buffers */
+    CHECK(fence_wait(fd, 0, fence, UINT64_MAX) == 0);
+    whole = mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+    destroy.object = id;
+    CHECK(ioctl(fd, MALV_IOC_DESTROY, &destroy) == 0);
+    words = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)sub.mmap_offset);
+    CHECK(words != MAP_FAILED && whole != MAP_FAILED);
+    if (words == MAP_FAILED || whole == MAP_FAILED)
+        return;
+    words += info.config.offset_align / 4;
+    whole += (2 * PAGE + info.config.offset_align) / 4;
+    CHECK(words[-1] == 0 && words[0] == 0x77 && words[15] == 0x77 && words[16] == 0);
+    words[0] = 0x78;
+    CHECK(whole[0] == 0x78);
+    fence = fill_submit(fd, 1, id, 1); /* its own name is gone */
+    CHECK_ERRNO(fence_wait(fd, 1, fence, UINT64_MAX), ENOENT);
+    fence = fill_submit(fd, 2, sub.sub_buffer, 0x79);
+    CHECK(fence_wait(fd, 2, fence, UINT64_MAX) == 0);
+    CHECK(whole[15] == 0x79);
+    map_refused(fd, PAGE, PROT_READ, MAP_SHARED, sub.mmap_offset + 2 * PAGE, EINVAL);
+    destroy.object = sub.sub_buffer;
+    CHECK(ioctl(fd, MALV_IOC_DESTROY, &destroy) == 0);
+    CHECK(words[0] == 0x79); /* for mappings it goes on */
+    close(fd);
+    munmap(words - info.config.offset_align / 4, PAGE);
+    munmap(whole - (2 * PAGE + info.config.offset_align) / 4, 4 * PAGE);
+}
+
 static void program_refused(int fd, struct malv_program_create program, int number)
 {
     CHECK_ERRNO(ioctl(fd, MALV_IOC_PROGRAM_CREATE, &program), number);

@@ -3,6 +3,7 @@
  */
 #include <pthread.h>
 
+#include "lib/gpucmd/gpucmd.h"
 #include "malvdev_test.h"
 
 #define PAGE     4096ul
@@ -106,6 +107,45 @@ void case_waiting(void)
     CHECK(fence_wait(fd, 0, fence, FOR_EVER) == 0);
     CHECK(fence_wait(fd, 0, fence, 0) == 0);
     close(fd);
+}
+
+/* A launch that takes long between two signals: the first comes before it, the fence after it. */
+void case_signals(void)
+{
+    int fd = device_open();
+    uint32_t kernel = kernel_build(fd, spin_source, "spin"), rounds = 400u << 20;
+    uint64_t offset, items = 1, room[64];
+    uint32_t id = buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    uint32_t *words = map(fd, offset, PAGE), value = 5;
+    const struct gpucmd_arg args[] = {GPUCMD_BUFFER(id), GPUCMD_VALUE(rounds)};
+    const struct gpucmd_launch launch = {
+        .kernel = kernel, .dimensions = 1, .arg_count = 2, .global = &items, .args = args};
+    struct malv_submit submit = {.commands = (uintptr_t)room, .queue = 3 | MALV_SUBMIT_SIGNALS(2)};
+    struct gpucmd c;
+
+    gpucmd_begin(&c, room, sizeof(room));
+    gpucmd_fill(&c, id, 1024, 4, &value, sizeof(value));
+    gpucmd_signal(&c, 2);
+    gpucmd_launch(&c, &launch);
+    gpucmd_signal(&c, 1);
+    submit.command_bytes = c.used;
+    CHECK(!c.failed && words);
+    CHECK(fence_wait(fd, 0, launch_submit(fd, kernel, id, 1, 1), FOR_EVER) == 0); /* builds it for good */
+    CHECK(ioctl(fd, MALV_IOC_SUBMIT, &submit) == 0);
+    CHECK(submit.fence == 3);
+    CHECK(fence_wait(fd, 3, 1, FOR_EVER) == 0);
+    CHECK(words && words[256] == 5);
+    CHECK_ERRNO(fence_wait(fd, 3, 3, 0), ETIMEDOUT);
+    CHECK(fence_wait(fd, 3, 2, FOR_EVER) == 0);
+    CHECK(fence_wait(fd, 3, 3, FOR_EVER) == 0);
+    submit.queue = 4 | MALV_SUBMIT_SIGNALS(1); /* too little room */
+    CHECK(ioctl(fd, MALV_IOC_SUBMIT, &submit) == 0);
+    CHECK_ERRNO(fence_wait(fd, 4, 1, FOR_EVER), EINVAL);
+    CHECK_ERRNO(fence_wait(fd, 4, 3, FOR_EVER), EINVAL);
+    submit.queue = 64 | MALV_SUBMIT_SIGNALS(1);
+    submit_refused(fd, submit, EINVAL);
+    close(fd);
+    munmap(words, PAGE);
 }
 
 void case_many_outstanding(void)

@@ -26,6 +26,8 @@ $(eval $(call gpud_test,gpud_reconnect,reconnect_test.c rig.c))
 $(eval $(call gpud_test,gpud_order,order_test.c rig.c,lib/gpucmd))
 $(eval $(call gpud_test,gpud_moves,moves_test.c fuzz_random.c rig.c))
 $(eval $(call gpud_test,gpud_commands,commands_test.c rig.c))
+$(eval $(call gpud_test,gpud_signals,signal_test.c rig.c,lib/gpucmd))
+$(eval $(call gpud_test,gpud_sub_buffers,sub_buffer_test.c rig.c,lib/gpucmd))
 $(eval $(call gpud_test,gpud_bad_operations,bad_operations_test.c rig.c,lib/gpucmd))
 $(eval $(call gpud_test,gpud_fuzz,gpud_fuzz.c fuzz_commands.c fuzz_control.c fuzz_count.c fuzz_machine.c fuzz_model.c \
   fuzz_operations.c fuzz_random.c fuzz_rings.c rig.c,,,$(BUILD)/tests/gpud-asan))

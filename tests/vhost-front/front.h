@@ -121,6 +121,8 @@ uint32_t front_context_destroy(struct front *front, uint32_t context);
 uint32_t front_buffer_guest(struct front *front, uint32_t context, uint32_t buffer, uint64_t size,
                             const struct vgpgpu_segment *segments, uint32_t count);
 uint32_t front_buffer_device(struct front *front, uint32_t context, uint32_t buffer, uint64_t size);
+uint32_t front_sub_buffer(struct front *front, uint32_t context, uint32_t sub, uint32_t buffer,
+                          uint64_t offset, uint64_t size);
 uint32_t front_program(struct front *front, uint32_t context, uint32_t program, const char *source,
                        char *log, size_t log_bytes);
 /* The same from bytes of any kind. */
@@ -151,6 +153,7 @@ void batch_fill(struct front_batch *batch, uint32_t target, uint64_t offset, uin
 void batch_copy_2d(struct front_batch *batch, const struct vgpgpu_cmd_copy_2d *copy);
 void batch_fill_2d(struct front_batch *batch, const struct vgpgpu_cmd_fill_2d *fill);
 void batch_barrier(struct front_batch *batch);
+void batch_signal(struct front_batch *batch, uint64_t before);
 void batch_operation(struct front_batch *batch, uint16_t operation,
                      const struct vgpgpu_tensor *tensors, uint16_t count, const void *parameters,
                      uint32_t bytes);

@@ -87,6 +87,17 @@ uint32_t front_buffer_device(struct front *front, uint32_t context, uint32_t buf
     return front_request(front, &request, sizeof(request), NULL, NULL, 0);
 }
 
+uint32_t front_sub_buffer(struct front *front, uint32_t context, uint32_t sub, uint32_t buffer,
+                          uint64_t offset, uint64_t size)
+{
+    struct vgpgpu_sub_buffer_create request = {
+        .header = {.type = VGPGPU_SUB_BUFFER_CREATE, .context = context, .object = sub},
+        .buffer = buffer,
+        .offset = offset,
+        .size = size};
+    return front_request(front, &request, sizeof(request), NULL, NULL, 0);
+}
+
 uint32_t front_program_kind(struct front *front, uint32_t context, uint32_t program, uint32_t kind,
                             const void *source, size_t bytes, char *log, size_t log_bytes)
 {
@@ -241,6 +252,12 @@ void batch_fill_2d(struct front_batch *batch, const struct vgpgpu_cmd_fill_2d *f
 void batch_barrier(struct front_batch *batch)
 {
     batch_command(batch, VGPGPU_CMD_BARRIER, sizeof(struct vgpgpu_command));
+}
+
+void batch_signal(struct front_batch *batch, uint64_t before)
+{
+    struct vgpgpu_cmd_signal *command = batch_command(batch, VGPGPU_CMD_SIGNAL, sizeof(*command));
+    command->before = before;
 }
 
 void batch_operation(struct front_batch *batch, uint16_t operation,

@@ -48,6 +48,7 @@ extern struct fuzz fuzz;
 
 #define FUZZ_HOME         201u
 #define FUZZ_HOME_BUFFERS 3u /* 1 and 2 in guest memory, 3 of the device; FUZZ_BUFFER_BYTES each */
+#define FUZZ_HOME_NAMES   5u /* 4 is a part of 1, and 5 one of 4 */
 #define FUZZ_BUFFER_BYTES (4u * VGPGPU_PAGE)
 /* Kernels 1 and 2 of the home; the third has too many arguments. */
 extern const char fuzz_source[];

@@ -24,7 +24,7 @@ static uint64_t random_inside(uint32_t unit)
 
 static uint32_t random_buffer(void)
 {
-    return one_in(12) ? random_id() : 1 + random_below(FUZZ_HOME_BUFFERS);
+    return one_in(12) ? random_id() : 1 + random_below(FUZZ_HOME_NAMES);
 }
 
 /* ---- Launches */
@@ -128,10 +128,16 @@ static void fill_2d_make(struct front_batch *batch)
     batch_fill_2d(batch, &fill);
 }
 
+/* There is room for some below a submission's fence. */
+static void signal_make(struct front_batch *batch)
+{
+    batch_signal(batch, random_or_edge(6));
+}
+
 static void command_make(struct front_batch *batch)
 {
     static void (*const makers[])(struct front_batch *batch) = {
-        copy_make,    fill_make,      copy_2d_make,   fill_2d_make, batch_barrier,
+        copy_make,    fill_make,      copy_2d_make,   fill_2d_make, batch_barrier, signal_make,
         launch_make,  launch_make,    operation_make, operation_make, operation_make, operation_make,
     };
     uint32_t start = batch->bytes;
@@ -155,11 +161,12 @@ void submit_step(void)
     for (uint32_t count = random_below(6); count; count--)
         command_make(batch);
     assert_true(batch->bytes <= sizeof(submission.commands));
+    fuzz.fence += 1 + random_below(8);
     submission.header = (struct vgpgpu_submit){.context = random_id(),
                                                .queue = (uint32_t)random_or_edge(6),
                                                .command_bytes = batch->bytes,
                                                .flags = one_in(3),
-                                               .fence = one_in(30) ? random_edge() : ++fuzz.fence};
+                                               .fence = one_in(30) ? random_edge() : fuzz.fence};
     memcpy(submission.commands, batch->commands, batch->bytes);
     bytes_spoil(&submission.header, offsetof(struct vgpgpu_submit, fence));
     if (submission.header.context == FUZZ_HOME)
@@ -192,7 +199,8 @@ void command_step(void)
     uint32_t queue = queue_next();
     struct front_batch *batch = rig_batch(&fuzz.rig);
     command_make(batch);
-    front_submit_flags(fuzz.rig.front, FUZZ_HOME, queue, ++fuzz.home_fences[queue], one_in(3),
+    fuzz.home_fences[queue] += 1 + random_below(8);
+    front_submit_flags(fuzz.rig.front, FUZZ_HOME, queue, fuzz.home_fences[queue], one_in(3),
                        batch->commands, batch->bytes);
     count_command((const void *)batch->commands, home_outcome(queue));
 }

@@ -51,6 +51,18 @@ static size_t make_buffer(uint8_t *out)
     return sizeof(*request) + count * sizeof(*segments);
 }
 
+static size_t make_sub_buffer(uint8_t *out)
+{
+    struct vgpgpu_sub_buffer_create *request = (void *)out;
+    request->buffer =
+        one_in(8) ? random_id() : model_object(VGPGPU_BUFFER_CREATE, request->header.context, true);
+    request->reserved = one_in(20) ? (uint32_t)random_edge() : 0;
+    request->offset = one_in(12) ? random_edge()
+                                 : (uint64_t)random_below(8) * fuzz.rig.front->config.offset_align;
+    request->size = random_or_edge(2 * VGPGPU_PAGE);
+    return sizeof(*request);
+}
+
 /* A program's binary as the device gave it, or nearly. */
 static size_t make_binary(struct vgpgpu_program_create *request)
 {
@@ -133,8 +145,9 @@ static const struct {
     {VGPGPU_PROGRAM_CREATE, 4, make_program}, {VGPGPU_PROGRAM_DESTROY, 1, make_destroy},
     {VGPGPU_KERNEL_CREATE, 5, make_kernel},   {VGPGPU_KERNEL_DESTROY, 2, make_destroy},
     {VGPGPU_QUERY, 3, make_query},            {VGPGPU_CONTEXT_LIMIT, 2, make_limit},
+    {VGPGPU_SUB_BUFFER_CREATE, 5, make_sub_buffer},
 };
-#define WEIGHTS 34u
+#define WEIGHTS 39u
 
 /* Mostly such that the request can be carried out. */
 static void identifiers_make(struct vgpgpu_request *header, uint32_t type)

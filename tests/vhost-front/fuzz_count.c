@@ -36,6 +36,7 @@ static struct row requests[] = {
     [VGPGPU_KERNEL_CREATE] = {"KERNEL_CREATE", OK | INVALID | ID | LIMIT, {0}, 0},
     [VGPGPU_KERNEL_DESTROY] = {"KERNEL_DESTROY", OK | INVALID | ID, {0}, 0},
     [VGPGPU_QUERY] = {"QUERY", OK | INVALID | ID | UNSUPP, {0}, 0},
+    [VGPGPU_SUB_BUFFER_CREATE] = {"SUB_BUFFER_CREAT", OK | INVALID | ID | RANGE, {0}, 0},
 };
 
 static struct row submissions = {"submission", OK | INVALID | LIMIT, {0}, 0};
@@ -49,6 +50,7 @@ static struct row commands[] = {
     [VGPGPU_CMD_OPERATION] = {"(no operation)", UNSUPP, {0}, INVALID},
     [VGPGPU_CMD_COPY_2D] = {"COPY_2D", OK | INVALID | ID | RANGE, {0}, 0},
     [VGPGPU_CMD_FILL_2D] = {"FILL_2D", OK | INVALID | ID | RANGE, {0}, 0},
+    [VGPGPU_CMD_SIGNAL] = {"SIGNAL", OK | INVALID, {0}, 0},
 };
 
 #define OPERATION OK | INVALID | ID | RANGE | LIMIT | UNSUPP

@@ -187,6 +187,9 @@ static void home_make(void)
     }
     assert_int_equal(
         front_buffer_device(front, FUZZ_HOME, FUZZ_HOME_BUFFERS, FUZZ_BUFFER_BYTES), 0);
+    uint64_t align = front->config.offset_align;
+    assert_int_equal(front_sub_buffer(front, FUZZ_HOME, 4, 1, align, FUZZ_BUFFER_BYTES / 2), 0);
+    assert_int_equal(front_sub_buffer(front, FUZZ_HOME, 5, 4, 2 * align, FUZZ_BUFFER_BYTES / 4 + 1), 0);
     home_program();
     memset(fuzz.home_fences, 0, sizeof(fuzz.home_fences));
     fuzz.home_queue = 1; /* 0 is for good work */

@@ -56,7 +56,7 @@ uint32_t model_context(bool there)
 
 uint32_t model_object(uint32_t type, uint32_t context, bool there)
 {
-    enum kind kind = type <= VGPGPU_BUFFER_DESTROY ? BUFFER : type <= VGPGPU_PROGRAM_DESTROY ? PROGRAM : KERNEL;
+    enum kind kind = type <= VGPGPU_BUFFER_DESTROY || type == VGPGPU_SUB_BUFFER_CREATE ? BUFFER : type <= VGPGPU_PROGRAM_DESTROY ? PROGRAM : KERNEL;
     return context <= ROOM ? pick(contexts[context].objects[kind], 1, there) : 1;
 }
 
@@ -67,7 +67,8 @@ static void create_check(enum kind kind, const struct vgpgpu_request *request, u
         assert_non_null(place);
         assert_false(*place);
         *place = true;
-    } else if (status == VGPGPU_ERR_ID && kind != KERNEL) { /* whose program may be missing */
+    } else if (status == VGPGPU_ERR_ID && kind != KERNEL && request->type != VGPGPU_SUB_BUFFER_CREATE) {
+        /* of these the program, or the buffer, may be missing */
         assert_true(!place || *place);
     }
 }
@@ -95,6 +96,18 @@ static void query_check(const struct vgpgpu_query *request, size_t bytes, uint32
     assert_true(*place);
 }
 
+static void sub_buffer_check(const struct vgpgpu_sub_buffer_create *request, uint32_t status)
+{
+    struct vgpgpu_request of = request->header;
+    of.object = request->buffer;
+    bool *place = place_of(BUFFER, &of);
+    if (status == VGPGPU_OK) {
+        assert_non_null(place);
+        assert_true(*place);
+    }
+    create_check(BUFFER, &request->header, status);
+}
+
 void model_check(const void *request, size_t bytes, uint32_t status)
 {
     static const enum kind kinds[] = {
@@ -113,6 +126,8 @@ void model_check(const void *request, size_t bytes, uint32_t status)
         query_check(request, bytes, status);
     else if (header.type == VGPGPU_CONTEXT_LIMIT)
         assert_true(status || (place_of(CONTEXT, &header) && *place_of(CONTEXT, &header)));
+    else if (header.type == VGPGPU_SUB_BUFFER_CREATE && bytes >= sizeof(struct vgpgpu_sub_buffer_create))
+        sub_buffer_check(request, status);
     else if (!header.type || header.type >= sizeof(kinds) / sizeof(kinds[0]))
         assert_int_not_equal(status, VGPGPU_OK);
     else if (header.type % 2) /* creations have odd numbers */

@@ -298,6 +298,22 @@ int malv_batch_barrier(struct malv_batch *batch)
     return batch_take(batch, &c);
 }
 
+int malv_batch_signal(struct malv_batch *batch, uint32_t before)
+{
+    struct gpucmd c;
+    if (batch->error != 0) {
+        return batch->error;
+    }
+    if (before == 0 || before > MALV_SIGNALS_MAX) {
+        return batch_fail(batch, -EINVAL);
+    }
+    if (batch_extend(batch, sizeof(struct vgpgpu_cmd_signal), &c) != 0) {
+        return batch->error;
+    }
+    gpucmd_signal(&c, before);
+    return batch_take(batch, &c);
+}
+
 int malv_batch_operation(struct malv_batch *batch, uint32_t operation,
                          const struct vgpgpu_tensor *tensors, uint32_t count,
                          const void *parameters, size_t bytes)

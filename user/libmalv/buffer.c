@@ -22,6 +22,29 @@ int malv_buffer_create(struct malv_device *device, uint64_t size, uint32_t flags
     return error;
 }
 
+int malv_sub_buffer_create(struct malv_device *device, const struct malv_buffer *buffer, uint64_t offset,
+                           uint64_t size, struct malv_buffer *sub)
+{
+    struct malv_sub_buffer request = {.offset = offset, .size = size, .buffer = buffer->id};
+    struct malv_buffer made = {.flags = buffer->flags, .size = size};
+    uint64_t inside = (buffer->mmap_offset + offset) % VGPGPU_PAGE; /* its first page */
+    memset(sub, 0, sizeof(*sub));
+    if (buffer->id == 0 || size == 0 || buffer->flags & MALV_BUFFER_MANAGED) {
+        return -EINVAL;
+    }
+    if (offset > buffer->size || size > buffer->size - offset ||
+        offset % device->info.config.offset_align != 0) {
+        return -ERANGE;
+    }
+    int error = malv_ioctl(device, MALV_IOC_SUB_BUFFER, &request);
+    if (error == 0) {
+        *sub = made;
+        sub->id = request.sub_buffer;
+        sub->mmap_offset = request.mmap_offset + inside;
+    }
+    return error == -ENOTTY ? -EOPNOTSUPP : error;
+}
+
 int malv_buffer_map(struct malv_device *device, struct malv_buffer *buffer)
 {
     if (!(buffer->flags & VGPGPU_BUFFER_GUEST)) {
@@ -30,19 +53,21 @@ int malv_buffer_map(struct malv_device *device, struct malv_buffer *buffer)
     if (buffer->memory != NULL) {
         return 0;
     }
-    void *memory = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, MAP_SHARED, device->fd,
-                        (off_t)buffer->mmap_offset);
+    uint64_t inside = buffer->mmap_offset % VGPGPU_PAGE;
+    void *memory = mmap(NULL, inside + buffer->size, PROT_READ | PROT_WRITE, MAP_SHARED, device->fd,
+                        (off_t)(buffer->mmap_offset - inside));
     if (memory == MAP_FAILED) {
         return -errno;
     }
-    buffer->memory = memory;
+    buffer->memory = (uint8_t *)memory + inside;
     return 0;
 }
 
 void malv_buffer_unmap(struct malv_buffer *buffer)
 {
     if (buffer->memory != NULL) {
-        munmap(buffer->memory, buffer->size);
+        uint64_t inside = buffer->mmap_offset % VGPGPU_PAGE;
+        munmap((uint8_t *)buffer->memory - inside, inside + buffer->size);
         buffer->memory = NULL;
     }
 }

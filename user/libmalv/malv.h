@@ -78,8 +78,8 @@ struct malv_buffer {
     uint32_t id;    /* names the buffer in commands; 0: none */
     uint32_t flags; /* VGPGPU_BUFFER_GUEST, VGPGPU_BUFFER_DEVICE or MALV_BUFFER_MANAGED */
     uint64_t size;
-    uint64_t mmap_offset;
-    void *memory; /* where malv_buffer_map put it, or NULL */
+    uint64_t mmap_offset; /* where its first byte is to be mapped from */
+    void *memory;         /* where malv_buffer_map put it, or NULL */
 };
 
 /*
@@ -91,7 +91,17 @@ int malv_buffer_create(struct malv_device *device, uint64_t size, uint32_t flags
                        struct malv_buffer *buffer);
 
 /*
- * Maps a GUEST buffer; the address is buffer->memory, page-aligned. What the program writes before
+ * Makes `*sub` a sub-buffer: `size` bytes of `buffer`, which may be one itself, from `offset` on, a multiple of the
+ * device's offset_align. It is used like any buffer and ended by malv_buffer_destroy, before its buffer or after it: the
+ * memory lives as long as one of them. Nothing in a batch reaches beyond it but a kernel. -EINVAL: `size` 0, or `buffer`
+ * is MANAGED; -ERANGE: outside of the buffer, or between two multiples; -EOPNOTSUPP: the device has none
+ * (VGPGPU_FEATURE_SUB_BUFFER). On an error `*sub` is all zero.
+ */
+int malv_sub_buffer_create(struct malv_device *device, const struct malv_buffer *buffer, uint64_t offset,
+                           uint64_t size, struct malv_buffer *sub);
+
+/*
+ * Maps a GUEST buffer; the address is buffer->memory, page-aligned, but for a sub-buffer. What the program writes before
  * a submit the device sees, and what the device writes the program sees after the wait. -EINVAL for
  * any other buffer. Mapping it again changes nothing.
  */
@@ -243,6 +253,15 @@ int malv_batch_fill_2d(struct malv_batch *batch, const struct malv_rows *target,
 /* Everything recorded before this ends before anything recorded after it starts. */
 int malv_batch_barrier(struct malv_batch *batch);
 
+/*
+ * Once everything recorded before this has ended, malv_wait ends for the submission's fence less `before`: so the program
+ * learns how far a long batch has come, and may read what that part wrote and the rest does not write. `before` is 1 to
+ * MALV_SIGNALS_MAX, -EINVAL otherwise, and less each time in a batch: three steps before the end are 3, 2, 1. Else the
+ * submission fails with -EINVAL, and on a device that has none (VGPGPU_FEATURE_SIGNAL) with -EOPNOTSUPP.
+ */
+#define MALV_SIGNALS_MAX ((1u << 23) - 1)
+int malv_batch_signal(struct malv_batch *batch, uint32_t before);
+
 /* ---- Built-in operations ---------------------------------------------------------------------- */
 
 /*
@@ -333,11 +352,11 @@ int malv_submit_unordered(struct malv_device *device, uint32_t queue,
 
 /* When a submission passed through the device, by the device's clock, in order. */
 struct malv_times {
-    uint64_t fence;     /* of the newest submission that ended; 0: none has */
+    uint64_t fence;     /* of the newest submission that ended, or of the newest malv_batch_signal; 0: none has */
     uint64_t queued_ns; /* the device took it up */
     uint64_t ready_ns;  /* it was handed to who carries it out */
     uint64_t start_ns;  /* it began */
-    uint64_t end_ns;    /* it ended */
+    uint64_t end_ns;    /* it ended, or all before its signal had */
 };
 
 /* The times of a queue's newest submission that ended; wait for it first, and submit no more before. */

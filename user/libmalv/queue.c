@@ -14,6 +14,19 @@
 #define SPINS_PER_LOOK 64u    /* fence reads between two looks at the clock */
 #define NS_PER_S       1000000000ull
 
+/* How many values below its fence a batch needs: what its first SIGNAL says. */
+static uint32_t signals_needed(const struct malv_batch *batch)
+{
+    const struct vgpgpu_command *command;
+    for (size_t at = 0; at < batch->used; at += command->bytes) {
+        command = (const struct vgpgpu_command *)(const void *)(batch->bytes + at);
+        if (command->op == VGPGPU_CMD_SIGNAL) {
+            return (uint32_t)((const struct vgpgpu_cmd_signal *)(const void *)command)->before;
+        }
+    }
+    return 0;
+}
+
 static int batch_submit(struct malv_device *device, uint32_t queue, uint32_t flags,
                         const struct malv_batch *batch, uint64_t *fence)
 {
@@ -29,7 +42,7 @@ static int batch_submit(struct malv_device *device, uint32_t queue, uint32_t fla
     struct malv_submit request = {
         .commands = (uintptr_t)batch->bytes,
         .command_bytes = (uint32_t)batch->used,
-        .queue = queue | flags,
+        .queue = queue | flags | MALV_SUBMIT_SIGNALS(signals_needed(batch)),
     };
     int error = malv_ioctl(device, MALV_IOC_SUBMIT, &request);
     if (error == 0) {

@@ -37,7 +37,8 @@ const char *const info_program_names[32] = {
     [VGPGPU_PROGRAM_BINARY] = "binary",
 };
 
-const char *const info_feature_names[32] = {"in-place", "f16", "f64", "atomic64"};
+const char *const info_feature_names[32] = {"in-place", "f16",    "f64",
+                                          "atomic64", "signal", "sub-buffer"};
 
 static void text_show(const char *name, const char *text)
 {

@@ -66,13 +66,20 @@ int gpu_buffer_create(struct gpu_context *ctx, uint64_t size, uint32_t flags, ui
 int gpu_buffer_wrap(struct gpu_context *ctx, uint64_t size, const struct vgpgpu_segment *segments,
                     uint32_t count, uint32_t *id);
 
+/* A sub-buffer: `size` bytes of a buffer, or of a sub-buffer, from `offset` on, a multiple of offset_align. It is a
+ * buffer like any other, without memory of its own; the buffer's memory lives as long as its sub-buffers, whichever is
+ * destroyed first. ERR_NOT_FOUND, ERR_INVALID (the buffer is managed, or `size` 0), ERR_RANGE (it leaves the buffer),
+ * ERR_LIMIT, ERR_UNSUPPORTED, ERR_NO_MEMORY, ERR_LOST. */
+int gpu_buffer_sub(struct gpu_context *ctx, uint32_t buffer, uint64_t offset, uint64_t size, uint32_t *id);
+
 /* The kernel's view of a created guest buffer: the address of byte `offset`, and in *run how many
  * bytes are contiguous from there. NULL: no such byte. Valid while the buffer lives. */
 void *gpu_buffer_at(struct gpu_context *ctx, uint32_t id, uint64_t offset, uint64_t *run);
 
 /* A created guest buffer, or the fence page, as an object to map into user space. The caller's
- * reference. ERR_NOT_FOUND, ERR_INVALID (its memory is not ours), ERR_NO_MEMORY. */
-int gpu_buffer_memobj(struct gpu_context *ctx, uint32_t id, struct memobj **out);
+ * reference. *first (may be NULL): where the buffer's first byte is in it, not 0 for some sub-buffers, whose object is
+ * the whole buffer's. ERR_NOT_FOUND, ERR_INVALID (its memory is not ours), ERR_NO_MEMORY. */
+int gpu_buffer_memobj(struct gpu_context *ctx, uint32_t id, struct memobj **out, uint64_t *first);
 int gpu_fences_memobj(struct gpu_context *ctx, struct memobj **out);
 
 /* Text of the caller's for gpu_program_build(). log (may be NULL) is NUL-terminated on return. */
@@ -114,6 +121,9 @@ enum gpu_submit_flags {
     GPU_NOWAIT = 1u << 0,    /* any context: ERR_AGAIN instead of waiting for room */
     GPU_UNORDERED = 1u << 1, /* commands between two barriers of the batch may run in any order */
 };
+
+/* With the flags: the n values below the fence are the batch's too, for its SIGNALs. They may be waited for. */
+#define GPU_SIGNALS(n) ((uint32_t)(n) << 8)
 
 /*
  * Submits to in-order queue 0..63 and takes the batch over, except for ERR_AGAIN. *fence: the value
@@ -173,6 +183,8 @@ struct gpu_create {
             uint64_t size;
             uint32_t flags, count;
             const struct vgpgpu_segment *segments;
+            uint64_t offset; /* of a sub-buffer: `size` bytes of `parent` from there on, and none of these three */
+            uint32_t parent; /* 0: it is none */
         } buffer;
         const struct gpu_program_source *program;
         struct {

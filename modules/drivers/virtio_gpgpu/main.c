@@ -82,6 +82,8 @@ static int config_check(struct vgpgpu_config *c)
                   VGPGPU_VERSION);
         return ERR_UNSUPPORTED;
     }
+    if (c->features == UINT32_MAX) /* a device of before there was this field */
+        memset(&c->program_kinds, 0, sizeof(*c) - offsetof(struct vgpgpu_config, program_kinds));
     if (!c->max_contexts || !c->max_objects || !c->max_segments || !c->max_buffer)
         return ERR_BAD_FORMAT;
     return OK;

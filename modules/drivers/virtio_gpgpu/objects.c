@@ -137,6 +137,24 @@ static struct vgpgpu_request header_of(const struct gpu_create *what)
         .type = create_types[what->kind], .context = what->context, .object = what->id};
 }
 
+static int sub_buffer_create(struct gpgpu *g, struct gpu_create *what)
+{
+    struct exchange e;
+    int r;
+
+    if (!exchange_open(&e, sizeof(struct vgpgpu_sub_buffer_create), 0))
+        return ERR_NO_MEMORY;
+    *(struct vgpgpu_sub_buffer_create *)e.request = (struct vgpgpu_sub_buffer_create){
+        .header = {.type = VGPGPU_SUB_BUFFER_CREATE, .context = what->context, .object = what->id},
+        .buffer = what->buffer.parent,
+        .offset = what->buffer.offset,
+        .size = what->buffer.size,
+    };
+    r = exchange_run(g, &e);
+    exchange_close(&e);
+    return r;
+}
+
 static int buffer_create(struct gpgpu *g, struct gpu_create *what)
 {
     struct vgpgpu_buffer_create *request;
@@ -231,7 +249,7 @@ int gpgpu_create(void *driver, struct gpu_create *what)
 {
     switch (what->kind) {
     case GPU_BUFFER:
-        return buffer_create(driver, what);
+        return what->buffer.parent ? sub_buffer_create(driver, what) : buffer_create(driver, what);
     case GPU_PROGRAM:
         return program_create(driver, what);
     default:

@@ -115,6 +115,38 @@ static void test_buffers(void **state)
     munmap(memory, BYTES);
 }
 
+/* It is told of once, when what is before it has been done, with the batch's beginning. */
+static unsigned reached;
+
+static void on_reached(void *token, uint32_t status, uint64_t start_ns, uint64_t end_ns)
+{
+    assert_int_equal(*(uint8_t *)token, 5);
+    assert_int_equal(status, 0);
+    assert_true(start_ns > 0 && end_ns >= start_ns);
+    reached++;
+}
+
+static void test_signals(void **state)
+{
+    struct device_buffer *buffer;
+    (void)state;
+    uint8_t *bytes = aligned_alloc(4096, 4096);
+    assert_int_equal(ops->buffer_create(rig.context, bytes, 4096, &buffer), 0);
+    for (uint8_t value = 5; value < 7; value++) {
+        struct device_fill fill = {
+            .target = buffer, .length = 1, .pattern = &value, .pattern_bytes = 1, .offset = value - 5u};
+        assert_int_equal(ops->fill(rig.queue, &fill, false), 0);
+        assert_int_equal(ops->signal(rig.queue, on_reached, bytes), 0);
+        assert_int_equal(reached, value - 4u);
+    }
+    assert_int_equal(batch_run(), 0);
+    assert_int_equal(ops->signal(rig.queue, on_reached, bytes), 0);
+    assert_int_equal(batch_run(), 0);
+    assert_int_equal(reached, 3);
+    ops->buffer_destroy(buffer);
+    free(bytes);
+}
+
 static void test_rows_and_fills(void **state)
 {
     static uint8_t want[1024];
@@ -360,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_RIG(test_devices),        WITH_RIG(test_buffers),
+        WITH_RIG(test_signals),
         WITH_RIG(test_rows_and_fills), WITH_RIG(test_programs),
         WITH_RIG(test_gemm),           WITH_RIG(test_programs_that_do_not_build),
         cmocka_unit_test(test_ptx),    cmocka_unit_test(test_ptx_of_nonsense),

@@ -30,6 +30,7 @@ static void write_all(struct gpucmd *c)
     gpucmd_copy(c, 1, 16, 2, 32, 64);
     gpucmd_fill(c, 3, 8, 80, "ab", 2);
     gpucmd_barrier(c);
+    gpucmd_signal(c, 5);
 }
 
 static void layout_is_the_devices(void **state)
@@ -67,7 +68,11 @@ static void layout_is_the_devices(void **state)
     assert_memory_equal(fill->pattern, "ab\0\0", 4);
     const struct vgpgpu_command *barrier = (const void *)(fill + 1);
     assert_int_equal(barrier->op, VGPGPU_CMD_BARRIER);
-    assert_int_equal(c.used, (const uint8_t *)(barrier + 1) - at);
+    const struct vgpgpu_cmd_signal *signal = (const void *)(barrier + 1);
+    assert_int_equal(signal->header.op, VGPGPU_CMD_SIGNAL);
+    assert_int_equal(signal->header.bytes, 16);
+    assert_int_equal(signal->before, 5);
+    assert_int_equal(c.used, (const uint8_t *)(signal + 1) - at);
 }
 
 /* Any room that is too small: it fails, and nothing is written behind the room (the sanitizer

@@ -70,6 +70,7 @@ static void write_all(struct gpucmd *c)
     gpucmd_copy(c, 10, 0, 11, 0, 64);
     gpucmd_copy(c, 10, 0, 11, 8, 64);
     gpucmd_barrier(c);
+    gpucmd_signal(c, 4); /* which names nothing */
     gpucmd_fill(c, 12, 0, 32, "abcd", 4);
     gpucmd_multiply(c, &into, &a, &b, false);
     gpucmd_multiply(c, &into, &a, &b, true);

@@ -30,6 +30,9 @@ static struct {
     struct malv_program_create built;
     struct malv_kernel_create kernel;
     struct malv_destroy destroyed;
+    struct malv_sub_buffer sub;
+    off_t mapped; /* the last mmap's offset */
+    size_t mapped_bytes;
     struct vgpgpu_fence_slot *fences; /* the page that was mapped */
 } kernel_side;
 
@@ -68,6 +71,9 @@ void *__wrap_mmap(void *address, size_t length, int protection, int flags, int f
         return __real_mmap(address, length, protection, flags, fd, offset);
     }
     assert_int_equal(flags, MAP_SHARED);
+    assert_int_equal(offset % 4096, 0);
+    kernel_side.mapped = offset;
+    kernel_side.mapped_bytes = length;
     void *memory =
         __real_mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (offset == MALV_MMAP_FENCES) {
@@ -102,6 +108,11 @@ static void request_answer(unsigned long request, void *argument)
     case MALV_IOC_SUBMIT:
         kernel_side.submitted = *(struct malv_submit *)argument;
         ((struct malv_submit *)argument)->fence = 41;
+        break;
+    case MALV_IOC_SUB_BUFFER:
+        kernel_side.sub = *(struct malv_sub_buffer *)argument;
+        ((struct malv_sub_buffer *)argument)->sub_buffer = 8;
+        ((struct malv_sub_buffer *)argument)->mmap_offset = 0x80000;
         break;
     case MALV_IOC_WAIT:
         kernel_side.waits++;
@@ -138,6 +149,7 @@ static struct malv_device *device_open(void)
     kernel_side.info.abi_version = MALV_ABI_VERSION;
     kernel_side.info.config.magic = VGPGPU_MAGIC;
     kernel_side.info.config.max_submit_bytes = 64;
+    kernel_side.info.config.offset_align = 128;
     memset(kernel_side.info.config.device_name, 'x', 64);
     assert_int_equal(malv_device_open(NULL, &device), 0);
     assert_non_null(device);
@@ -198,6 +210,46 @@ static void test_buffers(void **state)
     malv_device_close(device);
 }
 
+static void test_sub_buffers(void **state)
+{
+    (void)state;
+    struct malv_device *device = device_open();
+    struct malv_buffer buffer;
+    struct malv_buffer sub;
+    struct malv_buffer inner;
+    assert_int_equal(malv_buffer_create(device, 20000, VGPGPU_BUFFER_GUEST, &buffer), 0);
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 64, 100, &sub), -ERANGE);
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 19968, 33, &sub), -ERANGE);
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 20096, 1, &sub), -ERANGE);
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 0, UINT64_MAX, &sub), -ERANGE);
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 0, 0, &sub), -EINVAL);
+    assert_int_equal(kernel_side.sub.size, 0); /* the kernel was not asked */
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 4096 + 256, 8000, &sub), 0);
+    assert_int_equal(kernel_side.sub.buffer, 5);
+    assert_int_equal(kernel_side.sub.offset, 4096 + 256);
+    assert_int_equal(kernel_side.sub.size, 8000);
+    assert_int_equal(sub.id, 8);
+    assert_int_equal(sub.size, 8000);
+    assert_int_equal(malv_buffer_map(device, &sub), 0);
+    assert_int_equal(kernel_side.mapped, 0x80000);
+    assert_int_equal(kernel_side.mapped_bytes, 8256);
+    assert_int_equal((uintptr_t)sub.memory % 4096, 256);
+    memset(sub.memory, 1, sub.size);
+    assert_int_equal(malv_sub_buffer_create(device, &sub, 4096 - 128, 8, &inner), 0);
+    assert_int_equal(malv_buffer_map(device, &inner), 0);
+    assert_int_equal((uintptr_t)inner.memory % 4096, 128);
+    assert_int_equal(malv_buffer_destroy(device, &inner), 0);
+    assert_int_equal(malv_buffer_destroy(device, &sub), 0);
+    assert_int_equal(kernel_side.destroyed.object, 8);
+    buffer.flags = MALV_BUFFER_MANAGED;
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 0, 1, &sub), -EINVAL);
+    buffer.flags = VGPGPU_BUFFER_DEVICE;
+    kernel_side.ioctl_error = ENOTTY; /* an older kernel */
+    assert_int_equal(malv_sub_buffer_create(device, &buffer, 0, 1, &sub), -EOPNOTSUPP);
+    assert_int_equal(sub.id, 0);
+    malv_device_close(device);
+}
+
 static void test_programs(void **state)
 {
     (void)state;
@@ -251,6 +303,18 @@ static void test_submit(void **state)
     assert_int_equal(kernel_side.submitted.queue, 63);
     malv_batch_barrier(&batch);
     assert_int_equal(malv_submit(device, 63, &batch, &fence), -E2BIG);
+    malv_batch_reset(&batch);
+    malv_batch_barrier(&batch);
+    assert_int_equal(malv_batch_signal(&batch, 3), 0);
+    assert_int_equal(malv_batch_signal(&batch, 1), 0);
+    assert_int_equal(malv_submit_unordered(device, 7, &batch, &fence), 0);
+    assert_int_equal(kernel_side.submitted.queue, 7 | MALV_SUBMIT_UNORDERED | MALV_SUBMIT_SIGNALS(3));
+    assert_int_equal(malv_batch_signal(&batch, 0), -EINVAL);
+    malv_batch_reset(&batch);
+    assert_int_equal(malv_batch_signal(&batch, MALV_SIGNALS_MAX), 0);
+    assert_int_equal(malv_submit(device, 7, &batch, &fence), 0);
+    assert_int_equal(kernel_side.submitted.queue, 7 | (uint32_t)MALV_SIGNALS_MAX << 8);
+    assert_int_equal(malv_batch_signal(&batch, MALV_SIGNALS_MAX + 1), -EINVAL);
     malv_batch_free(&batch);
     malv_device_close(device);
 }
@@ -310,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_open_close),
         cmocka_unit_test(test_open_errors),
         cmocka_unit_test(test_buffers),
+        cmocka_unit_test(test_sub_buffers),
         cmocka_unit_test(test_programs),
         cmocka_unit_test(test_submit),
         cmocka_unit_test(test_wait_looks_before_it_calls),
