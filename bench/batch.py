@@ -1,17 +1,17 @@
 """Batches of small models, processor against GPU: rows from which on the device is faster, of models with published
 sizes. Natively: mlrt on the host's processor against gpud through a vhost-user front end of ours
 (build/bench/batch-native). In a machine: module mlbatch on the guest's processor, which under TCG is emulated and
-slow, against its GPU; the figures are those that the module measures for itself. Each row carries its table,
+slow, against its GPU; the figures are those that the module measures for itself, with an option that lets it
+measure every size. Each row carries its table,
 [rows, processor us, device us], which bench/plots/crossing.py draws.
 
 And what the stores cost a hook, in instructions.
 """
 from measure import (TEST_ARCHIVE, CannotMeasure, figure_row, native_rows, need_files, progress, run_machine)
 
-MODELS = ["net_31_256_2", "net_31_256_256_256_2", "net_15_10_1", "net_5_15_5_4"]
-NATIVE_MODELS = [*MODELS, "torch_lstm"]
+MODELS = ["net_31_256_2", "net_31_256_256_256_2", "net_15_10_1", "net_5_15_5_4", "torch_lstm"]
 SIZES = [1 << i for i in range(13)]
-NATIVE_ROWS = [f"batch_crossing_native_{m}" for m in NATIVE_MODELS]
+NATIVE_ROWS = [f"batch_crossing_native_{m}" for m in MODELS]
 GUEST_ROWS = [f"batch_crossing_{m}" for m in MODELS]
 NATIVE = "build/bench/batch-native"
 # Row: the name of the figure, and the goal.
@@ -40,7 +40,7 @@ def crossing_row(name, table, processor_name):
 
 def measure_native():
     rows = native_rows(NATIVE, "batches of small models")
-    for model in NATIVE_MODELS:
+    for model in MODELS:
         names = [f"batch_native_{model}_{size}" for size in SIZES]
         if any(name not in rows for name in names):
             raise CannotMeasure(f"{NATIVE} printed not all of {model}")
@@ -51,8 +51,8 @@ def measure_native():
 def measure_guest():
     need_files(TEST_ARCHIVE)
     progress("batches of small models in a machine")
-    options = [*MODULE, "modules=stores_test", "--gpu", "auto", "--cpus", "2"]
-    stats = run_machine(["t_stores", "do", "measure"], options, timeout=400, first=True)[1]["stats"]
+    options = [*MODULE, "modules=stores_test mlbatch.measure_ms=60000", "--gpu", "auto", "--cpus", "2"]
+    stats = run_machine(["t_stores", "do", "measure"], options, timeout=900, first=True)[1]["stats"]
     for model in MODELS:
         table = []
         for size in SIZES:

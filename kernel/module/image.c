@@ -47,6 +47,29 @@ static int image_fill(struct module *m, const struct kmodfile *file)
     return OK;
 }
 
+static policy_link_fn *policy_links; /* atomic */
+
+void policy_link_watch(policy_link_fn *fn)
+{
+    __atomic_store_n(&policy_links, fn, __ATOMIC_RELEASE);
+}
+
+static bool imports(const struct kmodfile *file, const char *name)
+{
+    for (unsigned i = 0; i < file->header->import_count; i++)
+        if (strcmp(file->names + file->imports[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Who is to be asked about the module's links; NULL: nobody. */
+static policy_link_fn *links_watched(const struct kmodfile *file)
+{
+    policy_link_fn *fn = __atomic_load_n(&policy_links, __ATOMIC_ACQUIRE);
+
+    return fn && imports(file, "policy_register") && !imports(file, "policy_class_register") ? fn : NULL;
+}
+
 /* The nucleus's exports come first: a module cannot replace them. */
 static const void *import_find(const struct module *m, const char *name, unsigned *cursor)
 {
@@ -63,6 +86,7 @@ static int image_link(struct module *m, const struct kmodfile *file)
 {
     const struct kmodfile_header *h = file->header;
     struct kmodfile_linker linker = {file, m->base, (uintptr_t)m->base, file->places};
+    policy_link_fn *watch = links_watched(file);
     unsigned missing = 0, cursor = 0;
     int result = kmodfile_link(&linker, &h->own, linker.base);
 
@@ -70,6 +94,8 @@ static int image_link(struct module *m, const struct kmodfile *file)
         const char *name = file->names + file->imports[i].name;
         const void *address = import_find(m, name, &cursor);
 
+        if (address && watch)
+            address = watch(m, m->name, name, address);
         if (!address && missing++ < MISSING_SHOWN)
             module_complain("module %s: neither the kernel nor a module it needs exports %s", m->name,
                       name);

@@ -383,6 +383,7 @@ static void info_fill(const struct policy_class *class, const struct policy *p, 
                                 .active = p == class->active,
                                 .builtin = p == class->builtin,
                                 .retired = p->retired,
+                                .owner = p->owner,
                                 .number = p->number,
                                 .figures = p->figures};
     strlcpy(out->name, p->name, sizeof(out->name));

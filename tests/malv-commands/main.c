@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "user/libmalv/malv.h"
+#include "tests/malv_check.h"
 
 #define BYTES 65536u
 #define PITCH 512u
@@ -22,26 +22,6 @@
 
 static struct malv_device *device;
 static struct malv_buffer first, second;
-static bool failed;
-
-static void report(const char *name, const char *why)
-{
-    if (why) {
-        printf("FAIL %s: %s\n", name, why);
-        failed = true;
-    } else {
-        printf("ok %s\n", name);
-    }
-}
-
-/* Ends the program with a line about a call that failed. */
-static void check(int status, const char *what)
-{
-    if (!status)
-        return;
-    printf("FAIL %s: %s\n", what, malv_error_text(status));
-    exit(1);
-}
 
 static void buffer_make(struct malv_device *on, struct malv_buffer *buffer)
 {

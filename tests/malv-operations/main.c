@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "user/libmalv/malv.h"
+#include "tests/malv_check.h"
 
 #define M       61u
 #define N       83u
@@ -17,26 +17,6 @@
 
 static struct malv_device *device;
 static struct malv_buffer buffers[3]; /* c, a, b */
-static bool failed;
-
-static void report(const char *name, const char *why)
-{
-    if (why) {
-        printf("FAIL %s: %s\n", name, why);
-        failed = true;
-    } else {
-        printf("ok %s\n", name);
-    }
-}
-
-/* Ends the program with a line about a call that failed. */
-static void check(int status, const char *what)
-{
-    if (!status)
-        return;
-    printf("FAIL %s: %s\n", what, malv_error_text(status));
-    exit(1);
-}
 
 static void numbers_fill(struct malv_buffer *buffer, unsigned salt)
 {

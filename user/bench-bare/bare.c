@@ -3,7 +3,11 @@
  */
 #include "bare.h"
 
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
 #include <unistd.h>
@@ -14,10 +18,13 @@
 #define CONTROL_PORT 0x2f8 /* COM2 */
 #define END_PORT     0x501 /* isa-debug-exit */
 
+static bool bare;
+
 void bare_begin(void)
 {
     if (iopl(3))
         _exit(1);
+    bare = true;
 }
 
 static void byte_send(uint8_t byte)
@@ -48,4 +55,24 @@ void bare_end(int status)
     outw(0, END_PORT);
     for (;;)
         pause();
+}
+
+void say(const char *format, ...)
+{
+    char line[240];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (bare)
+        bare_write(line);
+    else
+        fputs(line, stdout);
+}
+
+void say_end(int status)
+{
+    if (bare)
+        bare_end(status);
+    exit(status);
 }

@@ -7,36 +7,16 @@
 #include "costs.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "user/bench-bare/bare.h"
 
-static bool bare;
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-    char line[200];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    if (bare)
-        bare_write(line);
-    else
-        fputs(line, stdout);
-}
-
 void cost_fail(const char *what)
 {
     say("bench_costs: %s: %s\n", what, strerror(errno));
-    if (bare)
-        bare_end(1);
-    exit(1);
+    say_end(1);
 }
 
 static int value_compare(const void *a, const void *b)
@@ -81,12 +61,9 @@ int main(int argc, char **argv)
     if (argc == 2 && !strcmp(argv[1], END_AT_ONCE))
         _exit(0);
     /* Linux puts options of its own that it does not know before the first program's. */
-    bare = argc > 1 && !strcmp(argv[argc - 1], "--bare");
-    if (bare)
+    if (argc > 1 && !strcmp(argv[argc - 1], "--bare"))
         bare_begin();
     costs_of_calls();
     costs_of_threads();
-    if (bare)
-        bare_end(0);
-    return 0;
+    say_end(0);
 }

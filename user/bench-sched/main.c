@@ -10,34 +10,13 @@
  */
 #include "sched.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "user/bench-bare/bare.h"
-
-static bool bare;
-
-void say(const char *format, ...)
-{
-    char line[240];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    if (bare)
-        bare_write(line);
-    else
-        fputs(line, stdout);
-}
 
 void fail(const char *what, int error)
 {
     say("bench_sched: %s%s%s\n", what, error ? ": " : "", error ? strerror(error) : "");
-    if (bare)
-        bare_end(1);
-    exit(1);
+    say_end(1);
 }
 
 static uint64_t number(const char *text)
@@ -93,17 +72,13 @@ int main(int argc, char **argv)
     /* Linux puts options of its own that it does not know before the first program's. */
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--bare")) {
-            bare = true;
+            bare_begin();
             first = i + 1;
         }
-    if (bare)
-        bare_begin();
     if (first >= argc)
         fail("what is to be measured?", 0);
     for (int i = first + 1; i < argc; i++)
         option_take(&s, argv[i]);
     measure(argv[first], &s);
-    if (bare)
-        bare_end(0);
-    return 0;
+    say_end(0);
 }

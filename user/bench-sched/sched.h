@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "user/bench-bare/bare.h"
+
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
@@ -22,8 +24,6 @@ struct settings {
     unsigned hogs;
     bool fifo; /* the latency-critical threads ask for SCHED_FIFO */
 };
-
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Ends the program with a line about what failed; error: an errno value, or 0. */
 __attribute__((noreturn)) void fail(const char *what, int error);

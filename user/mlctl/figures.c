@@ -100,7 +100,8 @@ void figures_parse(char *text, struct class_figures *figures)
     *figures = (struct class_figures){0};
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
-        if (strncmp(line, "pilot.", 6) == 0 || strncmp(line, "guard.", 6) == 0) {
+        if (strncmp(line, "pilot.", 6) == 0 || strncmp(line, "guard.", 6) == 0 ||
+            strncmp(line, "memory.", 7) == 0) {
             note_take(figures, line);
             continue;
         }

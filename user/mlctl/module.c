@@ -184,6 +184,22 @@ static int load_run(int count, char **words)
     return STATUS_OK;
 }
 
+/* Memory that a module with policies took and did not give back stays on its account. */
+static void rest_tell(const char *name)
+{
+    char text[16384], path[PATH_MAX], key[128];
+    snprintf(path, sizeof(path), "%s/memory", places.mlaas);
+    snprintf(key, sizeof(key), "\npolicy.%.64s ", name);
+    if (file_read(path, text, sizeof(text)) != 0) {
+        return;
+    }
+    const char *line = strstr(text, key);
+    unsigned long long bytes = line != NULL ? strtoull(line + strlen(key), NULL, 10) : 0;
+    if (bytes > 0) {
+        complain("%s has left %llu bytes of memory behind", name, bytes);
+    }
+}
+
 static int unload_run(int count, char **words)
 {
     if (count != 1 || words[0][0] == '\0') {
@@ -197,6 +213,7 @@ static int unload_run(int count, char **words)
         return STATUS_FAILED;
     }
     printf("%s: unloaded\n", words[0]);
+    rest_tell(words[0]);
     return STATUS_OK;
 }
 

@@ -47,3 +47,12 @@ struct module_info {
 
 /* The nth loaded module, in load order. ERR_NOT_FOUND at the end. */
 int module_info(unsigned nth, struct module_info *out);
+
+/*
+ * Who counts what policies take is asked about each symbol that a module is linked with which registers
+ * policies and no class, and says what it is linked with instead: mostly `address` itself. What is given
+ * instead must stay. For modules that are loaded from then on. One; NULL: nobody.
+ */
+typedef const void *policy_link_fn(const struct module *m, const char *module_name, const char *symbol,
+                                   const void *address);
+void policy_link_watch(policy_link_fn *fn);

@@ -106,6 +106,7 @@ struct policy_info {
     bool machine;                  /* it is what was set for the machine */
     bool active;                   /* it decides for the machine; in "sched" this may be one that extends it */
     bool builtin, retired;
+    const struct module *owner;    /* NULL: built in; to compare only */
     uint64_t number;
     struct policy_figures figures;
 };

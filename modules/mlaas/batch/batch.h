@@ -56,6 +56,8 @@ struct mlbatch_net {
     uint64_t retry_at;           /* the worker's: when to look for a device again */
 };
 
+extern unsigned batch_measure_ms; /* option mlbatch.measure_ms, 20 unless given */
+
 extern struct mutex nets_lock;
 extern struct list nets;
 

@@ -3,6 +3,8 @@
  * names and values, then a line for each size of batch. Nobody has a net any more when it is
  * unloaded, because their modules need it.
  */
+#include <microlake/boot.h>
+
 #include "batch.h"
 #include "modules/linux/include/linux_dev.h"
 #include "modules/linux/include/linux_text.h"
@@ -49,8 +51,11 @@ static long nets_show(void *context, char *out, size_t size)
 
 static const struct linux_pseudo_ops list_ops = {.show = nets_show};
 
+unsigned batch_measure_ms;
+
 static int mlbatch_init(void)
 {
+    batch_measure_ms = (unsigned)boot_option_number("mlbatch.measure_ms", 20);
     return linux_pseudo_register(LIST_PATH, &list_ops, NULL);
 }
 

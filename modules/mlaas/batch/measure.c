@@ -1,6 +1,7 @@
 /*
  * measure.c: both sides' times over the size of a batch, when a model has come to the device. Rows
- * of zeros take as long as others. What waits is answered in between.
+ * of zeros take as long as others. What waits is answered in between. A size for which the processor takes
+ * longer than batch_measure_ms is its last one: what larger ones take follows from it.
  */
 #include <microlake/memory.h>
 #include <microlake/time.h>
@@ -8,7 +9,6 @@
 #include "batch.h"
 
 #define ROUNDS     3u
-#define TOO_LONG   (20 * NS_PER_MS) /* the sizes above are not measured but follow from this one */
 #define WARM_UP_NS (10 * NS_PER_SEC)
 #define BYTES_MAX  (1u << 20) /* of rows; larger batches follow from smaller ones */
 
@@ -63,7 +63,7 @@ static int sizes_measure(struct mlbatch_net *net, const struct rows_memory *m, u
     for (uint32_t rows = 1; rows <= rows_max && r == OK; rows *= 2) {
         if (__atomic_load_n(&net->stopping, __ATOMIC_ACQUIRE))
             return ERR_INTERRUPTED;
-        if (here && here < TOO_LONG) {
+        if (here && here < batch_measure_ms * NS_PER_MS) {
             here = processor_time(net, m, rows);
             if (here)
                 note(net, CROSSING_PROCESSOR, rows, here);

@@ -50,6 +50,12 @@ void choices_stop(void);
 int profile_start(void);
 void profile_stop(void);
 
+/* What modules with policies take is counted from start to stop; what it is: of a policy's module, and of all. */
+void policy_memory_start(void);
+void policy_memory_stop(void);
+void policy_memory_describe(const struct policy_info *p, struct text *t);
+void policy_memory_list(struct text *t);
+
 /* What was written, as a word: without the blanks and the line end behind it. ERR_INVALID: nothing or more
  * than a word; ERR_NOT_FOUND: longer than any policy's name. */
 int word_take(const char *text, size_t size, char out[POLICY_NAME_MAX]);

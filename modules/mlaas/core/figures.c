@@ -32,6 +32,7 @@ static long memory_show(void *context, char *out, size_t size)
     text_add(&t, "free %lu\n", stats.free);
     text_add(&t, "heap %lu\n", stats.heap);
     text_add(&t, "metadata %lu\n", stats.metadata);
+    policy_memory_list(&t);
     return text_length(&t);
 }
 

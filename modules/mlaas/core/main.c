@@ -34,12 +34,14 @@ static struct linux_pseudo_later files = {.fn = parts_start};
 
 static int mlaas_init(void)
 {
+    policy_memory_start();
     linux_pseudo_later(&files);
     return OK;
 }
 
 static void mlaas_exit(void)
 {
+    policy_memory_stop();
     linux_pseudo_later_end(&files);
     for (size_t i = ARRAY_SIZE(parts); i > 0; i--)
         parts[i - 1].stop();

@@ -131,5 +131,7 @@ long stats_show(void *context, char *out, size_t size)
     mutex_unlock(&manager_lock);
     for (unsigned i = 0; policy_info(c->name, i, &policy) == OK; i++)
         figures_add(&t, &policy);
+    for (unsigned i = 0; policy_info(c->name, i, &policy) == OK; i++)
+        policy_memory_describe(&policy, &t);
     return text_length(&t);
 }

@@ -1,41 +1,18 @@
 /*
  * t_kinfo.c: the files of module kinfo: what they show, and tracing a program's own page faults.
  */
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "tests/vm/guest/check.h"
+#include "tests/vm/guest/files.h"
 
 #define ROOT "/sys/kernel/malv/"
 
 static char text[1 << 20];
 
-/* Reads a file from its start to its end into `text`; false: it can't be. */
-static bool file_read(const char *path)
+static bool show(const char *path)
 {
-    size_t used = 0;
-    int fd = open(path, O_RDONLY);
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    while ((n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
-        used += (size_t)n;
-    close(fd);
-    text[used] = '\0';
-    return n == 0;
-}
-
-static bool file_write(const char *path, const char *what)
-{
-    int fd = open(path, O_WRONLY);
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    n = write(fd, what, strlen(what));
-    close(fd);
-    return n == (ssize_t)strlen(what);
+    return text_read(path, text, sizeof(text));
 }
 
 /* The value of a counter; -1: there is none. */
@@ -45,7 +22,7 @@ static long counter(const char *name)
     const char *at;
 
     snprintf(line, sizeof(line), "%s ", name);
-    if (!file_read(ROOT "counters"))
+    if (!show(ROOT "counters"))
         return -1;
     at = strncmp(text, line, strlen(line)) == 0 ? text : strstr(text, line);
     return at ? atol(at + strlen(line)) : -1;
@@ -75,7 +52,7 @@ static void *pages_touch(size_t pages)
 
 static void test_log(void)
 {
-    CHECK(file_read(ROOT "log"));
+    CHECK(show(ROOT "log"));
     CHECK(strstr(text, "module kinfo 1.0.0: loaded\n"));
     CHECK(text[strlen(text) - 1] == '\n');
 }
@@ -95,7 +72,7 @@ static void test_counters(void)
 
 static void test_threads(void)
 {
-    CHECK(file_read(ROOT "threads"));
+    CHECK(show(ROOT "threads"));
     CHECK(strncmp(text, "   id cpu state", 15) == 0);
     CHECK(strstr(text, " idle\n"));
     CHECK(strstr(text, " running ") && strstr(text, " t_kinfo\n"));
@@ -109,14 +86,14 @@ static void test_trace(void)
     CHECK(file_write(ROOT "trace", "page_fault"));
     p = pages_touch(10);
     CHECK(file_write(ROOT "trace", "\n"));
-    CHECK(p && file_read(ROOT "trace"));
+    CHECK(p && show(ROOT "trace"));
     CHECK(strstr(text, "# page_fault off address=%x access=%u at=%p\n"));
     for (unsigned i = 0; i < 10; i++) {
         snprintf(address, sizeof(address), " page_fault address=0x%lx access=2 at=0x",
                  (unsigned long)p + i * 4096);
         CHECK(lines_with(address) == 1);
     }
-    CHECK(file_read(ROOT "trace"));
+    CHECK(show(ROOT "trace"));
     CHECK(lines_with(" page_fault address=") == 0); /* each event is shown once */
 }
 
@@ -125,7 +102,7 @@ static void test_trace_symbols(void)
     CHECK(file_write(ROOT "trace", "timer_expired,thread_switch"));
     usleep(3000);
     CHECK(file_write(ROOT "trace", "\n"));
-    CHECK(file_read(ROOT "trace"));
+    CHECK(show(ROOT "trace"));
     CHECK(strstr(text, "calls=sleeper_expired+0x0\n") || strstr(text, " of linux\n"));
     CHECK(lines_with(" thread_switch from=") >= 2);
 }
@@ -138,7 +115,7 @@ static void test_trace_overflow(void)
     CHECK(file_write(ROOT "trace", "page_fault"));
     CHECK(pages_touch(5000));
     CHECK(file_write(ROOT "trace", "\n"));
-    CHECK(file_read(ROOT "trace"));
+    CHECK(show(ROOT "trace"));
     events = lines_with(" page_fault address=");
     CHECK(events > 500 && events < 5000);
     CHECK(strstr(text, "# lost "));

@@ -15,6 +15,7 @@
 #include "lib/mlrt/mlrt.h"
 #include "lib/tensorfile/tensorfile.h"
 #include "tests/vm/guest/check.h"
+#include "tests/vm/guest/files.h"
 #include "uapi/mlaas.h"
 
 #define ROOT         "/sys/kernel/mlaas/"
@@ -33,38 +34,9 @@ static uint8_t models[2][FILE_BYTES] __attribute__((aligned(64)));
 static size_t model_bytes;
 static struct mlaas_model call;
 
-static size_t file_read(const char *path, void *to, size_t room)
+static bool show(const char *path)
 {
-    size_t used = 0;
-    int fd = open(path, O_RDONLY);
-    ssize_t n;
-
-    if (fd < 0)
-        return 0;
-    while (used < room && (n = read(fd, (char *)to + used, room - used)) > 0)
-        used += (size_t)n;
-    close(fd);
-    return used;
-}
-
-static bool text_read(const char *path)
-{
-    size_t used = file_read(path, text, sizeof(text) - 1);
-
-    text[used] = '\0';
-    return used > 0;
-}
-
-static bool file_write(const char *path, const char *what)
-{
-    int fd = open(path, O_WRONLY);
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    n = write(fd, what, strlen(what));
-    close(fd);
-    return n == (ssize_t)strlen(what);
+    return text_read(path, text, sizeof(text)) && text[0] != '\0';
 }
 
 /* The number behind a word at a line's start of a file. */
@@ -72,7 +44,7 @@ static long figure(const char *path, const char *word)
 {
     size_t length = strlen(word);
 
-    if (!text_read(path))
+    if (!show(path))
         return -1;
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
@@ -108,8 +80,7 @@ static bool models_read(void)
     const struct mlrt_header *header = (const struct mlrt_header *)models[0];
     const struct mlrt_layer *last;
 
-    model_bytes = file_read(MODEL, models[0], FILE_BYTES);
-    if (model_bytes < sizeof(*header))
+    if (!file_read(MODEL, models[0], FILE_BYTES, &model_bytes) || model_bytes < sizeof(*header))
         return false;
     last = (const struct mlrt_layer *)(header + 1) + header->layer_count - 1;
     memcpy(models[1], models[0], model_bytes);
@@ -142,7 +113,7 @@ static void replaced_in_use(void)
     CHECK(nothing_wrong());
     CHECK(figure(CONTROL, "runs") > runs);
     CHECK(figure(ROOT "memory", "heap") - heap < SLACK_BYTES);
-    CHECK(text_read(ROOT "models") && strstr(text, NAME " 10") != NULL);
+    CHECK(show(ROOT "models") && strstr(text, NAME " 10") != NULL);
 }
 
 static void damaged_files(void)
@@ -164,12 +135,12 @@ static void damaged_files(void)
 static void wrong_shapes(void)
 {
     static uint8_t other[FILE_BYTES] __attribute__((aligned(64)));
-    size_t bytes = file_read(OTHER_SHAPE, other, sizeof(other));
+    size_t bytes;
 
-    CHECK(bytes > 0);
+    CHECK(file_read(OTHER_SHAPE, other, sizeof(other), &bytes));
     CHECK(replace(other, bytes) == EINVAL);
     CHECK(strstr(call.why, "wants a model of integers; this one is of float32") != NULL);
-    bytes = file_read("/lib/models/boost_iris-int8.mlm", other, sizeof(other));
+    CHECK(file_read("/lib/models/boost_iris-int8.mlm", other, sizeof(other), &bytes));
     CHECK(replace(other, bytes) == EINVAL);
     CHECK(strstr(call.why, "wants 16 inputs and 4 outputs; this model has 4 and 3") != NULL);
     CHECK(nothing_wrong());
@@ -208,7 +179,7 @@ static void loads_and_unloads(void)
         if (i == 10)
             heap = figure(ROOT "memory", "heap");
         CHECK(store(MLAAS_MODEL_LOAD, "another", models[0], model_bytes) == 0);
-        CHECK(text_read(ROOT "models") && strstr(text, "another 1 ") != NULL);
+        CHECK(show(ROOT "models") && strstr(text, "another 1 ") != NULL);
         CHECK(store(MLAAS_MODEL_UNLOAD, "another", NULL, 0) == 0);
     }
     CHECK(figure(ROOT "memory", "heap") - heap < SLACK_BYTES);
@@ -350,7 +321,7 @@ static void recorded_by_mlctl(void)
 
     CHECK(file_write(CONTROL, "steady"));
     CHECK(RUN("record", "stores_rows", "--seconds", "5", "--rows", "2000", "/tmp/rows.mtf") == 0);
-    bytes = file_read("/tmp/rows.mtf", file, sizeof(file));
+    CHECK(file_read("/tmp/rows.mtf", file, sizeof(file), &bytes));
     CHECK(tensorfile_open(&tensors, file, bytes) == TENSORFILE_OK);
     CHECK(tensorfile_expect(&tensors, "values", TENSORFILE_FLOAT32, 2, (const uint32_t[]){0, 8},
                             (const void **)&values) == TENSORFILE_OK);
@@ -381,7 +352,7 @@ static void registered_again(void)
 {
     long before = figure(CONTROL, "registrations");
 
-    CHECK(text_read(ROOT "features/stores_rows") || errno == ENOENT);
+    CHECK(show(ROOT "features/stores_rows") || errno == ENOENT);
     sleep(1);
     CHECK(figure(CONTROL, "registrations") > before);
     CHECK(nothing_wrong());
@@ -401,7 +372,7 @@ static void nothing_is_left(void)
         CHECK(file_write(CONTROL, "load"));
     }
     CHECK(file_write(CONTROL, "stop"));
-    CHECK(text_read(ROOT "models") ? strstr(text, NAME) == NULL : true);
+    CHECK(show(ROOT "models") ? strstr(text, NAME) == NULL : true);
 }
 
 static const struct test tests[] = {
@@ -424,7 +395,7 @@ static int control_do(const char *what)
 {
     bool done = file_write(CONTROL, what);
 
-    if (!done || !text_read(CONTROL)) {
+    if (!done || !show(CONTROL)) {
         printf("FAIL %s: %s\n", what, strerror(errno));
         return 1;
     }
