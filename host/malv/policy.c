@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,8 +25,9 @@ static const char usage[] =
     "usage: malv policy [--machine NAME|PID] VERB ...\n"
     "\n"
     "Runs mlctl, with root's rights, in a machine that malv run has started. VERB is one of list, load,\n"
-    "unload, set, shadow, guard, pilot, stats, watch, profile; 'malv policy VERB --help' says more of one.\n"
-    "A path given to load (it has a /, or ends in .kmod) is a file of the host.\n"
+    "unload, set, shadow, guard, pilot, stats, watch, profile, model, record; 'malv policy VERB --help'\n"
+    "says more of one. A path given to load (it has a /, or ends in .kmod), the file of pilot save and\n"
+    "pilot load, and that of model load and model replace where a name is given, are the host's.\n"
     "\n"
     "  --machine NAME|PID  which one, where there are several: its --name, or its number in malv ps\n";
 
@@ -119,7 +121,7 @@ static int answer_take(int fd)
 
 /* ---- malv policy ------------------------------------------------------------------------------- */
 
-/* A module of the host's, to be sent along. False: a message said why not. */
+/* A file of the host's, to be sent along. False: a message said why not. */
 static bool file_send(int fd, const char *path)
 {
     char bytes[HOSTRUN_MAX_PAYLOAD];
@@ -143,13 +145,42 @@ static bool file_send(int fd, const char *path)
     return count == 0;
 }
 
-static bool is_file(const char *word)
+static bool is_file(const char *word, const char *ending)
 {
-    size_t length = strlen(word);
-    return strchr(word, '/') || (length > 5 && !strcmp(word + length - 5, ".kmod"));
+    size_t length = strlen(word), tail = strlen(ending);
+    return strchr(word, '/') || (length > tail && !strcmp(word + length - tail, ending));
 }
 
-/* The words of mlctl: a file is its standard input there, and a view is redrawn where ours is. */
+/* The word that names a file of the host: one that is sent along, or one that the answer goes to. In the
+ * machine it is "-". NULL: there is none. */
+static const char *file_word(char **words, bool *saves)
+{
+    *saves = false;
+    if (!strcmp(words[0], "load") && words[1] && !words[2] && is_file(words[1], ".kmod"))
+        return words[1];
+    if (!strcmp(words[0], "model") && words[1] && words[2] && words[3] && !words[4] &&
+        is_file(words[2], ".mlm"))
+        return words[2];
+    if (strcmp(words[0], "pilot") != 0 || !words[1] || !words[2] || words[3] || !strcmp(words[2], "-"))
+        return NULL;
+    *saves = !strcmp(words[1], "save");
+    return *saves || !strcmp(words[1], "load") ? words[2] : NULL;
+}
+
+/* How a terminal of ours shows a view. */
+static bool view_send(int fd)
+{
+    struct winsize size;
+    char width[32];
+    if (!bytes_send(fd, HOSTRUN_WORDS, "--redraw", 9))
+        return false;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+        return true;
+    snprintf(width, sizeof(width), "--width=%u", size.ws_col);
+    return bytes_send(fd, HOSTRUN_WORDS, width, strlen(width) + 1);
+}
+
+/* The words of mlctl: a file is its standard input or output there, and a view is redrawn where ours is. */
 static bool words_send(int fd, char **words, const char *file)
 {
     bool sent = bytes_send(fd, HOSTRUN_WORDS, "mlctl", 6);
@@ -158,23 +189,48 @@ static bool words_send(int fd, char **words, const char *file)
         sent = bytes_send(fd, HOSTRUN_WORDS, text, strlen(text) + 1);
     }
     if (sent && !strcmp(words[0], "watch") && isatty(STDOUT_FILENO))
-        sent = bytes_send(fd, HOSTRUN_WORDS, "--redraw", 9);
+        sent = view_send(fd);
     return sent;
 }
 
 static bool words_fit(char **words)
 {
-    size_t used = sizeof("mlctl") + sizeof("--redraw");
+    size_t used = sizeof("mlctl") + sizeof("--redraw") + sizeof("--width=65535");
     for (char **word = words; *word; word++)
         used += strlen(*word) + 1;
     return used <= HOSTRUN_WORDS_BYTES;
 }
 
+/* What the machine answers goes into a file from here on. */
+static bool output_divert(const char *path)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool good = file >= 0 && dup2(file, STDOUT_FILENO) >= 0;
+    if (!good)
+        message("can't write %s: %s", path, strerror(errno));
+    if (file >= 0)
+        close(file);
+    return good;
+}
+
+static int policy_request(int fd, char **words, const char *file, bool saves)
+{
+    if (!words_send(fd, words, file)) {
+        message("the machine has ended");
+        return MALV_FAILED;
+    }
+    if (file && !(saves ? output_divert(file) : file_send(fd, file)))
+        return MALV_FAILED;
+    int status = frame_send(fd, HOSTRUN_RUN, NULL, 0) ? answer_take(fd) : MALV_FAILED;
+    if (saves && status)
+        unlink(file);
+    return status;
+}
+
 static int policy_ask(const char *machine, char **words)
 {
-    const char *file = !strcmp(words[0], "load") && words[1] && !words[2] && is_file(words[1])
-                           ? words[1]
-                           : NULL;
+    bool saves;
+    const char *file = file_word(words, &saves);
     if (!words_fit(words)) {
         message("that is too long: %u bytes at most", HOSTRUN_WORDS_BYTES);
         return MALV_FAILED;
@@ -182,11 +238,7 @@ static int policy_ask(const char *machine, char **words)
     int fd = meeting_connect(machine);
     if (fd < 0)
         return MALV_FAILED;
-    int status = MALV_FAILED;
-    if (!words_send(fd, words, file))
-        message("the machine has ended");
-    else if (!file || file_send(fd, file))
-        status = frame_send(fd, HOSTRUN_RUN, NULL, 0) ? answer_take(fd) : MALV_FAILED;
+    int status = policy_request(fd, words, file, saves && file);
     close(fd);
     return status;
 }

@@ -92,7 +92,8 @@ const char *reason_of(int error)
     switch (error) {
     case -EACCES:
     case -EPERM:
-        return "that takes root's rights, or the policy is retired: unload and load it again";
+        return geteuid() != 0 ? "that takes root's rights"
+                              : "the policy misbehaved and is retired: unload its module and load it again";
     case -EOPNOTSUPP:
     case -ENOSYS:
         return "this class, or this policy of it, can't do that";

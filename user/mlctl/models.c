@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "module.h"
 #include "store_device.h"
 #include "uapi/mlaas.h"
 #include "verb.h"
@@ -67,10 +68,14 @@ static bool name_of_file(const char *path, char name[MLAAS_NAME_BYTES])
     return true;
 }
 
-/* Maps a file to read. *bytes of 0: nothing is mapped. -errno. */
+/* Maps a file to read, or takes standard input. *bytes of 0: nothing is mapped. -errno. */
 static int file_map(const char *path, void **data, uint64_t *bytes)
 {
     struct stat info;
+    if (strcmp(path, "-") == 0) {
+        *data = module_input_read(bytes);
+        return *data != NULL ? 0 : -EIO;
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -errno;
@@ -110,6 +115,9 @@ static int model_put(const char *verb, const char *path, const char *name)
     void *data = NULL;
     char what[LINE_BYTES];
 
+    if (name == NULL && strcmp(path, "-") == 0) {
+        return complain_usage(&verb_model, "a model from standard input wants a name");
+    }
     if (name != NULL ? strlen(name) >= sizeof(model.name) : !name_of_file(path, model.name)) {
         return complain("a model's name has at most %u characters: mlctl model %s %s NAME",
                         MLAAS_NAME_BYTES - 1, verb, path);
@@ -191,12 +199,12 @@ static int model_run(int count, char **words)
 
 const struct verb verb_model = {
     .name = "model",
-    .usage = "model list\nmodel load FILE [NAME]\nmodel replace FILE [NAME]\nmodel unload NAME",
+    .usage = "model list\nmodel load FILE|- [NAME]\nmodel replace FILE|- [NAME]\nmodel unload NAME",
     .summary = "the models in the machine's store, which policies use",
     .help =
         "list     their names, versions, sizes, and how many use them and have run them\n"
         "load     brings a model file (.mlm, of malv-model) under a name that is not there yet;\n"
-        "         without NAME the file's\n"
+        "         without NAME the file's; - reads standard input\n"
         "replace  puts it in the place of the one of that name, while policies run it; of\n"
         "         another shape than they can use it is refused\n"
         "unload   takes it out; policies go back to the model that they came with\n"

@@ -97,7 +97,7 @@ int module_load_file(const char *path)
 }
 
 /* All of standard input; NULL: it can't be read, or is too long. */
-static void *module_input_read(size_t *size)
+void *module_input_read(size_t *size)
 {
     char *bytes = malloc(INPUT_MAX);
     size_t used = 0;

@@ -15,3 +15,6 @@ int module_load_file(const char *path);
 
 /* Unloads a module by name; the same. */
 int module_unload_name(const char *name);
+
+/* All of standard input, to be freed; NULL: it can't be read, or is too long. */
+void *module_input_read(size_t *size);

@@ -157,10 +157,22 @@ static int profile_off(void)
     return STATUS_OK;
 }
 
+static bool profile_is_there(const char *name)
+{
+    static struct profile_names names;
+    profile_names(&names);
+    for (unsigned i = 0; i < names.count; i++) {
+        if (strcmp(names.names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int profile_run(int count, char **words)
 {
-    const char *verb = count > 0 ? words[0] : "";
-    if (strcmp(verb, "list") == 0 && count == 1) {
+    const char *verb = count > 0 ? words[0] : "list";
+    if (strcmp(verb, "list") == 0 && count <= 1) {
         return profile_list();
     }
     if (strcmp(verb, "show") == 0 && count <= 2) {
@@ -181,17 +193,20 @@ static int profile_run(int count, char **words)
     if (strcmp(verb, "off") == 0 && count == 1) {
         return profile_off();
     }
+    if (count == 1 && profile_is_there(verb)) { /* as with tuned-adm */
+        return profile_set(verb);
+    }
     return complain_usage(&verb_profile, "profile wants list, show [NAME], set NAME, active, "
-                                         "recommend, verify or off");
+                                         "recommend, verify, off, or a profile's name");
 }
 
 const struct verb verb_profile = {
     .name = "profile",
-    .usage = "profile list|show [NAME]|set NAME|active|recommend|verify|off",
+    .usage = "profile list|show [NAME]|set NAME|active|recommend|verify|off\nprofile NAME",
     .summary = "policies, guards and shadows of several classes, set as one",
     .help = "\nlist       the profiles; * marks the one that was set last\n"
             "show       what a profile, or the active one, sets\n"
-            "set        set it: all of it, or, when something is missing, nothing\n"
+            "set        set it: all of it, or, when something is missing, nothing; the name alone does it, too\n"
             "active     the name of the one that was set last, or none\n"
             "recommend  one that fits this machine, and why\n"
             "verify     is the machine as the active profile says? Status 1 and a line each if not\n"

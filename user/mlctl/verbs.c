@@ -89,9 +89,20 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* Somewhere among the words; what a command is started with is its own. */
+static bool asks_help(const struct verb *verb, int count, char **words)
+{
+    for (int i = 0; i < count && strcmp(words[i], "--") != 0 && (verb != &verb_run || i == 0); i++) {
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int verb_run_words(const struct verb *verb, int count, char **words)
 {
-    if (count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0)) {
+    if (asks_help(verb, count, words)) {
         return verb_help_print(verb);
     }
     int status = verb->run(count, words);
@@ -101,18 +112,28 @@ static int verb_run_words(const struct verb *verb, int count, char **words)
     return status;
 }
 
+static const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(verbs[i]->name, name) == 0) {
+            return verbs[i];
+        }
+    }
+    return NULL;
+}
+
 int mlctl(int argc, char **argv)
 {
     if (argc < 2) {
         return complain_usage(NULL, "say what to do");
     }
-    if (is_help(argv[1])) {
-        return help_print();
+    const struct verb *verb = verb_find(argv[1]);
+    if (verb != NULL) {
+        return verb_run_words(verb, argc - 2, argv + 2);
     }
-    for (size_t i = 0; i < VERB_COUNT; i++) {
-        if (strcmp(verbs[i]->name, argv[1]) == 0) {
-            return verb_run_words(verbs[i], argc - 2, argv + 2);
-        }
+    if (is_help(argv[1])) {
+        verb = argc == 3 ? verb_find(argv[2]) : NULL;
+        return verb != NULL ? verb_help_print(verb) : help_print();
     }
     return complain_usage(NULL, "there is no such command as '%s'", argv[1]);
 }

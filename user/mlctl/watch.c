@@ -4,9 +4,11 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +21,11 @@ struct watch_options {
     unsigned long count; /* blocks; 0: without end */
     const char *class;   /* NULL: all */
     bool redraw;         /* in place */
+    unsigned width;      /* of the view, in characters */
 };
+
+#define WIDE        104 /* a line with all columns */
+#define LINE_BYTES  512
 
 static struct class_list classes;
 static struct class_figures figures[2][CLASSES_MAX]; /* of this block and the one before */
@@ -61,42 +67,92 @@ static struct policy_figures difference(const struct class_figures *after,
     return d;
 }
 
-static void row_print(const char *class, const struct class_figures *after,
-                      const struct class_figures *before, double seconds)
+/* One line, as far as it fits. */
+__attribute__((format(printf, 2, 3))) static void line_print(const struct watch_options *options,
+                                                             const char *format, ...)
 {
-    char ns[32], objective[32], scores[2][32], shadow[FIGURE_NAME_BYTES + 48];
+    char line[LINE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    printf("%.*s\n", (int)options->width, line);
+}
+
+struct row {
+    const char *class, *policy, *shadow;
+    char decisions[32], ns[32], score[32], shadow_score[32], objective[32], fallbacks[32];
+};
+
+/* A view that is too narrow for a line of all columns has the shadow on a line of its own. */
+static void row_print(const struct watch_options *options, const struct row *r)
+{
+    char shadow[FIGURE_NAME_BYTES + 48] = "-";
+    if (r->shadow[0] != '\0') {
+        snprintf(shadow, sizeof(shadow), "%s %s", r->shadow, r->shadow_score);
+    }
+    if (options->width >= WIDE) {
+        line_print(options, "%-12s %-16s %11s %8s %7s %-22s %12s %9s", r->class, r->policy, r->decisions,
+                   r->ns, r->score, shadow, r->objective, r->fallbacks);
+        return;
+    }
+    line_print(options, "%-11s %-15s %9s %7s %6s %12s %5s", r->class, r->policy, r->decisions, r->ns,
+               r->score, r->objective, r->fallbacks);
+    if (r->shadow[0] != '\0') {
+        line_print(options, "%-11s in the shadow: %s", "", shadow);
+    }
+}
+
+static void head_print(const struct watch_options *options)
+{
+    if (options->width >= WIDE) {
+        line_print(options, "%-12s %-16s %11s %8s %7s %-22s %12s %9s", "CLASS", "POLICY", "DECISIONS/S",
+                   "NS EACH", "SCORE%", "SHADOW ITS SCORE%", "OBJECTIVE", "FALLBACKS");
+    } else {
+        line_print(options, "%-11s %-15s %9s %7s %6s %12s %5s", "CLASS", "POLICY", "DECIS./S", "NS", "SCORE%",
+                   "OBJECTIVE", "FALLB");
+    }
+}
+
+static const char *percent_text(uint64_t right, uint64_t judged, char out[32])
+{
+    double ratio = ratio_of(right, judged);
+    return ratio_text(ratio < 0 ? ratio : ratio * 100, 1, out);
+}
+
+static void class_print(const struct watch_options *options, const char *class,
+                        const struct class_figures *after, const struct class_figures *before,
+                        double seconds)
+{
     struct policy_figures d = difference(after, before, after->active);
     struct policy_figures s = difference(after, before, after->shadow);
-    double right[2] = {ratio_of(d.right, d.judged), ratio_of(s.right, s.judged)};
-    snprintf(shadow, sizeof(shadow), "%s", "-");
-    if (after->shadow[0] != '\0') {
-        snprintf(shadow, sizeof(shadow), "%s %s", after->shadow,
-                 ratio_text(right[1] < 0 ? right[1] : right[1] * 100, 1, scores[1]));
-    }
-    printf("%-12s %-16s %11.0f %8s %7s %-22s %12s %9llu\n", class, after->active,
-           (double)d.calls / seconds, ratio_text(ratio_of(d.ns, d.timed), 0, ns),
-           ratio_text(right[0] < 0 ? right[0] : right[0] * 100, 1, scores[0]), shadow,
-           ratio_text(ratio_of(d.cost, d.work), 1, objective),
-           (unsigned long long)after->fallbacks);
+    struct row row = {.class = class, .policy = after->active, .shadow = after->shadow};
+    char text[32];
+    snprintf(row.decisions, sizeof(row.decisions), "%.0f", (double)d.calls / seconds);
+    strcpy(row.ns, ratio_text(ratio_of(d.ns, d.timed), 0, text));
+    strcpy(row.score, percent_text(d.right, d.judged, text));
+    strcpy(row.shadow_score, percent_text(s.right, s.judged, text));
+    strcpy(row.objective, ratio_text(ratio_of(d.cost, d.work), 1, text));
+    snprintf(row.fallbacks, sizeof(row.fallbacks), "%llu", (unsigned long long)after->fallbacks);
+    row_print(options, &row);
     if (after->fallbacks > before->fallbacks) {
-        printf("%-12s fell back: %s\n", "", after->reason);
+        line_print(options, "%-12s fell back: %s", "", after->reason);
     }
 }
 
 static void block_print(const struct watch_options *options, const struct class_figures *after,
-                        const struct class_figures *before, double seconds, bool redraw)
+                        const struct class_figures *before, double seconds)
 {
-    if (redraw) {
+    if (options->redraw) {
         fputs("\033[H\033[J", stdout);
     }
-    printf("%-12s %-16s %11s %8s %7s %-22s %12s %9s\n", "CLASS", "POLICY", "DECISIONS/S", "NS EACH",
-           "SCORE%", "SHADOW ITS SCORE%", "OBJECTIVE", "FALLBACKS");
+    head_print(options);
     for (unsigned i = 0; i < classes.count; i++) {
         if (options->class == NULL || strcmp(options->class, classes.names[i]) == 0) {
-            row_print(classes.names[i], &after[i], &before[i], seconds);
+            class_print(options, classes.names[i], &after[i], &before[i], seconds);
         }
     }
-    if (!redraw) {
+    if (!options->redraw) {
         putchar('\n');
     }
     fflush(stdout);
@@ -124,8 +180,7 @@ static int watch(const struct watch_options *options)
         if (!take(options, figures[block % 2])) {
             return STATUS_FAILED;
         }
-        block_print(options, figures[block % 2], figures[(block + 1) % 2], time - last,
-                    options->redraw);
+        block_print(options, figures[block % 2], figures[(block + 1) % 2], time - last);
         last = time;
         if (ferror(stdout) || block == options->count) {
             break;
@@ -162,6 +217,11 @@ static bool options_read(char **words, struct watch_options *options)
             if (options->count == 0) {
                 return false;
             }
+        } else if ((taken = option_take("--width", words, &value)) > 0) {
+            options->width = (unsigned)strtoul(value, &end, 10);
+            if (value[0] == '-' || options->width == 0) {
+                return false;
+            }
         } else if (strcmp(words[0], "--redraw") == 0) {
             options->redraw = true;
             taken = 1;
@@ -177,13 +237,24 @@ static bool options_read(char **words, struct watch_options *options)
     return options->interval >= 0.01 && options->interval <= 3600;
 }
 
+/* A terminal's; elsewhere there is room for everything. */
+static unsigned view_width(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+        return LINE_BYTES;
+    }
+    return size.ws_col;
+}
+
 static int watch_run(int count, char **words)
 {
-    struct watch_options options = {.interval = 1, .redraw = isatty(STDOUT_FILENO)};
+    struct watch_options options = {
+        .interval = 1, .redraw = isatty(STDOUT_FILENO), .width = view_width()};
     (void)count;
     if (!options_read(words, &options)) {
         return complain_usage(&verb_watch, "watch wants a class at most, --interval of 0.01 to 3600 "
-                                           "seconds and --count from 1");
+                                           "seconds, --count and --width from 1");
     }
     if (options.class != NULL && !class_check(options.class)) {
         return STATUS_FAILED;
@@ -193,7 +264,7 @@ static int watch_run(int count, char **words)
 
 const struct verb verb_watch = {
     .name = "watch",
-    .usage = "watch [CLASS] [--interval SECONDS] [--count N] [--redraw]",
+    .usage = "watch [CLASS] [--interval SECONDS] [--count N] [--width N] [--redraw]",
     .summary = "a live view: decisions, their time, scores, objective, fallbacks",
     .help = "\nEach block tells of the seconds since the one before: decisions of the active policy, what\n"
             "one took, how many of those judged were right, the same of the policy in the shadow, and\n"
@@ -201,6 +272,8 @@ const struct verb verb_watch = {
             "from the machine's start. On a terminal the view is redrawn until Ctrl-C.\n"
             "--interval SECONDS   between two blocks, 1 unless given\n"
             "--count N            end after that many blocks\n"
+            "--width N            characters of a line; a terminal's own unless given. A narrow view has\n"
+            "                     short heads, and the shadow on a line of its own\n"
             "--redraw             in place, also where the output is no terminal\n",
     .run = watch_run,
 };
