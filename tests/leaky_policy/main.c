@@ -27,14 +27,12 @@ static void take(void *context)
 }
 
 static void leaky_access(const struct readahead_stream *stream, const struct readahead_access *now,
-                         const struct readahead_memory *memory, uint64_t data[READAHEAD_DATA],
-                         uint64_t file[READAHEAD_FILE_DATA], struct readahead_answer *answer)
+                         const struct readahead_memory *memory, uint64_t *data, struct readahead_answer *answer)
 {
     (void)stream;
     (void)now;
     (void)memory;
     (void)data;
-    (void)file;
     (void)answer;
 }
 

@@ -103,7 +103,7 @@ static void test_trace_symbols(void)
     usleep(3000);
     CHECK(file_write(ROOT "trace", "\n"));
     CHECK(show(ROOT "trace"));
-    CHECK(strstr(text, "calls=sleeper_expired+0x0\n") || strstr(text, " of linux\n"));
+    CHECK(strstr(text, "calls=alarm_expired+0x0\n") || strstr(text, " of linux\n"));
     CHECK(lines_with(" thread_switch from=") >= 2);
 }
 
