@@ -106,6 +106,7 @@ _Noreturn void front_main(int socket, const struct remote_ends *ends,
     if (sandbox_enter_front() || machine_start(&machine, socket, ends, &settings->info,
                                                settings->time_limit * 1000000000ull))
         _exit(1);
+    sandbox_settle_front();
     int step;
     while ((step = vhost_session_step(&machine.session)) > 0)
         ;

@@ -84,7 +84,6 @@ static void limits_set(void)
     limit_set(RLIMIT_CORE, 0);
     limit_set(RLIMIT_NOFILE, 1024);
     limit_set(RLIMIT_FSIZE, FILE_BYTES);
-    limit_set(RLIMIT_NPROC, tasks_count() + MORE_TASKS);
 }
 
 /* What root may beyond its own files, a process of root's in here may not. */
@@ -192,6 +191,7 @@ static void rights_drop(void)
 int sandbox_enter(const char *folder)
 {
     rights_drop();
+    limit_set(RLIMIT_NPROC, tasks_count() + MORE_TASKS);
     files_shut(folder);
     capabilities_drop();
     return sandbox_calls_shut();
@@ -206,4 +206,9 @@ int sandbox_enter_front(void)
         rules_enter(rules); /* which allow nothing */
     capabilities_drop();
     return sandbox_calls_shut_front();
+}
+
+void sandbox_settle_front(void)
+{
+    limit_set(RLIMIT_NPROC, 0);
 }

@@ -11,3 +11,5 @@
 int sandbox_enter(const char *folder);
 /* Shuts a front in: the same, and it sees no file at all and starts nothing. */
 int sandbox_enter_front(void);
+/* It has all of its threads: there will be no others. */
+void sandbox_settle_front(void);

@@ -152,7 +152,8 @@ void gpu_hide(struct gpu *gpu)
     gpu->folder[0] = '\0';
 }
 
-/* Of gpud's first line only the first letter was read before. */
+/* Of gpud's first line only the first letter was read before. Without a word only those go that were killed,
+ * all that serve the machine. */
 bool gpu_notice(struct gpu *gpu)
 {
     char text[64] = "";
@@ -163,7 +164,7 @@ bool gpu_notice(struct gpu *gpu)
         close(gpu->notice_fd);
         gpu->notice_fd = -1;
     }
-    return strstr(text, "lost") != NULL;
+    return count == 0 || strstr(text, "lost") != NULL;
 }
 
 void gpu_stop(struct gpu *gpu)

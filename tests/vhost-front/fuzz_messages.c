@@ -309,12 +309,10 @@ static void front_kill(unsigned at)
 {
     if (at < 2 || !session.kills || !one_in(6))
         return;
-    pid_t front = rig_process("gpud-front");
-    if (front <= 0)
-        return;
     for (unsigned wait = random_below(300); wait; wait--) /* into its work */
         sched_yield();
-    kill(front, SIGKILL);
+    if (!rig_kill("gpud-front"))
+        return;
     session.kills--;
     kills++;
 }
@@ -481,17 +479,71 @@ static void test_messages(void **state)
     assert_int_equal(rig_log_count("runtime error"), 0);
 }
 
+/* ---- Front ends that do not take part */
+
+static int get_features_send(size_t from, size_t to)
+{
+    const uint32_t header[3] = {VHOST_GET_FEATURES, VHOST_VERSION, 0};
+    return send(session.socket, (const uint8_t *)header + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+                   (ssize_t)(to - from)
+               ? 0
+               : -1;
+}
+
+static void features_take(void)
+{
+    const struct vhost_message sent = {.request = VHOST_GET_FEATURES};
+    assert_int_equal(answer_take(&sent, true), ANSWERED);
+}
+
+/* One that asks and takes no answers, until there is room for neither; then it takes all, one for each. */
+static void test_answers_left(void **state)
+{
+    unsigned asked = 0, last_kill = 0;
+    (void)state;
+    session_open();
+    for (unsigned idle = 0; idle < 200;) {
+        if (get_features_send(0, VHOST_HEADER_BYTES)) {
+            idle++;
+            poll(NULL, 0, 1);
+            continue;
+        }
+        idle = 0;
+        if (++asked - last_kill > 100 && last_kill < 1000 && rig_kill("gpud-front"))
+            last_kill = asked;
+    }
+    machine_works();
+    for (unsigned taken = 0; taken < asked; taken++)
+        features_take();
+    assert_true(get_features_send(0, VHOST_HEADER_BYTES) == 0);
+    features_take();
+    session_close();
+}
+
+/* One that stops in the middle of a message, while its front dies, and goes on. */
+static void test_half_messages(void **state)
+{
+    (void)state;
+    session_open();
+    for (size_t half = 1; half < VHOST_HEADER_BYTES; half++) {
+        assert_int_equal(get_features_send(0, half), 0);
+        if (half % 2)
+            rig_kill("gpud-front");
+        poll(NULL, 0, (int)half * 3);
+        assert_int_equal(get_features_send(half, VHOST_HEADER_BYTES), 0);
+        features_take();
+    }
+    assert_int_equal(get_features_send(0, 5), 0); /* it is left like that: nobody waits for it */
+    machine_works();
+    session_close();
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages)};
-    if (argc > 1)
-        messages = strtoul(argv[1], NULL, 0);
-    if (argc > 2)
-        fuzz_seed = strtoull(argv[2], NULL, 0);
-    if (argc > 3 || !messages || !fuzz_seed) {
-        fprintf(stderr, "usage: gpud_fuzz_messages [MESSAGES [SEED]], both from 1\n");
-        return 2;
-    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers_left),
+                                       cmocka_unit_test(test_half_messages),
+                                       cmocka_unit_test(test_messages)};
+    rig_arguments(argc, argv, "MESSAGES", &messages, &fuzz_seed);
     setenv("GPUD", "build/tests/gpud-asan", 0);
     setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 0);
     return cmocka_run_group_tests(tests, rig_start, rig_stop);

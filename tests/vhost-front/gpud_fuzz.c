@@ -85,6 +85,7 @@ static void test_fuzz(void **state)
                      (unsigned long long)first);
     }
     machine_start_over();
+    assert_int_equal(rig_log_count("its front was ended"), 0);
     assert_int_equal(rig_log_count("the device process is gone, it ended"), 0);
     assert_int_equal(rig_log_count("took longer than the time limit"), bombs);
     front_context_create(fuzz.rig.front, 1, fuzz.rig.fence_guest);
@@ -100,14 +101,7 @@ static void test_fuzz(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fuzz)};
-    if (argc > 1)
-        iterations = strtoul(argv[1], NULL, 0);
-    if (argc > 2)
-        fuzz_seed = strtoull(argv[2], NULL, 0);
-    if (argc > 3 || !iterations || !fuzz_seed) {
-        fprintf(stderr, "usage: gpud_fuzz [ITERATIONS [SEED]], both from 1\n");
-        return 2;
-    }
+    rig_arguments(argc, argv, "ITERATIONS", &iterations, &fuzz_seed);
     setenv("GPUD", "build/tests/gpud-asan", 0);
     setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 0);
     setenv("GPUD_TIME_LIMIT", "40", 0); /* seconds: of a build bomb */

@@ -522,7 +522,7 @@ static void test_killed_device_process_lets_destructions_go(void **state)
                                  {place + 64, sizeof(struct vgpgpu_reply), true}};
     front_post(rig.front, VGPGPU_QUEUE_CONTROL, parts, 2);
     assert_false(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 200, &head, &written));
-    kill(rig_process("gpud-device"), SIGKILL);
+    assert_true(rig_kill("gpud-device"));
     assert_true(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written));
     assert_int_equal(written, sizeof(struct vgpgpu_reply));
     assert_int_equal(rig_wait(&rig, 0), VGPGPU_ERR_LOST);
@@ -538,7 +538,7 @@ static void test_killed_front_is_replaced(void **state)
     rig_open(&rig);
     for (unsigned round = 0; round < 3; round++) {
         endless_start(&rig, 0);
-        kill(rig_process("gpud-front"), SIGKILL);
+        assert_true(rig_kill("gpud-front"));
         assert_int_equal(rig_wait(&rig, 0), VGPGPU_ERR_LOST);
         context_is_lost(&rig);
         assert_int_equal(front_destroy(rig.front, VGPGPU_KERNEL_DESTROY, 1, 1), 0);
@@ -587,7 +587,7 @@ static void test_killed_keeper_leaves_broker(void **state)
     (void)state;
     rig_open(&rig);
     endless_start(&rig, 0);
-    kill(rig_process("gpud-keeper"), SIGKILL);
+    assert_true(rig_kill("gpud-keeper"));
     assert_int_equal(read(rig.front->socket, &byte, 1), 0);
     front_close(rig.front);
     free(rig.batch);
@@ -610,7 +610,7 @@ static void test_killed_broker_leaves_machines(void **state)
     assert_int_equal(rig_wait(&rig, 0), 0);
     cells[0] = 0;
     rig_submit(&rig, 0);
-    kill(rig_process("gpud-device"), SIGKILL);
+    assert_true(rig_kill("gpud-device"));
     assert_int_equal(rig_wait(&rig, 0), VGPGPU_ERR_LOST);
     context_is_lost(&rig);
     rig_open(&next); /* with the new broker */

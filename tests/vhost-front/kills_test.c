@@ -388,14 +388,7 @@ static void test_kills(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kills)};
-    if (argc > 1)
-        rounds = strtoul(argv[1], NULL, 0);
-    if (argc > 2)
-        fuzz_seed = strtoull(argv[2], NULL, 0);
-    if (argc > 3 || !rounds || !fuzz_seed) {
-        fprintf(stderr, "usage: gpud_kills [ROUNDS [SEED]], both from 1\n");
-        return 2;
-    }
+    rig_arguments(argc, argv, "ROUNDS", &rounds, &fuzz_seed);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

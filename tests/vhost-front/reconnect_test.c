@@ -29,18 +29,14 @@ static const char long_build[] = "#define A x[0] = x[1] * 3 + x[2]; x[1] ^= x[0]
 /* The connection stays. */
 static void front_kill(struct rig *rig)
 {
-    pid_t front = rig_process("gpud-front");
     (void)rig;
-    assert_true(front > 0);
-    kill(front, SIGKILL);
+    assert_true(rig_kill("gpud-front"));
 }
 
 static void keeper_kill(struct rig *rig)
 {
     char byte;
-    pid_t keeper = rig_process("gpud-keeper");
-    assert_true(keeper > 0);
-    kill(keeper, SIGKILL);
+    assert_true(rig_kill("gpud-keeper"));
     assert_int_equal(read(rig->front->socket, &byte, 1), 0); /* and the rest ends with it */
     front_reconnect(rig->front, rig_socket());
 }

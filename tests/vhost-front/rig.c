@@ -32,6 +32,18 @@ __attribute__((constructor)) static void tests_pick(void)
         cmocka_set_test_filter(getenv("GPUD_TESTS"));
 }
 
+void rig_arguments(int argc, char **argv, const char *counted, unsigned long *count, uint64_t *seed)
+{
+    if (argc > 1)
+        *count = strtoul(argv[1], NULL, 0);
+    if (argc > 2)
+        *seed = strtoull(argv[2], NULL, 0);
+    if (argc <= 3 && *count && *seed)
+        return;
+    fprintf(stderr, "usage: %s [%s [SEED]], both from 1\n", argv[0], counted);
+    exit(2);
+}
+
 static pid_t broker_start(void)
 {
     const char *program = getenv("GPUD");
@@ -146,6 +158,12 @@ pid_t rig_process(const char *name)
     if (keeper)
         newest_keeper = keeper; /* after the broker's death nobody lists it */
     return strcmp(name, "gpud-keeper") == 0 ? newest_keeper : child_find(newest_keeper, name);
+}
+
+bool rig_kill(const char *name)
+{
+    pid_t process = rig_process(name);
+    return process > 0 && kill(process, SIGKILL) == 0;
 }
 
 pid_t rig_broker(void)

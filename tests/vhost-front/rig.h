@@ -14,6 +14,10 @@ struct rig {
     struct front_batch *batch;
 };
 
+/* The program's arguments, COUNT and SEED, both from 1 and both there already if left out. Ends the program with a
+ * line when they make no sense; `counted`: what it counts. */
+void rig_arguments(int argc, char **argv, const char *counted, unsigned long *count, uint64_t *seed);
+
 /* Group set-up and clean-up: a gpud in a folder of its own. The clean-up fails when gpud held more
  * for a machine, at the machine's end, than the machine owned, or used CUDA's stand-in wrongly. With GPUD_LOG in the environment it shows
  * what gpud said. GPUD_TESTS there is a pattern of the tests that are run. */
@@ -25,6 +29,8 @@ void rig_broker_replace(void);
 /* A process of the machine that connected last: "gpud-keeper", "gpud-front" or "gpud-device". 0:
  * there is none. */
 pid_t rig_process(const char *name);
+/* Ends it with SIGKILL. False: there is none now. */
+bool rig_kill(const char *name);
 pid_t rig_broker(void);
 /* Waits until no process of a machine that has gone is left. */
 void rig_processes_end(void);
