@@ -57,7 +57,8 @@ struct submission {
     struct submission *next; /* timeline's lock, then garbage_lock */
     struct timeline *timeline;
     uint64_t fence;
-    uint64_t room; /* its SIGNALs' values are less than this below the fence */
+    uint64_t room; /* its SIGNALs' values are less than this below the fence, */
+    unsigned notes; /* the remote's lock: and so many of them the device process may still tell of */
     uint64_t queued_ns;
     uint64_t start_ns; /* when it was handed over */
     uint64_t end_ns;

@@ -449,8 +449,9 @@ static struct submission *flight_look_locked(struct remote *remote, uint64_t tok
     news->before = atomic_load(&progress->before);
     news->end.start_ns = atomic_load(&progress->start_ns);
     news->end.end_ns = atomic_load(&progress->end_ns);
-    if (!news->before || news->before >= flight->submission->room)
+    if (!news->before || news->before >= flight->submission->room || !flight->submission->notes)
         return NULL;
+    flight->submission->notes--;
     atomic_fetch_add(&flight->submission->holds, 1);
     return flight->submission;
 }
@@ -498,7 +499,7 @@ static bool news_take_locked(struct remote *remote, struct news *news)
     if (news->submission)
         return true;
     if (remote->state == REMOTE_UP)
-        log_line("the device process ends what is not under way");
+        log_line("the device process tells of what is not under way");
     kill_locked(remote);
     atomic_store(&remote->taken, ended); /* nothing more from it is believed */
     return false;

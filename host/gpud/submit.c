@@ -107,6 +107,7 @@ static struct submission *submission_create(struct submitter *submitter,
             *submission = (struct submission){.timeline = timeline,
                                               .fence = header->fence,
                                               .room = header->fence - timeline->submitted,
+                                              .notes = decoded->signal_count,
                                               .queued_ns = now_ns(),
                                               .status = status,
                                               .reference_count = decoded->reference_count};

@@ -299,6 +299,7 @@ static uint32_t signal_decode(struct decoder *decoder, struct vgpgpu_command *he
     if (header->bytes != sizeof(*command) || !command->before || command->before >= decoder->before)
         return VGPGPU_ERR_INVALID;
     operation->before = decoder->before = command->before;
+    decoder->out->signal_count++;
     return VGPGPU_OK;
 }
 
@@ -336,6 +337,7 @@ uint32_t submit_decode(struct decoder *decoder, uint8_t *commands, uint32_t byte
     struct decoded *decoded = decoder->out;
     struct command_totals totals;
     decoded->count = decoded->arg_count = decoded->buffer_count = decoded->reference_count = 0;
+    decoded->signal_count = 0;
     uint32_t status = commands_measure(commands, bytes, &totals);
     if (status)
         return status;

@@ -48,6 +48,7 @@ struct operation {
 /* Room that a thread uses again for every submission; it grows as needed. */
 struct decoded {
     unsigned count, arg_count, buffer_count, reference_count;
+    unsigned signal_count;
     struct operation *operations;
     struct device_arg *args;
     struct device_buffer **buffers; /* of built-in operations */

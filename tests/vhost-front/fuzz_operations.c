@@ -24,7 +24,7 @@ static void tensor_add(struct operation *operation, uint32_t rank, const uint64_
 {
     struct vgpgpu_tensor *tensor = &operation->tensors[operation->count];
     uint64_t stride = 1;
-    *tensor = (struct vgpgpu_tensor){.buffer = operation->count ? 2 + random_below(2) : 1,
+    *tensor = (struct vgpgpu_tensor){.buffer = operation->count ? (one_in(10) ? 4 : 2) + random_below(2) : 1,
                                      .type = VGPGPU_F32,
                                      .rank = (uint16_t)rank,
                                      .offset = operation->count ? random_below(64) * 4 : 0};

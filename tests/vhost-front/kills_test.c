@@ -129,6 +129,7 @@ static void machine_prepare(struct rig *rig)
     memset(rig->fences, 0, sizeof(rig->fences));
     assert_int_equal(front_buffer_guest(rig->front, 1, 1, VGPGPU_PAGE, &segment, 1), 0);
     assert_int_equal(front_buffer_device(rig->front, 1, 2, VGPGPU_PAGE), 0);
+    assert_int_equal(front_sub_buffer(rig->front, 1, 9, 2, 0, 2048), 0);
     assert_int_equal(front_program(rig->front, 1, 1, kernels, log, sizeof(log)), 0);
     assert_int_equal(front_kernel(rig->front, 1, 1, 1, "spin", &args), 0);
     assert_int_equal(front_kernel(rig->front, 1, 2, 1, "put", &args), 0);
@@ -179,11 +180,15 @@ static void work_submit(struct rig *rig)
     if (!room_wait(rig->front))
         return;
     rig_batch(rig);
-    for (uint32_t count = 1 + random_below(4); count; count--) {
+    uint32_t count = 1 + random_below(4);
+    for (uint32_t left = count; left; left--) {
         launch_add(rig, 1, (int)random_below(200000));
-        batch_copy(rig->batch, 1, 0, 2, 64, 32);
+        batch_copy(rig->batch, 1, 0, random_below(2) ? 2 : 9, 64, 32);
+        if (left > 1)
+            batch_signal(rig->batch, left - 1);
     }
-    front_submit_flags(rig->front, 1, queue, ++rig->fences[queue], random_below(2),
+    rig->fences[queue] += count;
+    front_submit_flags(rig->front, 1, queue, rig->fences[queue], random_below(2),
                        rig->batch->commands, rig->batch->bytes);
 }
 
