@@ -23,6 +23,9 @@ struct request {
     uint16_t tag;
 };
 
+/* What is made up is one file, the same each time, as tests/readahead-file makes them. */
+extern bool hostile_constant;
+
 uint64_t hostile_random(void);
 uint64_t request_get(struct request *r, unsigned bytes);
 

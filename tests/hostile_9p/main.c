@@ -1,6 +1,7 @@
 /*
  * main.c: the channel, and the damage to replies. The option hostile=N seeds it; with
- * hostile.holds reads of what is made up are never answered, and nothing is damaged.
+ * hostile.holds reads of what is made up are never answered, and nothing is damaged; with hostile.dies=N
+ * nothing is damaged either, and after N such reads the server is gone, with some that it has not answered.
  */
 #include <microlake/boot.h>
 #include <microlake/log.h>
@@ -15,11 +16,14 @@
 
 #define HEADER   7u
 #define HELD_MAX 16u
+#define LAST_WISH_NS (500 * NS_PER_MS) /* that a dying server waits for more to leave unanswered */
 
 enum { FLUSH = 108, READ = 116 };
 
 static uint64_t state = 1;
 static bool holding; /* no damage, but no answers to reads of what is made up */
+static int64_t lives = -1; /* reads until it dies; less than 0: it does not; atomic */
+static bool dead;          /* atomic */
 
 uint64_t hostile_random(void)
 {
@@ -158,6 +162,16 @@ static void forget(struct request *asked)
         log_error("hostile: tag %u is to be forgotten, and is nobody's", tag);
 }
 
+/* The last two reads before its end are not answered. */
+static bool dies_at(void)
+{
+    int64_t left = __atomic_sub_fetch(&lives, 1, __ATOMIC_RELAXED);
+
+    if (left <= 0)
+        __atomic_store_n(&dead, true, __ATOMIC_RELEASE);
+    return left < 2;
+}
+
 int virtio_9p_send(struct virtio_9p *channel, struct virtio_9p_request *request)
 {
     struct request asked = {request->out, request->out_size, 4, 0, 0};
@@ -165,6 +179,8 @@ int virtio_9p_send(struct virtio_9p *channel, struct virtio_9p_request *request)
     bool made_up;
 
     (void)channel;
+    if (__atomic_load_n(&dead, __ATOMIC_ACQUIRE))
+        return ERR_LOST;
     request->done = false;
     asked.type = (uint8_t)request_get(&asked, 1);
     asked.tag = (uint16_t)request_get(&asked, 2);
@@ -173,18 +189,26 @@ int virtio_9p_send(struct virtio_9p *channel, struct virtio_9p_request *request)
     if (asked.type == FLUSH)
         forget(&(struct request){request->out, request->out_size, HEADER, 0, 0});
     made_up = reply_make(&asked, &reply);
+    if (hostile_constant && made_up && asked.type == READ && dies_at())
+        return OK;
     if (holding && made_up && asked.type == READ)
         hold(request);
     else
-        answered(request, made_up && !holding ? reply_damage(&reply) : reply.size);
+        answered(request, made_up && !holding && !hostile_constant ? reply_damage(&reply) : reply.size);
     return OK;
 }
 
 int virtio_9p_wait(struct virtio_9p *channel, struct virtio_9p_request *request,
                    bool (*give_up)(void))
 {
+    uint64_t due = time_now() + LAST_WISH_NS;
+
     (void)channel;
     while (!virtio_9p_done(request)) {
+        if (hostile_constant && time_now() >= due)
+            __atomic_store_n(&dead, true, __ATOMIC_RELEASE);
+        if (__atomic_load_n(&dead, __ATOMIC_ACQUIRE))
+            return ERR_LOST;
         if (give_up && give_up())
             return ERR_INTERRUPTED;
         thread_sleep(time_now() + 10 * NS_PER_MS, 0);
@@ -192,13 +216,21 @@ int virtio_9p_wait(struct virtio_9p *channel, struct virtio_9p_request *request,
     return OK;
 }
 
+static uint64_t number_of(const char *text)
+{
+    uint64_t n = 0;
+
+    for (; text && *text >= '0' && *text <= '9'; text++)
+        n = n * 10 + (uint64_t)(*text - '0');
+    return n;
+}
+
 static int hostile_init(void)
 {
-    const char *seed = boot_option("hostile", 0);
-
+    state += number_of(boot_option("hostile", 0));
     holding = boot_option("hostile.holds", 0) != NULL;
-    for (; seed && *seed >= '0' && *seed <= '9'; seed++)
-        state = state * 10 + (uint64_t)(*seed - '0');
+    hostile_constant = boot_option("hostile.dies", 0) != NULL;
+    lives = (int64_t)number_of(boot_option("hostile.dies", 0));
     return OK;
 }
 

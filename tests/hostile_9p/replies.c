@@ -11,6 +11,10 @@
 #define FILE    0100755u
 #define LINK    0120777u
 #define PROGRAM "bin/fuzz_walk"
+#define CONSTANT_SIZE (128ull << 20)
+#define CONSTANT_MARK 0x9e3779b97f4a7c15ull
+
+bool hostile_constant;
 
 /* Requests; each reply's type is one more. */
 enum { STATFS = 8, LOPEN = 12, LCREATE = 14, SYMLINK = 16, MKNOD = 18, READLINK = 22, GETATTR = 24,
@@ -39,8 +43,8 @@ static bool is_folder(enum thing t)
 static void put_qid(struct reply *r, enum thing t)
 {
     put(r, is_folder(t) ? 0x80 : t == THING_LINK ? 2 : 0, 1);
-    put(r, t < THING_FILE ? 1 : hostile_random(), 4);
-    put(r, t < THING_FILE ? (uint64_t)t + 1 : hostile_random(), 8);
+    put(r, t < THING_FILE || hostile_constant ? 1 : hostile_random(), 4);
+    put(r, t < THING_FILE || hostile_constant ? (uint64_t)t + 1 : hostile_random(), 8);
 }
 
 static uint8_t *thing_of(uint64_t fid)
@@ -84,6 +88,8 @@ static uint64_t size_of(enum thing t)
 
     if (t == THING_PROGRAM && boot_file_find(PROGRAM, &file) == OK)
         return file.size;
+    if (t == THING_FILE && hostile_constant)
+        return CONSTANT_SIZE;
     return t == THING_FILE ? hostile_random() % 100000 : 4096;
 }
 
@@ -100,6 +106,21 @@ static void attr(enum thing t, struct reply *r)
         put(r, i < 1 ? 4096 : 1, 8);
 }
 
+/* Bytes of the file that is the same each time; they fit. */
+static void put_constant(struct reply *r, uint64_t at, uint64_t count)
+{
+    while (count > 0) {
+        uint64_t page = at / 4096, in = at % 4096, n = MIN(count, in < 8 ? 8 - in : 4096 - in);
+
+        memset(r->bytes + r->size, (int)(page % 251), n);
+        for (uint64_t i = 0; in < 8 && i < n; i++)
+            r->bytes[r->size + i] = (uint8_t)(((page + 1) * CONSTANT_MARK) >> 8 * (in + i));
+        r->size += (uint32_t)n;
+        at += n;
+        count -= n;
+    }
+}
+
 static void read(enum thing t, struct request *q, struct reply *r)
 {
     uint64_t offset = request_get(q, 8), count = request_get(q, 4);
@@ -110,7 +131,13 @@ static void read(enum thing t, struct request *q, struct reply *r)
     if (file.data)
         count = offset < file.size ? MIN(count, file.size - offset) : 0;
     count = MIN(count, r->room - r->size - 4);
+    if (hostile_constant && !file.data)
+        count = offset < CONSTANT_SIZE ? MIN(count, CONSTANT_SIZE - offset) : 0;
     put(r, count, 4);
+    if (hostile_constant && !file.data) {
+        put_constant(r, offset, count);
+        return;
+    }
     for (uint64_t i = 0; i < count; i++)
         put(r, file.data ? file.data[offset + i] : 'x', 1);
 }

@@ -7,6 +7,7 @@
 #include <microlake/memory.h>
 #include <microlake/thread.h>
 #include <microlake/time.h>
+#include <microlake/trace.h>
 
 #include "modules/linux/include/linux_fs.h"
 
@@ -15,6 +16,9 @@
 #define BUFFERS_KEPT  4u
 #define LOOK_NS       (100 * NS_PER_MS) /* how often who waits looks whether its program is to end */
 #define TRIES_FREE    4u /* a page that others change all the time is then read with them locked out */
+
+COUNTER(file_requests_begun);
+COUNTER(file_requests_ended);
 
 struct fill {
     uint32_t refs;
@@ -200,6 +204,7 @@ static void fill_end(struct fill *f)
     spin_lock(&lock);
     list_remove(&f->in_file);
     fills_count--;
+    COUNT(file_requests_ended, 1);
     spin_unlock(&lock);
     __atomic_store_n(&f->ended, true, __ATOMIC_RELEASE);
     wait_wake_all(&f->waiters);
@@ -337,6 +342,7 @@ static void fill_enter_locked(struct fill *f, bool queue)
 {
     list_push_back(&f->file->fills, &f->in_file);
     fills_count++;
+    COUNT(file_requests_begun, 1);
     memobj_ref(f->file->cache.pages);
     if (!queue)
         return;

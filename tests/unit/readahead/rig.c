@@ -11,6 +11,7 @@
 #include <microlake/memory.h>
 #include <microlake/reclaim.h>
 #include <microlake/thread.h>
+#include <microlake/trace.h>
 
 #include "modules/linux/include/linux_fs.h"
 #include "modules/linux/mm/trim.h"
@@ -77,6 +78,12 @@ void kfree(void *p)
 {
     objects_alive -= p != NULL;
     free(p);
+}
+
+void counter_add(const struct counter *c, uint64_t n)
+{
+    (void)c;
+    (void)n;
 }
 
 void log_line(enum log_level level, const char *format, ...)
