@@ -66,6 +66,8 @@ static struct {
     [VHOST_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", false, 8, {0}},
     [VHOST_GET_CONFIG] = {"GET_CONFIG", true, VHOST_CONFIG_HEADER_BYTES, {0}},
     [VHOST_SET_CONFIG] = {"SET_CONFIG", false, VHOST_CONFIG_HEADER_BYTES, {0}},
+    [VHOST_GET_INFLIGHT_FD] = {"GET_INFLIGHT_FD", true, sizeof(struct vhost_inflight), {0}},
+    [VHOST_SET_INFLIGHT_FD] = {"SET_INFLIGHT_FD", false, sizeof(struct vhost_inflight), {0}},
     [VHOST_RESET_DEVICE] = {"RESET_DEVICE", false, 0, {0}},
     [VHOST_REQUEST_LIMIT] = {"(others)", false, 8, {0}},
 };
@@ -78,6 +80,8 @@ static struct {
     uint64_t features;
     bool acknowledges; /* REPLY_ACK was agreed upon */
     unsigned kills;    /* of its fronts that are still to come */
+    int notes;         /* of what is in flight, that the front has given; -1: none */
+    struct vhost_inflight notes_layout;
 } session;
 
 static unsigned long kills;
@@ -198,6 +202,28 @@ static void config_make(struct wire *wire)
     wire->message.size = VHOST_CONFIG_HEADER_BYTES + (config->size <= 256 ? config->size : 0);
 }
 
+/* What a front has given, as it was or spoilt; or a wish for such. */
+static void inflight_make(struct wire *wire)
+{
+    struct vhost_inflight *inflight = &wire->message.payload.inflight;
+    bool gives = wire->message.request == VHOST_SET_INFLIGHT_FD;
+    if (gives && session.notes >= 0 && !one_in(4)) {
+        *inflight = session.notes_layout;
+        wire->fds[wire->fd_count++] = fcntl(session.notes, F_DUPFD_CLOEXEC, 3);
+        if (one_in(3))
+            inflight->bytes = random_edge();
+        if (one_in(3))
+            inflight->size = (uint16_t)random_or_edge(1025);
+        return;
+    }
+    inflight->queues = (uint16_t)(one_in(4) ? random_edge() : 3);
+    inflight->size = (uint16_t)(one_in(4) ? random_edge() : 1u << random_below(11));
+    inflight->bytes = random_or_edge(100000);
+    inflight->offset = one_in(2) ? 0 : random_edge();
+    if (gives)
+        fds_make(wire, one_in(5) ? random_below(3) : 1);
+}
+
 static uint64_t features_random(uint32_t request)
 {
     if (one_in(4))
@@ -241,6 +267,10 @@ static void payload_make(struct wire *wire)
     case VHOST_GET_CONFIG:
     case VHOST_SET_CONFIG:
         config_make(wire);
+        break;
+    case VHOST_GET_INFLIGHT_FD:
+    case VHOST_SET_INFLIGHT_FD:
+        inflight_make(wire);
         break;
     default:
         message->payload.state.index = ring;
@@ -291,6 +321,7 @@ static void session_open(void)
     session.bytes = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, session.memory, 0);
     assert_true(session.bytes != MAP_FAILED);
     session.acknowledges = false;
+    session.notes = -1;
     session.kills = random_below(2) * MOST_KILLS;
     assert_int_equal(connect(session.socket, (struct sockaddr *)&address, sizeof(address)), 0);
     for (unsigned i = 0; one_in(2) && i < MEMORY_BYTES; i += 1 + random_below(64))
@@ -301,6 +332,8 @@ static void session_close(void)
 {
     close(session.socket);
     close(session.memory);
+    if (session.notes >= 0)
+        close(session.notes);
     munmap(session.bytes, MEMORY_BYTES);
 }
 
@@ -344,6 +377,24 @@ static void features_check(const struct vhost_message *sent, const struct vhost_
         assert_int_equal(answer->payload.number != 0, (sent->payload.number & ~FEATURES) != 0);
 }
 
+/* Scribbles into them, too: a front believes little of what it finds there. */
+static enum outcome notes_take(const struct vhost_message *answer)
+{
+    uint64_t nonsense = random_next();
+    if (!answer->fd_count)
+        return REFUSED;
+    assert_int_equal(answer->fd_count, 1);
+    if (session.notes >= 0)
+        close(session.notes);
+    session.notes = answer->fds[0];
+    session.notes_layout = answer->payload.inflight;
+    for (unsigned i = random_below(6); i; i--)
+        if (pwrite(session.notes, &nonsense, sizeof(nonsense),
+                   random_below((uint32_t)answer->payload.inflight.bytes - 8)) < 0)
+            break;
+    return ANSWERED;
+}
+
 static enum outcome answer_take(const struct vhost_message *sent, bool answers)
 {
     struct vhost_message answer;
@@ -354,6 +405,8 @@ static enum outcome answer_take(const struct vhost_message *sent, bool answers)
         return CLOSED;
     assert_int_equal(answer.request, sent->request);
     assert_int_equal(answer.flags, VHOST_VERSION | VHOST_FLAG_REPLY);
+    if (sent->request == VHOST_GET_INFLIGHT_FD)
+        return notes_take(&answer);
     assert_int_equal(answer.fd_count, 0);
     if (sent->request == VHOST_GET_CONFIG && sent->size >= VHOST_CONFIG_HEADER_BYTES)
         config_check(sent, &answer);
@@ -540,9 +593,9 @@ static void test_half_messages(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers_left),
-                                       cmocka_unit_test(test_half_messages),
-                                       cmocka_unit_test(test_messages)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages),
+                                       cmocka_unit_test(test_answers_left),
+                                       cmocka_unit_test(test_half_messages)};
     rig_arguments(argc, argv, "MESSAGES", &messages, &fuzz_seed);
     setenv("GPUD", "build/tests/gpud-asan", 0);
     setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 0);

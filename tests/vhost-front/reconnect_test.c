@@ -10,12 +10,13 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include "rig.h"
 
-#define ROUNDS 12u
+#define ROUNDS 12u /* a keeper bears 15 deaths at a time */
 
 static const char forever[] =
     "kernel void forever(global volatile int *c) { c[2] = 1; while (!c[0]) c[1]++; }";
@@ -158,6 +159,62 @@ static void test_any_moment(void **state)
     rig_close(&rig);
 }
 
+/* Waits some milliseconds and kills the front, if there is one just then. */
+static void *kill_later(void *milliseconds)
+{
+    poll(NULL, 0, *(const int *)milliseconds);
+    rig_kill("gpud-front");
+    return NULL;
+}
+
+/* What a reset has taken, no later front brings back; what a pause has kept is lost at most. */
+static void pause_or_reset(struct rig *rig, bool reset)
+{
+    uint32_t status = VGPGPU_ERR_LOST;
+    if (reset)
+        front_reset(rig->front);
+    else
+        front_pause(rig->front);
+    if (reset) {
+        assert_int_equal(front_context_destroy(rig->front, 1), VGPGPU_ERR_ID);
+    } else {
+        rig_batch(rig);
+        status = rig_run(rig, 1);
+        assert_true(status == VGPGPU_OK || status == VGPGPU_ERR_LOST);
+        if (status)
+            assert_int_equal(front_context_destroy(rig->front, 1), 0);
+    }
+    if (status) {
+        memset(rig->fences, 0, sizeof(rig->fences));
+        assert_int_equal(front_context_create(rig->front, 1, rig->fence_guest), 0);
+    }
+}
+
+/* A front that dies while its rings are stopped and started, or its driver resets the device. */
+static void test_rings_under_way(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    for (int round = 0; round < (int)ROUNDS; round++) {
+        pthread_t killer;
+        int pause = round * 7 % 10;
+        assert_int_equal(pthread_create(&killer, NULL, kill_later, &pause), 0);
+        for (int i = 0; i < 4; i++)
+            pause_or_reset(&rig, (round + i) % 3 == 0);
+        pthread_join(killer, NULL);
+        rig_batch(&rig);
+        uint32_t status = rig_run(&rig, 2);
+        assert_true(status == VGPGPU_OK || status == VGPGPU_ERR_LOST);
+    }
+    front_context_destroy(rig.front, 1);
+    assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+    memset(rig.fences, 0, sizeof(rig.fences));
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 2), 0);
+    rig_close(&rig);
+}
+
 #define TEST(test, how) \
     {#test " " #how, test, NULL, NULL, (void *)(uintptr_t)&(const struct death){how}}
 
@@ -167,6 +224,7 @@ int main(void)
         TEST(test_work_under_way, front_kill),    TEST(test_work_under_way, keeper_kill),
         TEST(test_request_under_way, front_kill), TEST(test_request_under_way, keeper_kill),
         TEST(test_any_moment, front_kill),        TEST(test_any_moment, keeper_kill),
+        cmocka_unit_test(test_rings_under_way),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
