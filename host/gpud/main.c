@@ -2,6 +2,7 @@
  * main.c: gpud, the host's side of the GPU of MaLV-OS machines: takes vhost-user connections and
  * gives each machine a virtio-gpgpu device (docs/virtio-gpgpu.md) on this host's real one.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 static const char usage[] =
     "usage: gpud --socket PATH [--device NAME|INDEX|auto] [--cache FOLDER] [--ready-fd FD]\n"
-    "            [--time-limit SECONDS] [--counts]\n"
+    "            [--time-limit SECONDS] [--memory SIZE] [--counts]\n"
     "       gpud --list\n"
     "\n"
     "Serves MaLV-OS machines a GPU over vhost-user until SIGTERM or SIGINT.\n"
@@ -30,12 +31,15 @@ static const char usage[] =
     "  --time-limit S   work or a build that takes longer is ended, with all contexts of its\n"
     "                   machine; 0: none.\n"
     "                   The default is GPUD_TIME_LIMIT of the environment, or 60\n"
+    "  --memory SIZE    what each machine may use of the device's memory, as in 512M or 2G; all of it\n"
+    "                   when it is not given here or as GPUD_MEMORY of the environment\n"
     "  --counts         logs at a machine's end what it owned and what was held for it; so does\n"
     "                   GPUD_COUNTS in the environment\n"
     "  --list           shows the devices of this host\n";
 
 struct options {
     struct broker_settings broker;
+    uint64_t memory; /* bytes; 0: all that the device has */
     bool list;
 };
 
@@ -74,6 +78,29 @@ static int time_limit_set(struct broker_settings *settings, const char *text)
     return 0;
 }
 
+static int memory_set(struct options *options, const char *text)
+{
+    static const char units[] = "KMG";
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (!isdigit((unsigned char)text[0]) || (*end && (!unit || end[1])) || !value || value >> (63 - shift)) {
+        log_line("memory is a size, as in 512M or 2G: not \"%s\"", text);
+        return -1;
+    }
+    options->memory = (uint64_t)value << shift;
+    return 0;
+}
+
+static void memory_limit(struct device_info *info, uint64_t most)
+{
+    if (most && info->global_memory > most)
+        info->global_memory = most;
+    if (info->max_buffer > info->global_memory)
+        info->max_buffer = info->global_memory;
+}
+
 /* 0; -1 after a line in the log; 1 when all is said. */
 static int options_parse(int argc, char **argv, struct options *options)
 {
@@ -83,6 +110,7 @@ static int options_parse(int argc, char **argv, struct options *options)
         {"cache", required_argument, NULL, 'c'},
         {"ready-fd", required_argument, NULL, 'r'},
         {"time-limit", required_argument, NULL, 't'},
+        {"memory", required_argument, NULL, 'm'},
         {"counts", no_argument, NULL, 'n'},
         {"list", no_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
@@ -109,6 +137,10 @@ static int options_parse(int argc, char **argv, struct options *options)
             break;
         case 't':
             if (time_limit_set(&options->broker, optarg))
+                return -1;
+            break;
+        case 'm':
+            if (memory_set(options, optarg))
                 return -1;
             break;
         case 'n':
@@ -162,6 +194,9 @@ int main(int argc, char **argv)
     const char *limit = getenv("GPUD_TIME_LIMIT");
     if (limit && time_limit_set(&options.broker, limit))
         return 2;
+    const char *memory = getenv("GPUD_MEMORY");
+    if (memory && memory_set(&options, memory))
+        return 2;
     options.broker.counts = getenv("GPUD_COUNTS") != NULL;
     int parsed = options_parse(argc, argv, &options);
     if (parsed)
@@ -176,5 +211,6 @@ int main(int argc, char **argv)
         log_line("%s", why);
         return 1;
     }
+    memory_limit(&info, options.memory);
     return broker_run(&options.broker, &info);
 }
