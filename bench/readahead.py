@@ -27,7 +27,7 @@ LINUX_ARCHIVE = "build/bench/linux-readahead.cpio"
 MIX = ["sequential", "strided:16K:256K", "random:4K", "shuffled:64K:16K"]
 OTHER_MIX = ["sequential:128K", "strided:24K:192K", "random:8K", "shuffled:96K:32K"]
 SINGLE = {"sequential": 256, "strided": 32, "random": 16, "shuffled": 2 * FILE_MIB}
-ROWS = ["readahead_mix", "readahead_mix_ondemand", "readahead_mix_linux", "readahead_other_mix", "readahead_mix_fast",
+ROWS = ["readahead_mix", "readahead_mix_ondemand", *(f"readahead_mix_{name}_reader" for name in SINGLE), "readahead_mix_linux", "readahead_other_mix", "readahead_mix_fast",
         "readahead_mix_9p", *(f"readahead_{name}" for name in SINGLE)]
 COST_ROWS = [f"readahead_decision_{what}" for what in ("fixed", "ondemand", "mem_readahead", "mem_readahead_most")]
 
@@ -54,6 +54,12 @@ def rate_of(text):
     return int(found[1]) / (1 << 20) / (int(found[2]) / 1e9)
 
 
+def rates_of_readers(text):
+    """The same of each reader, by the first word of its pattern."""
+    return {name: int(size) / (1 << 20) / (int(ns) / 1e9)
+            for name, size, ns in re.findall(r"^reader (\w+)\S* (\d+) (\d+)", text, re.M)}
+
+
 def run_malv(files, policy, mib, patterns, how="slow"):
     words = [MALV, "run", "--gpu", "off", "--memory", f"{MEMORY_MIB}M", "--cpus", "2", "--timeout", "200", "--read-only",
              "--root", files.tree if how == "9p" else files.image,
@@ -67,7 +73,8 @@ def run_malv(files, policy, mib, patterns, how="slow"):
                               timeout=230, check=False, env=environment, preexec_fn=go_first)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotMeasure(f"bench_readahead in a machine: {error}") from error
-    return rate_of(done.stdout.decode("utf-8", "replace"))
+    text = done.stdout.decode("utf-8", "replace")
+    return rate_of(text), rates_of_readers(text)
 
 
 def run_linux(files, mib, patterns):
@@ -110,14 +117,17 @@ def measure_mix(files):
     for number in range(RUNS):
         progress(f"a mix of readers of a file larger than memory, run {number + 1} of {RUNS}")
         learned.append(run_malv(files, "mem_readahead", 32, MIX))
-        fixed.append(run_malv(files, "fixed", 32, MIX))
+        fixed.append(run_malv(files, "fixed", 32, MIX)[0])
         ondemand.append(run_malv(files, "ondemand", 32, MIX))
         if os.path.exists(LINUX_ARCHIVE):
             linux.append(run_linux(files, 32, MIX))
-    rows = [row("readahead_mix", learned, "fixed readahead", fixed, 2.3),
-            row("readahead_mix_ondemand", learned, "ondemand", ondemand)]
+    all_of, all_ondemand = [r[0] for r in learned], [r[0] for r in ondemand]
+    rows = [row("readahead_mix", all_of, "fixed readahead", fixed, 2.3),
+            row("readahead_mix_ondemand", all_of, "ondemand", all_ondemand)]
+    rows += [row(f"readahead_mix_{name}_reader", [r[1][name] for r in learned], "its rate with ondemand",
+                 [r[1][name] for r in ondemand]) for name in SINGLE]
     if linux:
-        rows.append(row("readahead_mix_linux", learned, "Linux 6.1, same disk", linux))
+        rows.append(row("readahead_mix_linux", all_of, "Linux 6.1, same disk", linux))
     return rows
 
 
@@ -125,8 +135,8 @@ def pair(files, name, mib, patterns, at_least=None, how="slow"):
     learned, fixed = [], []
     for number in range(RUNS):
         progress(f"{name}, run {number + 1} of {RUNS}")
-        learned.append(run_malv(files, "mem_readahead", mib, patterns, how))
-        fixed.append(run_malv(files, "fixed", mib, patterns, how))
+        learned.append(run_malv(files, "mem_readahead", mib, patterns, how)[0])
+        fixed.append(run_malv(files, "fixed", mib, patterns, how)[0])
     return row(name, learned, "fixed readahead", fixed, at_least)
 
 
