@@ -17,16 +17,21 @@ static size_t whole_bytes(unsigned queues, unsigned size)
     return queues * queue_bytes(size) + INFLIGHT_CONTEXTS * sizeof(struct inflight_context);
 }
 
+/* Room for the largest: other threads may be making notes, so the place stays while what is there changes. */
+static uint8_t *room_make(void)
+{
+    void *room = mmap(NULL, whole_bytes(VGPGPU_QUEUE_COUNT, VIRTQUEUE_MAX_SIZE), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return room == MAP_FAILED ? NULL : room;
+}
+
 static int memory_map(struct inflight *inflight, int fd, unsigned queues, unsigned size)
 {
     size_t bytes = whole_bytes(queues, size);
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED)
+    uint8_t *room = inflight->memory ? inflight->memory : room_make();
+    if (!room || mmap(room, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
         return -1;
-    if (inflight->memory)
-        munmap(inflight->memory, inflight->bytes);
-    *inflight =
-        (struct inflight){.memory = memory, .bytes = bytes, .queues = queues, .size = size};
+    *inflight = (struct inflight){.memory = room, .bytes = bytes, .queues = queues, .size = size};
     return 0;
 }
 

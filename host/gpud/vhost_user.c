@@ -312,10 +312,19 @@ static enum outcome set_config(struct vhost_session *session, struct vhost_messa
     return DONE;
 }
 
+/* Then notes are being made. */
+static bool ring_runs(const struct vhost_session *session)
+{
+    for (unsigned i = 0; i < VHOST_RINGS; i++)
+        if (session->rings[i].queue.size)
+            return true;
+    return false;
+}
+
 static enum outcome get_inflight(struct vhost_session *session, struct vhost_message *message)
 {
     struct vhost_inflight *wish = &message->payload.inflight;
-    if (!wish->queues || wish->queues > VHOST_RINGS || !wish->size ||
+    if (ring_runs(session) || !wish->queues || wish->queues > VHOST_RINGS || !wish->size ||
         wish->size > VIRTQUEUE_MAX_SIZE || message->fd_count)
         return REFUSED;
     int fd = inflight_make(&session->inflight, wish->queues, wish->size);
@@ -332,10 +341,7 @@ static enum outcome get_inflight(struct vhost_session *session, struct vhost_mes
 static enum outcome set_inflight(struct vhost_session *session, struct vhost_message *message)
 {
     const struct vhost_inflight *given = &message->payload.inflight;
-    for (unsigned i = 0; i < VHOST_RINGS; i++)
-        if (session->rings[i].queue.size)
-            return REFUSED;
-    if (message->fd_count != 1 || !given->queues || given->queues > VHOST_RINGS || !given->size ||
+    if (ring_runs(session) || message->fd_count != 1 || !given->queues || given->queues > VHOST_RINGS || !given->size ||
         given->size > VIRTQUEUE_MAX_SIZE ||
         inflight_adopt(&session->inflight, message->fds[0], given->bytes, given->offset,
                        given->queues, given->size))

@@ -16,36 +16,43 @@
 #include <string.h>
 #include "fuzz.h"
 
-#define PAGES   24u /* of guest memory that is watched */
-#define BUFFERS 4u
-#define MIRROR  900u /* a buffer that the device's own is copied to, to be seen */
-#define ROOM    (5u * VGPGPU_PAGE)
+#define LARGE   800u /* pages of large buffers: gpud moves a MiB and more itself, several processors at a time */
+#define PAGES   (24u + 3 * LARGE) /* of guest memory that is watched */
+#define BUFFERS 6u
+#define MIRROR  900u /* a buffer that the device's own are copied to, to be seen */
+#define ROOM    (LARGE * VGPGPU_PAGE)
 
 struct fuzz fuzz; /* random_id() and its like are not used here */
 
-static unsigned long batches = 3000;
+static unsigned long batches = 1500;
 static struct rig rig;
 static uint64_t arena; /* guest-physical */
-static uint8_t model[PAGES * VGPGPU_PAGE], device_model[ROOM];
+static uint8_t model[PAGES * VGPGPU_PAGE], device_models[2][ROOM];
 static unsigned long rights[8], wrongs[8]; /* by command */
 
-/* Each buffer's size, and where its pages are in the arena; NULL: the device's own. */
+/* Each buffer's size, and the pages of the arena where it is: `pages`, or `count` from `first` on; no count:
+ * the device's own. */
 static const struct {
     uint32_t bytes;
-    unsigned count;
+    unsigned count, first;
     const uint8_t *pages;
 } buffers[BUFFERS + 1] = {
-    [1] = {3 * VGPGPU_PAGE - 1003, 3, (const uint8_t[]){1, 2, 3}},
-    [2] = {4 * VGPGPU_PAGE - 16, 4, (const uint8_t[]){10, 8, 9, 6}},
-    [3] = {5 * VGPGPU_PAGE - 7, 0, NULL},
-    [4] = {100, 1, (const uint8_t[]){12}},
+    [1] = {3 * VGPGPU_PAGE - 1003, 3, 1, NULL},
+    [2] = {4 * VGPGPU_PAGE - 16, 4, 0, (const uint8_t[]){10, 8, 9, 6}},
+    [3] = {5 * VGPGPU_PAGE - 7, 0, 0, NULL},
+    [4] = {100, 1, 12, NULL},
+    [5] = {LARGE * VGPGPU_PAGE - 4000, LARGE, 20, NULL},
+    [6] = {(LARGE - 100) * VGPGPU_PAGE - 5, 0, 0, NULL},
 };
-static const uint8_t mirror_pages[] = {14, 15, 16, 17, 18};
+#define MIRROR_FIRST (22u + LARGE)
 
 static uint8_t *byte_of(uint32_t buffer, uint64_t at)
 {
-    return buffers[buffer].pages ? &model[buffers[buffer].pages[at / VGPGPU_PAGE] * VGPGPU_PAGE + at % VGPGPU_PAGE]
-                                 : &device_model[at];
+    uint64_t page = at / VGPGPU_PAGE;
+    if (!buffers[buffer].count)
+        return &device_models[buffer == 6][at];
+    page = buffers[buffer].pages ? buffers[buffer].pages[page] : buffers[buffer].first + page;
+    return &model[page * VGPGPU_PAGE + at % VGPGPU_PAGE];
 }
 
 /* ---- What is right, and what comes of it */
@@ -122,13 +129,24 @@ static void fill_model(const struct vgpgpu_cmd_fill_2d *fill)
 
 static uint32_t buffer_random(void)
 {
-    return one_in(40) ? random_below(8) : 1 + random_below(BUFFERS);
+    return one_in(40) ? random_below(9) : 1 + random_below(BUFFERS);
 }
 
 static uint64_t length_random(void)
 {
     static const uint16_t usual[] = {1, 2, 3, 15, 16, 17, 63, 64, 65, 255, 4095, 4096, 4097, 8191};
     return one_in(50) ? random_edge() : one_in(3) ? usual[random_below(14)] : random_below(one_in(3) ? 9000 : 90);
+}
+
+/* Now and then much. */
+static bool length_enlarge(uint64_t *length, uint32_t *buffer, uint32_t *other)
+{
+    if (!one_in(16))
+        return false;
+    *length = 1 + random_below(one_in(2) ? ROOM : ROOM / 8);
+    *buffer = 5 + random_below(2);
+    *other = 5 + random_below(2);
+    return true;
 }
 
 /* So that what it starts ends about where the buffer does, now and then. */
@@ -153,6 +171,7 @@ static bool copy_make(struct front_batch *batch)
     struct vgpgpu_cmd_copy_2d copy = {.source = buffer_random(), .target = buffer_random(), .rows = 1};
     bool rows = one_in(2);
     copy.width = length_random();
+    length_enlarge(&copy.width, &copy.source, &copy.target);
     copy.rows = !rows ? 1 : one_in(50) ? random_edge() : random_below(12);
     copy.source_pitch = rows ? pitch_random(copy.width, copy.rows) : copy.width;
     copy.target_pitch = rows && one_in(2) ? pitch_random(copy.width, copy.rows) : copy.source_pitch;
@@ -176,7 +195,9 @@ static bool fill_make(struct front_batch *batch)
     uint32_t unit = one_in(30) ? random_below(20) : 1u << random_below(5), divisor = unit ? unit : 1;
     struct vgpgpu_cmd_fill_2d fill = {.target = buffer_random(), .pattern_bytes = unit, .rows = 1};
     bool rows = one_in(2);
-    fill.width = length_random() / divisor * divisor;
+    uint64_t width = length_random();
+    length_enlarge(&width, &fill.target, &(uint32_t){0});
+    fill.width = width / divisor * divisor;
     fill.rows = !rows ? 1 : one_in(50) ? random_edge() : random_below(12);
     fill.pitch = rows ? pitch_random(fill.width, fill.rows) / divisor * divisor : fill.width;
     fill.offset = offset_random(fill.target, (fill.rows - 1) * fill.pitch + fill.width, divisor);
@@ -203,39 +224,41 @@ static void machine_make(void)
     for (uint32_t i = 1; i <= BUFFERS + 1; i++) {
         uint32_t id = i > BUFFERS ? MIRROR : i;
         struct vgpgpu_segment segments[5];
-        const uint8_t *pages = id == MIRROR ? mirror_pages : buffers[id].pages;
-        unsigned count = id == MIRROR ? 5 : buffers[id].count;
+        unsigned first = id == MIRROR ? MIRROR_FIRST : buffers[id].first,
+                 count = id == MIRROR ? LARGE : buffers[id].count;
+        const uint8_t *pages = id == MIRROR ? NULL : buffers[id].pages;
         uint64_t bytes = id == MIRROR ? ROOM : buffers[id].bytes;
-        for (unsigned at = 0; at < count; at++)
+        segments[0] = (struct vgpgpu_segment){arena + first * VGPGPU_PAGE, count * VGPGPU_PAGE};
+        for (unsigned at = 0; pages && at < count; at++)
             segments[at] = (struct vgpgpu_segment){arena + pages[at] * VGPGPU_PAGE, VGPGPU_PAGE};
-        assert_int_equal(pages ? front_buffer_guest(rig.front, 1, id, bytes, segments, count)
+        assert_int_equal(count ? front_buffer_guest(rig.front, 1, id, bytes, segments, pages ? count : 1)
                                : front_buffer_device(rig.front, 1, id, bytes),
                          0);
     }
     for (unsigned i = 0; i < sizeof(model); i++)
         model[i] = (uint8_t)random_next();
     memcpy(front_at(rig.front, arena), model, sizeof(model));
-    batch_copy(rig_batch(&rig), 1, 0, 3, 0, 3 * VGPGPU_PAGE - 1003);
-    batch_copy(rig.batch, 2, 0, 3, 3 * VGPGPU_PAGE - 1003, 2 * VGPGPU_PAGE + 996);
+    batch_copy(rig_batch(&rig), 5, 9, 3, 0, buffers[3].bytes);
+    batch_copy(rig.batch, 5, 0, 6, 0, buffers[6].bytes);
     assert_int_equal(rig_run(&rig, 0), 0);
-    for (uint32_t i = 0; i < 3 * VGPGPU_PAGE - 1003; i++)
-        *byte_of(3, i) = *byte_of(1, i);
-    for (uint32_t i = 0; i < 2 * VGPGPU_PAGE + 996; i++)
-        *byte_of(3, 3 * VGPGPU_PAGE - 1003 + i) = *byte_of(2, i);
+    memcpy(device_models[0], byte_of(5, 9), buffers[3].bytes);
+    memcpy(device_models[1], byte_of(5, 0), buffers[6].bytes);
 }
 
 /* Every byte, those of the device's own by way of the mirror. */
 static void all_check(unsigned long batch)
 {
-    uint32_t bytes = buffers[3].bytes;
-    batch_copy(rig_batch(&rig), 3, 0, MIRROR, 0, bytes);
-    assert_int_equal(rig_run(&rig, 0), 0);
-    memcpy(&model[mirror_pages[0] * VGPGPU_PAGE], device_model, bytes);
     const uint8_t *memory = front_at(rig.front, arena);
-    for (unsigned i = 0; i < sizeof(model); i++)
-        if (memory[i] != model[i])
-            fail_msg("batch %lu: byte %u of page %u is %#x, not %#x", batch, i % VGPGPU_PAGE, i / VGPGPU_PAGE,
-                     memory[i], model[i]);
+    for (unsigned own = 0; own < 2; own++) {
+        uint32_t buffer = own ? 6 : 3, bytes = buffers[buffer].bytes;
+        batch_copy(rig_batch(&rig), buffer, 0, MIRROR, 0, bytes);
+        assert_int_equal(rig_run(&rig, 0), 0);
+        memcpy(&model[MIRROR_FIRST * VGPGPU_PAGE], device_models[own], bytes);
+        for (unsigned i = 0; memcmp(memory, model, sizeof(model)) != 0 && i < sizeof(model); i++)
+            if (memory[i] != model[i])
+                fail_msg("batch %lu: byte %u of page %u is %#x, not %#x", batch, i % VGPGPU_PAGE, i / VGPGPU_PAGE,
+                         memory[i], model[i]);
+    }
 }
 
 /* What was submitted, for whoever looks for the reason. */
@@ -255,11 +278,11 @@ static void batch_print(const struct front_batch *batch)
 static void batch_step(unsigned long number)
 {
     static uint32_t queue = 1;
-    static uint8_t before[sizeof(model)], device_before[sizeof(device_model)];
+    static uint8_t before[sizeof(model)], device_before[sizeof(device_models)];
     struct front_batch *batch = rig_batch(&rig);
     bool right = true, unordered = one_in(3);
     memcpy(before, model, sizeof(model));
-    memcpy(device_before, device_model, sizeof(device_model));
+    memcpy(device_before, device_models, sizeof(device_models));
     for (uint32_t count = 1 + random_below(4); count && right; count--) {
         right = one_in(2) ? copy_make(batch) : fill_make(batch);
         if (unordered)
@@ -275,7 +298,7 @@ static void batch_step(unsigned long number)
     if (right)
         return;
     memcpy(model, before, sizeof(model));
-    memcpy(device_model, device_before, sizeof(device_model));
+    memcpy(device_models, device_before, sizeof(device_models));
     if (++queue == VGPGPU_QUEUES_PER_CONTEXT) { /* a queue tells of its first failure alone */
         all_check(number);
         rig_close(&rig);

@@ -6,8 +6,12 @@
 #include <string.h>
 #include "tensors.h"
 
+static bool large; /* this trial's shapes are */
+
 static uint64_t size_random(uint32_t most)
 {
+    if (large && one_in(2))
+        return 1 + random_below(most * 5);
     static const uint8_t usual[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65};
     uint64_t size = one_in(3) ? 1 + random_below(6) : usual[random_below(sizeof(usual))];
     return size <= most ? size : 1 + random_below(most);
@@ -362,7 +366,8 @@ static void trial_spoil(struct trial *trial)
 
 void trial_make(struct trial *trial)
 {
-    memory_renew();
+    large = one_in(40);
+    memory_renew(large);
     *trial = (struct trial){.operation = (uint16_t)(1 + random_below(VGPGPU_LSTM))};
     makers[trial->operation](trial);
     for (uint32_t spoils = one_in(2) ? 0 : 1 + random_below(2); spoils; spoils--)

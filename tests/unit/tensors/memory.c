@@ -8,7 +8,9 @@
 
 uint64_t trial_seed = 1;
 struct device_buffer buffers[BUFFERS + 1];
-static uint8_t *rooms[BUFFERS + 1];
+static uint8_t *all[BUFFERS + 1];   /* ROOM_BYTES between the guards */
+static uint8_t *rooms[BUFFERS + 1]; /* what is used of it, at the one end or the other */
+static uint32_t room_bytes;
 static uint8_t kept[BUFFERS + 1][ROOM_BYTES];
 
 uint64_t random_next(void)
@@ -38,42 +40,45 @@ uint64_t random_edge(void)
 void memory_open(void)
 {
     for (unsigned i = 1; i <= BUFFERS; i++) {
-        uint8_t *all = mmap(NULL, ROOM_BYTES + 2 * GUARD_BYTES, PROT_NONE,
+        uint8_t *map = mmap(NULL, ROOM_BYTES + 2 * GUARD_BYTES, PROT_NONE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (all == MAP_FAILED || mprotect(all + GUARD_BYTES, ROOM_BYTES, PROT_READ | PROT_WRITE))
+        if (map == MAP_FAILED || mprotect(map + GUARD_BYTES, ROOM_BYTES, PROT_READ | PROT_WRITE))
             abort();
-        rooms[i] = all + GUARD_BYTES;
+        all[i] = map + GUARD_BYTES;
     }
 }
 
 static void pattern_fill(uint8_t *bytes)
 {
     static const uint8_t patterns[] = {0xff, 0x7f, 0xa5, 0x00};
-    memset(bytes, patterns[random_below(4)], ROOM_BYTES);
-    for (unsigned i = 0; one_in(2) && i < ROOM_BYTES; i += 1 + random_below(512))
+    memset(bytes, patterns[random_below(4)], room_bytes);
+    for (unsigned i = 0; one_in(2) && i < room_bytes; i += 1 + random_below(512))
         bytes[i] = (uint8_t)random_next();
 }
 
-void memory_renew(void)
+void memory_renew(bool large)
 {
+    room_bytes = large ? ROOM_BYTES : USUAL_ROOM;
     for (unsigned i = 1; i <= BUFFERS; i++) {
-        uint32_t bytes = 4 * (1 + random_below(one_in(8) ? 64 : ROOM_BYTES / 4));
+        uint32_t bytes = 4 * (1 + random_below(one_in(8) ? 64 : room_bytes / 4));
+        bool first = one_in(3);
+        rooms[i] = all[i] + (first ? 0 : ROOM_BYTES - room_bytes);
         pattern_fill(rooms[i]);
         buffers[i].size = bytes;
-        buffers[i].memory = rooms[i] + (one_in(3) ? 0 : ROOM_BYTES - bytes);
+        buffers[i].memory = rooms[i] + (first ? 0 : room_bytes - bytes);
     }
 }
 
 void memory_keep(void)
 {
     for (unsigned i = 1; i <= BUFFERS; i++)
-        memcpy(kept[i], rooms[i], ROOM_BYTES);
+        memcpy(kept[i], rooms[i], room_bytes);
 }
 
 bool memory_is_kept(void)
 {
     for (unsigned i = 1; i <= BUFFERS; i++)
-        if (memcmp(kept[i], rooms[i], ROOM_BYTES) != 0)
+        if (memcmp(kept[i], rooms[i], room_bytes) != 0)
             return false;
     return true;
 }

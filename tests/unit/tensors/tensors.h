@@ -14,7 +14,8 @@
 #include "uapi/virtio_gpgpu.h"
 
 #define BUFFERS    3u
-#define ROOM_BYTES (192u << 10) /* of memory around and in a buffer */
+#define ROOM_BYTES (2u << 20)   /* of memory around and in a buffer */
+#define USUAL_ROOM (192u << 10) /* of it in most trials */
 #define PARAMETERS 512u         /* bytes */
 
 struct device_buffer { /* what decoding finds */
@@ -42,7 +43,7 @@ uint64_t random_edge(void);
 /* ---- Memory (memory.c) */
 void memory_open(void);
 /* Buffers of other sizes in other places, full of patterns. */
-void memory_renew(void);
+void memory_renew(bool large);
 /* Keeps all bytes as they are now: those that elements had before an operation. */
 void memory_keep(void);
 /* Whether all bytes are as they were kept. Elements that were expected were put back. */
