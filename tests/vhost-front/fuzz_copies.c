@@ -335,14 +335,7 @@ static void test_copies(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_copies)};
-    if (argc > 1)
-        batches = strtoul(argv[1], NULL, 0);
-    if (argc > 2)
-        fuzz_seed = strtoull(argv[2], NULL, 0);
-    if (argc > 3 || !batches || !fuzz_seed) {
-        fprintf(stderr, "usage: gpud_fuzz_copies [BATCHES [SEED]], both from 1\n");
-        return 2;
-    }
+    rig_arguments(argc, argv, "BATCHES", &batches, &fuzz_seed);
     setenv("GPUD", "build/tests/gpud-asan", 0);
     setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 0);
     return cmocka_run_group_tests(tests, rig_start, rig_stop);

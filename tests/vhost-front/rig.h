@@ -19,8 +19,9 @@ struct rig {
 void rig_arguments(int argc, char **argv, const char *counted, unsigned long *count, uint64_t *seed);
 
 /* Group set-up and clean-up: a gpud in a folder of its own. The clean-up fails when gpud held more
- * for a machine, at the machine's end, than the machine owned, or used CUDA's stand-in wrongly. With GPUD_LOG in the environment it shows
- * what gpud said. GPUD_TESTS there is a pattern of the tests that are run. */
+ * for a machine, at the machine's end, than the machine owned, or used CUDA's stand-in wrongly. With
+ * GPUD_LOG in the environment it shows what gpud said. GPUD_TESTS there is a pattern of the tests that
+ * are run. */
 int rig_start(void **state);
 int rig_stop(void **state);
 const char *rig_socket(void);
