@@ -17,12 +17,25 @@ static size_t whole_bytes(unsigned queues, unsigned size)
     return queues * queue_bytes(size) + INFLIGHT_CONTEXTS * sizeof(struct inflight_context);
 }
 
+static size_t room_bytes(void)
+{
+    return align_up(whole_bytes(VGPGPU_QUEUE_COUNT, VIRTQUEUE_MAX_SIZE), VGPGPU_PAGE);
+}
+
 /* Room for the largest: other threads may be making notes, so the place stays while what is there changes. */
 static uint8_t *room_make(void)
 {
-    void *room = mmap(NULL, whole_bytes(VGPGPU_QUEUE_COUNT, VIRTQUEUE_MAX_SIZE), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *room = mmap(NULL, room_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return room == MAP_FAILED ? NULL : room;
+}
+
+/* A former file's that was larger. */
+static void rest_drop(uint8_t *room, size_t bytes)
+{
+    size_t first = align_up(bytes, VGPGPU_PAGE);
+    if (first < room_bytes())
+        mmap(room + first, room_bytes() - first, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 static int memory_map(struct inflight *inflight, int fd, unsigned queues, unsigned size)
@@ -31,6 +44,7 @@ static int memory_map(struct inflight *inflight, int fd, unsigned queues, unsign
     uint8_t *room = inflight->memory ? inflight->memory : room_make();
     if (!room || mmap(room, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
         return -1;
+    rest_drop(room, bytes);
     *inflight = (struct inflight){.memory = room, .bytes = bytes, .queues = queues, .size = size};
     return 0;
 }
