@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include "engine.h"
 
+#define LOOSE_TURNS 64u /* BARRIERs and SIGNALs of a batch whose commands really run in any order */
+
 /* A batch on the device. */
 struct run {
     struct engine *engine;
@@ -199,6 +201,17 @@ static uint32_t operation_apply(const struct target *target, const struct operat
     }
 }
 
+/* At each of these PoCL looks at every command of an out-of-order queue that has not ended. A batch of very many does
+ * better in order, which is one of the orders that it may have. */
+static bool has_few_turns(const struct decoded *decoded)
+{
+    unsigned turns = 0;
+    for (unsigned i = 0; i < decoded->count; i++)
+        turns += decoded->operations[i].op == VGPGPU_CMD_SIGNAL ||
+                 decoded->operations[i].op == VGPGPU_CMD_BARRIER;
+    return turns <= LOOSE_TURNS;
+}
+
 /* Of SIGNALs side by side the last one tells of all. */
 static bool is_overtaken(const struct decoded *decoded, unsigned which)
 {
@@ -233,7 +246,8 @@ static struct device_queue *batch_start(struct engine *engine, struct link_messa
     struct target target = {.ops = engine->ops,
                             .queue = queue->queue.device,
                             .run = run,
-                            .loose = message->parent & VGPGPU_SUBMIT_UNORDERED};
+                            .loose = message->parent & VGPGPU_SUBMIT_UNORDERED &&
+                                     !status && has_few_turns(&decoded)};
     if (!status)
         status = barrier_apply(&target);
     for (unsigned i = 0; i < decoded.count && !status; i++)

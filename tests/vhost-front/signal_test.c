@@ -243,7 +243,7 @@ static void test_very_many(void **state)
                 batch_fill(rig.batch, 1, 512, 4, &i, sizeof(i));
             batch_signal(rig.batch, i);
         }
-        submit(7, most / step, 0);
+        submit(7, most / step, fills ? VGPGPU_SUBMIT_UNORDERED : 0);
         while ((now = signalled(7)) < rig.fences[7]) {
             assert_true(now >= last);
             last = now;
