@@ -23,7 +23,7 @@
 #define REQUESTS  8u
 
 static struct models_want want = {
-    .numbers = MODELS_FLOAT, .workspace_bytes = 65536, .path = MLRT_BEST};
+    .numbers = MODELS_FLOAT, .workspace_bytes = 65536, .state_bytes = 256, .path = MLRT_BEST};
 static struct models_slot slot;
 static struct mlbatch_net *net;
 static void *bytes;
