@@ -119,7 +119,7 @@ static void touch_sample(void *context, struct gpu_memory_buffer *b, const struc
         return;
     for (unsigned i = 0; i < EVICT_INPUTS; i++)
         printf("%d,", evict.sample.inputs[i]);
-    for (unsigned i = 0; i <= EVICT_SECOND; i++)
+    for (unsigned i = 0; i <= EVICT_MEAN; i++)
         printf("%u,", evict.sample.guesses[i]);
     printf("%u\n", s->gaps[t->number]);
 }
@@ -174,11 +174,13 @@ static bool belady_run(const struct trace *trace, uint64_t quota, struct replay_
 
 static bool figures_print(const char *name, const struct trace *trace, uint64_t quota, bool with_model)
 {
-    struct replay_result lru, own, belady;
+    struct replay_result lru, own, belady, informed;
+    uint64_t online;
 
     evict_init(&evict, with_model ? model_ask : NULL);
     if (!replay_run(trace, quota, &replay_lru, &lru) || !replay_run(trace, quota, &replay_evict, &own) ||
-        !belady_run(trace, quota, &belady))
+        !belady_run(trace, quota, &belady) || 
+        !informed_run(trace, quota, &informed, &online))
         return false;
     printf("{\"trace\": \"%s\", \"working_set\": %llu, \"quota\": %llu, \"touches\": %llu, \"touched\": %llu", name,
            (unsigned long long)trace->working_set, (unsigned long long)quota, (unsigned long long)own.touches,
@@ -186,6 +188,10 @@ static bool figures_print(const char *name, const struct trace *trace, uint64_t 
     result_print("lru", &lru);
     result_print("gpu_evict", &own);
     result_print("belady", &belady);
+    if (informed.touches) {
+        result_print("informed", &informed);
+        printf(", \"online_bound\": %llu", (unsigned long long)online);
+    }
     printf(", \"bound\": %llu, \"prefetches\": %llu}\n", (unsigned long long)offline_bound(trace, quota),
            (unsigned long long)own.prefetches);
     if (own.nonsense)

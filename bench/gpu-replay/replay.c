@@ -220,7 +220,7 @@ bool replay_run(const struct trace *trace, uint64_t quota, const struct replay_p
             make(&r, e);
         else if (e->kind == TRACE_FREE)
             end(&r, e->buffer);
-        else
+        else if (e->kind == TRACE_BATCH)
             batch(&r, trace->events + first, i - first);
         first = i + 1;
     }

@@ -70,3 +70,18 @@ extern const struct replay_policy replay_offline; /* set context */
  * Caching with Variable Object Sizes", 2018). Writing back is left out, so it may be far below what can be.
  */
 uint64_t offline_bound(const struct trace *trace, uint64_t quota);
+
+/* ---- informed.c -------------------------------------------------------------------------------- */
+
+/*
+ * For traces that go on by chance (TRACE_CHOICE), what can be done without knowing how the chances fall, by who knows
+ * them: who is touched last as far as one can expect leaves. As Belady's rule it is a heuristic, so it is
+ * taken in several forms (by the expected time of the next touch and by its probability soon, as well as the first
+ * three of enum offline_form), and the best counts. best->touches is 0 where the trace leaves nothing to chance.
+ *
+ * bound: no policy that does not know how the chances fall moves less, in the mean of all the ways they could have
+ * fallen, however good it is: what exceeds the quota is missing when a request begins, and each byte of it that is
+ * needed comes in. It has to be copied then, or it is overwritten, and has to be copied out when it leaves. (The last
+ * quota of bytes need never leave.) For that no buffer may be made or freed after the first request.
+ */
+bool informed_run(const struct trace *trace, uint64_t quota, struct replay_result *best, uint64_t *bound);

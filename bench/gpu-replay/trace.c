@@ -102,6 +102,13 @@ static bool line_take(struct reading *r, const char *line)
         r->start = r->trace->count;
         return true;
     }
+    if (sscanf(line, "c %u", &e.buffer) == 1) {
+        e.kind = TRACE_CHOICE;
+        if (r->named || !event_add(r->trace, e))
+            return false;
+        r->start = r->trace->count;
+        return true;
+    }
     if (line[0] != 'b')
         return line[0] == '#' || line[0] == '\n';
     e.kind = TRACE_BATCH;

@@ -6,6 +6,8 @@
  *                              and reads nothing); each buffer once a batch
  *     b                        the batch ends
  *     f BUFFER                 it is freed
+ *     c SORT                   chance has chosen: what follows until the next one is a request of that sort, of which
+ *                              all are alike (policies are not told; see informed_run() in replay.h)
  *
  * Lines that begin with # are comments.
  */
@@ -16,12 +18,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum trace_kind { TRACE_NEW, TRACE_TOUCH, TRACE_BATCH, TRACE_FREE };
+enum trace_kind { TRACE_NEW, TRACE_TOUCH, TRACE_BATCH, TRACE_FREE, TRACE_CHOICE };
 
 struct trace_event {
     uint8_t kind; /* enum trace_kind */
     char how;     /* of a touch */
-    uint32_t buffer;
+    uint32_t buffer; /* or sort */
     uint32_t program;
     uint64_t bytes; /* of NEW */
 };

@@ -39,6 +39,10 @@ class Trace:
         order = list(dict.fromkeys([*reads, *changes, *writes]))
         self.lines += [f"t {buffer} {how[buffer]}" for buffer in order] + ["b"]
 
+    def choice(self, sort):
+        """Chance has chosen what is done until the next one."""
+        self.lines.append(f"c {sort}")
+
     def free(self, *buffers):
         self.lines += [f"f {buffer}" for buffer in buffers]
 
@@ -130,8 +134,10 @@ def train_rnn(t, cells, weight, hidden, length, steps, states=2, seed=0):
     grad = [t.new(hidden) for _ in range(cells)]
     data = t.new(hidden * length)
     for _ in range(steps):
-        t.op(writes=[data])
         n = length if seed == 0 else rng.randint(length // 2, length)
+        if seed:
+            t.choice(n)
+        t.op(writes=[data])
         for c in range(cells):
             for i in range(n):
                 before = [acts[c][i - 1]] if i else []
@@ -155,6 +161,8 @@ def infer(t, weights, activations, passes, rng=None, batches=(1,), exits=0.0, fr
         last = len(layers)
         if rng and rng.random() < exits:
             last = rng.randint(len(layers) // 3, len(layers))
+        if rng and not fresh:
+            t.choice(n * 1000 + last)
         for i in range(last):
             if fresh:
                 acts[i] = t.new(activations[i] * n)

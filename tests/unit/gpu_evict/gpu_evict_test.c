@@ -209,7 +209,8 @@ static void bad_traces_are_refused(void **state)
 {
     static const char *const texts[] = {
         "t 1 r\nb\n", "n 1 1 0\n", "n 1 1 5\nn 1 1 5\n", "n 1 1 5\nt 1 x\n", "n 1 1 5\nt 1 r\nt 1 r\nb\n",
-        "n 1 1 5\nt 1 r\nf 1\nb\n", "f 3\n", "n 99999999 1 5\n", "what\n",      "n 1 1 5\nf 1\nt 1 r\n",
+        "n 1 1 5\nt 1 r\nf 1\nb\n", "f 3\n", "n 99999999 1 5\n", "what\n",
+        "c\n", "n 1 1 5\nt 1 r\nc 1\nb\n", "n 1 1 5\nf 1\nt 1 r\n",
     };
 
     (void)state;
@@ -347,6 +348,113 @@ static void new_buffers_inherit(void **state)
     assert_true(o.own * 4 < o.lru * 3);
 }
 
+/* Two programs that take turns by chance: their orders are told apart, and their speeds are made comparable. */
+static void programs_are_told_apart(void **state)
+{
+    unsigned at[2] = {0, 0};
+    struct outcome o;
+    struct writer w;
+
+    (void)state;
+    seed = 9;
+    write_begin(&w);
+    for (unsigned i = 0; i < 60; i++)
+        fprintf(w.out, "n %u %u 65536\nt %u o\nb\n", i, i < 20 ? 1 : 2, i);
+    for (unsigned n = 0; n < 4000; n++) {
+        unsigned who = random_below(4) == 0;
+
+        fprintf(w.out, "t %u r\nb\n", who ? 20 + at[1]++ % 40 : at[0]++ % 20);
+    }
+    o = judge(write_end(&w), 60, NULL);
+    assert_true(o.own * 100 <= o.belady * 115);
+}
+
+/* Requests that end early, or have one of two middles: what comes then is expected from the new place. */
+static void request(FILE *out, unsigned sort)
+{
+    unsigned last = sort ? 40 : 10 + random_below(30);
+
+    fprintf(out, "c %u\n", last);
+    for (unsigned i = 0; i < last; i++)
+        fprintf(out, "t %u r\nb\n", i);
+}
+
+static struct trace requests(unsigned count)
+{
+    struct writer w;
+
+    write_begin(&w);
+    for (unsigned i = 0; i < 40; i++)
+        fprintf(w.out, "n %u 1 65536\nt %u o\nb\n", i, i);
+    for (unsigned n = 0; n < count; n++)
+        request(w.out, random_below(2));
+    return write_end(&w);
+}
+
+static void early_ends_are_followed(void **state)
+{
+    (void)state;
+    for (unsigned percent = 50; percent <= 80; percent += 10) {
+        struct outcome o;
+
+        seed = percent;
+        o = judge(requests(150), percent, NULL);
+        assert_true(o.own * 100 <= o.belady * 130);
+        assert_true(o.own * 3 < o.lru * 2);
+    }
+}
+
+/* Who knows the chances is better than LRU, and no better than who knows how they fall, and than what can be. */
+static void informed_is_between(void **state)
+{
+    struct replay_result informed;
+    struct trace trace;
+    uint64_t quota, bound;
+
+    (void)state;
+    for (seed = 1; seed < 5; seed++) {
+        uint64_t before = seed;
+
+        trace = requests(200);
+        quota = trace.working_set * 60 / 100;
+        assert_true(informed_run(&trace, quota, &informed, &bound));
+        assert_true(informed.touches > 0 && bound > 0);
+        assert_true(informed.moved_in + informed.moved_out < moved_by(&trace, quota, &replay_lru));
+        assert_true(informed.moved_in + informed.moved_out >= belady(&trace, quota));
+        assert_true(bound < informed.moved_in + informed.moved_out);
+        trace_free(&trace);
+        seed = before;
+    }
+}
+
+/* Two buffers of which every request takes one: whichever is missing is wanted every other time. */
+static void informed_bound_is_as_by_hand(void **state)
+{
+    struct replay_result informed;
+    struct trace trace;
+    struct writer w;
+    uint64_t bound;
+
+    (void)state;
+    seed = 3;
+    write_begin(&w);
+    fprintf(w.out, "n 0 1 100\nt 0 o\nb\nn 1 1 100\nt 1 o\nb\n");
+    for (unsigned n = 0; n < 1000; n++) {
+        unsigned which = random_below(2);
+
+        fprintf(w.out, "c %u\nt %u r\nb\n", which, which);
+    }
+    trace = write_end(&w);
+    assert_true(informed_run(&trace, 100, &informed, &bound));
+    assert_in_range(bound, 1000 * 100 * 45 / 100 - 100, 1000 * 100 / 2 - 100); /* the rarer one is missing */
+    assert_in_range(informed.moved_in, 1000 * 100 * 40 / 100, 1000 * 100 * 60 / 100);
+    trace_free(&trace);
+    trace = circle(5, 5, 'r');
+    assert_true(informed_run(&trace, 300000, &informed, &bound)); /* nothing is left to chance there */
+    assert_int_equal(informed.touches, 0);
+    trace_free(&trace);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,7 +462,9 @@ int main(void)
         cmocka_unit_test(belady_is_right_in_a_circle), cmocka_unit_test(order_is_learned),
         cmocka_unit_test(chance_costs_little),      cmocka_unit_test(enemies_cost_little),
         cmocka_unit_test(corrupt_words_are_survived), cmocka_unit_test(answers_are_in_the_list),
-        cmocka_unit_test(new_buffers_inherit),
+        cmocka_unit_test(new_buffers_inherit),      cmocka_unit_test(programs_are_told_apart),
+        cmocka_unit_test(early_ends_are_followed),  cmocka_unit_test(informed_is_between),
+        cmocka_unit_test(informed_bound_is_as_by_hand),
     };
 
     return cmocka_run_group_tests_name("gpu_evict", tests, NULL, NULL);
