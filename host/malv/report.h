@@ -9,7 +9,7 @@
 
 #include "options.h"
 
-#define REPORT_ENTRIES 64
+#define REPORT_ENTRIES 128
 #define REPORT_TEXT    256
 
 /* Text of the machine's is cut to REPORT_TEXT and holds printable characters only. */
