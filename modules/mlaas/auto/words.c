@@ -10,7 +10,8 @@
 
 #include "auto.h"
 
-#define WEIGHT_TAUGHT (4 * BANDIT_WINDOW) /* another machine's knowledge counts so much at most */
+#define TAUGHT_LEAST  BANDIT_WINDOW /* another machine's knowledge counts so much, be it old */
+#define TAUGHT_MOST   (4 * BANDIT_WINDOW)
 #define DIGITS_MOST   18u
 
 static void why_describe(const struct flight *f, struct text *out)
@@ -145,6 +146,6 @@ int flight_teach(struct flight *f, const char *line)
     if (f->bandit->contexts[context].seeded)
         bandit_clear(f->bandit, context);
     f->bandit->contexts[context].arms[arm] = (struct bandit_arm){
-        .weight = (uint32_t)MIN(weight, (int64_t)WEIGHT_TAUGHT), .mean = (int32_t)mean, .variance = variance};
+        .weight = (uint32_t)MAX(TAUGHT_LEAST, MIN(weight, (int64_t)TAUGHT_MOST)), .mean = (int32_t)mean, .variance = variance};
     return OK;
 }
