@@ -1,8 +1,9 @@
 """How threads get the CPU: sched_burst beside sched_fair, and beside Linux by default and under SCHED_FIFO.
 
 user/bench-sched is the program in all of them, unchanged. Linux has its timers on the board q35 alone. Where
-time is the host's, the four take turns, and the whole computer's load strikes them alike; what the
-program does for a millisecond is found out once. Where instructions are counted (one CPU), a figure
+time is the host's, the four take turns, in another order each round, with real-time priority where that is
+permitted, and medians of the rounds count; what the program does for a millisecond is found out once. A pattern of
+the server takes two and a half minutes. Where instructions are counted (one CPU), a figure
 repeats whatever the host does: "counted" rows. Nothing is set by hand for sched_burst: no weight, no
 priority.
 """
@@ -26,17 +27,23 @@ SERVER_SECONDS = 8
 # The model was trained on steady and on-off arrivals of its own generator; these are others, but "steady".
 PATTERNS = ("steady", "frames", "bursts", "storm")
 SEEDS = (11, 12, 13)
-SERVER_ROWS = ([f"sched_{p}_{f}" for p in PATTERNS for f in ("p50", "p99", "p99_fifo", "training")] +
-               [f"sched_counted_{p}_{f}" for p in PATTERNS for f in ("p50", "p99", "p99_fifo", "training")])
+SERVER_FIGURES = ("p50", "p99", "p99_fifo", "training")
+# What is left of sched_burst without its model, on patterns that this was not trained on: the same lane (tests/sched_ablation).
+ABLATION_PATTERNS = ("bursts", "storm")
+ABLATION_SECONDS = 5
+GUESSES = {"mean": "the same lane by the moving mean", "none": "the same lane, no prediction"}
+ABLATION_ROWS = [f"sched_ablation_{p}_{line}_{guess}" for p in ABLATION_PATTERNS for line in ("request", "loop")
+                 for guess in (*GUESSES, "fair")]
 ADVERSARIES = ("just_before", "turning", "sleepers")
 ADVERSARY_ROWS = [f"sched_least_{a}" for a in ADVERSARIES]
 
 
 def malv(policy, words, counted=False, cpus=CPUS):
     options = ["--icount", "--cpus", "1"] if counted else ["--cpus", str(cpus)]
-    append = f"modules=sched_burst sched={policy}"
+    module = "sched_ablation" if policy.startswith("lane_") else "sched_burst"
+    append = f"modules={module} sched={policy}"
     output, figures = run_machine(["bench_sched", *words], ["--initrd", TEST_ARCHIVE, "--append", append, *options],
-                                  timeout=300)
+                                  timeout=300, first=not counted)
     if "policy_fallbacks" in figures.get("stats", {}):
         raise CannotMeasure("a policy was retired")
     return json_lines(output)
@@ -48,7 +55,7 @@ def linux(words, counted=False, cpus=CPUS):
     append = f"rdinit=/bin/bench_sched {LINUX_OPTIONS} tsc_early_khz={khz}"
     output, _ = run_machine(["--bare", *words], ["--machine", "q35", "--kernel", LINUX, "--initrd", LINUX_SCHED,
                                                  "--append", append, *options], timeout=300,
-                            any_status=True)
+                            any_status=True, first=not counted)
     return json_lines(output)
 
 
@@ -60,14 +67,14 @@ SYSTEMS = {
 }
 
 
-def run_all(words, rounds, counted=False):
-    """{system: [figures of a round]}; each round in another order."""
+def run_all(words, rounds, counted=False, first=0):
+    """{system: [figures of a round]}; each round, of which the first has a number, in another order."""
     need_files(TEST_ARCHIVE, LINUX, LINUX_SCHED)
     found = {name: [] for name in SYSTEMS}
-    for number in range(rounds):
+    for number in range(first, first + rounds):
         names = list(SYSTEMS)[number % 2 * 2:] + list(SYSTEMS)[:number % 2 * 2]
         for name in names:
-            progress(f"{' '.join(words[:2])}, {name}, round {number + 1} of {rounds}")
+            progress(f"{' '.join(words[:2])}, {name}, round {number + 1}")
             found[name].append(SYSTEMS[name](words, counted))
     return found
 
@@ -116,24 +123,49 @@ def measure_counted():
 
 
 def server_rows(pattern, prefix, options, counted):
+    """Medians over the seeds, each of which is a round of all systems."""
     found = {name: [] for name in SYSTEMS}
-    for seed in SEEDS:
+    for number, seed in enumerate(SEEDS):
         words = ["server", pattern, f"--seed={seed}", f"--seconds={SERVER_SECONDS}", *options]
-        for name, figures in run_all(words, 1, counted).items():
+        for name, figures in run_all(words, 1, counted, number).items():
             found[name] += figures
     yield beside(f"{prefix}{pattern}_p50", found, "request", "p50")
-    yield beside(f"{prefix}{pattern}_p99", found, "request", "p99")
+    yield beside(f"{prefix}{pattern}_p99", found, "request", "p99", at_most=1)
     yield beside(f"{prefix}{pattern}_p99_fifo", found, "request", "p99", baseline="fifo")
     yield beside(f"{prefix}{pattern}_training", found, "training", "value", "steps/s")
 
 
-def measure_server():
+def server_group(pattern, prefix, counted):
     """An inference server beside a training job: requests' latencies, and the steps of training."""
-    options = [rate()]
-    for pattern in PATTERNS:
-        yield from server_rows(pattern, "sched_", options, False)
-    for pattern in PATTERNS:
-        yield from server_rows(pattern, "sched_counted_", [], True)
+    return ([f"{prefix}{pattern}_{figure}" for figure in SERVER_FIGURES],
+            lambda: server_rows(pattern, prefix, [] if counted else [rate()], counted))
+
+
+SERVER_GROUPS = [server_group(pattern, prefix, prefix != "sched_")
+                 for prefix in ("sched_", "sched_counted_") for pattern in PATTERNS]
+
+
+def ablation_figures(pattern):
+    """{policy: [figures of a seed]} of the server with a control loop beside it."""
+    found = {policy: [] for policy in ("sched_burst", "lane_mean", "lane_none", "sched_fair")}
+    for seed in SEEDS:
+        words = ["server", pattern, f"--seed={seed}", f"--seconds={ABLATION_SECONDS}", "--loop"]
+        for policy, figures in found.items():
+            progress(f"ablation {pattern}, {policy}, seed {seed}")
+            figures.append(malv(policy, words, counted=True))
+    return found
+
+
+def measure_ablation():
+    """p99 of requests, and of a loop of 1 ms every 10 ms, beside the lane without the model, and beside sched_fair."""
+    need_files(TEST_ARCHIVE)
+    for pattern in ABLATION_PATTERNS:
+        found = ablation_figures(pattern)
+        for line in ("request", "loop"):
+            for guess, name in (*GUESSES.items(), ("fair", "sched_fair")):
+                baseline = found["sched_fair" if guess == "fair" else f"lane_{guess}"]
+                yield make_row(f"sched_ablation_{pattern}_{line}_{guess}", values(found["sched_burst"], line, "p99"),
+                               "us", name, values(baseline, line, "p99"))
 
 
 def measure_adversaries():

@@ -113,6 +113,7 @@ static void entity_own(const struct cpu *c, struct sched_entity *e)
         return;
     memset(e->data, 0, sizeof(e->data));
     list_init(&e->link);
+    e->leads = false;
     e->owner = c->policy->number;
 }
 

@@ -35,6 +35,8 @@ static void option_take(struct settings *s, const char *word)
     value = value ? value + 1 : "";
     if (!strcmp(word, "--fifo"))
         s->fifo = true;
+    else if (!strcmp(word, "--loop"))
+        s->loop = true;
     else if (!strncmp(word, "--rate=", 7))
         s->rate = number(value);
     else if (!strncmp(word, "--seed=", 7))

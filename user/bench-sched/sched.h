@@ -23,6 +23,7 @@ struct settings {
     unsigned periods;
     unsigned hogs;
     bool fifo; /* the latency-critical threads ask for SCHED_FIFO */
+    bool loop; /* beside a server, a thread that wakes every 10 ms for 1 ms of work */
 };
 
 /* Ends the program with a line about what failed; error: an errno value, or 0. */

@@ -1,7 +1,8 @@
 /*
  * server.c: an inference server beside a training job. One thread takes requests in as they arrive
  * and hands them to workers through a queue; the trainers each do a part of a step and meet at a
- * barrier. The measures are from a request's arrival to its end, and the steps of training.
+ * barrier. The measures are from a request's arrival to its end, and the steps of training. If it is
+ * asked for, a control loop runs beside both, measured from due to done.
  */
 #include "sched.h"
 
@@ -13,6 +14,9 @@
 #define STEP          (6 * NS_PER_MS)   /* of each trainer, more or less */
 #define INTAKE_WORK   (30 * NS_PER_US)  /* reading a request */
 #define SETTLE        (500 * NS_PER_MS) /* requests that come before are not counted */
+#define LOOP_MOST     10000u
+#define LOOP_PERIOD   (10 * NS_PER_MS)
+#define LOOP_WORK     NS_PER_MS
 
 static struct request *requests;
 static unsigned request_count;
@@ -79,6 +83,19 @@ static void *train(void *argument)
     }
 }
 
+static uint64_t loop_latency[LOOP_MOST];
+static unsigned loop_count;
+
+static void *loop(void *unused)
+{
+    for (uint64_t due = began; !over && loop_count < LOOP_MOST; due += LOOP_PERIOD) {
+        sleep_until(due);
+        work_do(LOOP_WORK);
+        loop_latency[loop_count++] = now_ns() - due;
+    }
+    return unused;
+}
+
 static void report(uint64_t ended)
 {
     uint64_t *latency = calloc(request_count, sizeof(uint64_t));
@@ -96,7 +113,7 @@ static void report(uint64_t ended)
 
 void measure_server(const struct settings *s)
 {
-    pthread_t workers[WORKERS], trainers[TRAINERS], reader;
+    pthread_t workers[WORKERS], trainers[TRAINERS], reader, looper = 0;
     requests = calloc(REQUESTS_MOST, sizeof(*requests));
     if (!requests)
         fail("calloc", 0);
@@ -109,6 +126,8 @@ void measure_server(const struct settings *s)
         trainers[i] = thread_begin(train, (void *)i, false);
     for (unsigned i = 0; i < WORKERS; i++)
         workers[i] = thread_begin(work, NULL, s->fifo);
+    if (s->loop)
+        looper = thread_begin(loop, NULL, s->fifo);
     reader = thread_begin(intake, NULL, s->fifo);
     thread_end(reader);
     for (unsigned i = 0; i < WORKERS; i++)
@@ -118,5 +137,9 @@ void measure_server(const struct settings *s)
     for (unsigned i = 0; i < TRAINERS; i++)
         thread_end(trainers[i]);
     report(ended);
+    if (s->loop) {
+        thread_end(looper);
+        print_percentiles("loop", loop_latency, loop_count);
+    }
     free(requests);
 }

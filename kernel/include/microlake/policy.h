@@ -181,7 +181,7 @@ struct sched_entity {
     bool plain;            /* its program chose the policy that this one extends: treat it as that would;
                               set at each enqueue */
     bool outside;          /* of the last wake-up: by an interrupt, or by a thread that leads */
-    bool leads;            /* the policy's: whom it wakes is woken from outside as well */
+    bool leads;            /* the policy's, as `data`: whom it wakes is woken from outside as well */
     uint64_t data[16];     /* the policy's; zeroed when a policy takes the thread over */
     struct list link;      /* the policy's; linked to itself when the policy does not hold the entity */
 

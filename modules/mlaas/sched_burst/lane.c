@@ -59,12 +59,13 @@ static unsigned kind_now(struct sched_entity *e)
     return history_burst(h, e) < limit_of(h->kind) ? h->kind : BURST_LONG;
 }
 
+/* Where another policy orders the queue nobody leads, so only the prediction is asked for. */
 bool lane_watch(uint64_t *memory, const struct sched_entity *e, uint64_t now)
 {
     struct history *h = (struct history *)memory;
 
     predict(h, e, now);
-    return h->ahead && h->kind >= BURST_SHORT;
+    return h->kind >= BURST_SHORT;
 }
 
 /* ---- credit -----------------------------------------------------------------------------------
@@ -91,26 +92,31 @@ static void people_count(struct lane_queue *l, const struct sched_entity *e, str
     l->people_at = h->counted = now;
 }
 
-/* The most that may be saved, or owed: a share of LANE_SLEEP, of all who are here. */
-static int64_t credit_most(struct sched_queue *q, const struct sched_entity *e)
+/* What of `ns` is its share, of all who are here. */
+static int64_t share_of(struct sched_queue *q, const struct sched_entity *e, uint64_t ns)
 {
     uint64_t weight = weight_of(e);
     uint64_t all = MAX(fair_queue(q)->weight + weight, lane_queue(q)->people / PERSON);
 
-    return (int64_t)(LANE_SLEEP * weight / all);
+    return (int64_t)(ns * weight / all);
 }
 
-/* What somebody of its weight who always competes got since the last time. (`credit` and `vqueue`
- * may be what another policy has left there.) */
-static void credit_earn(struct sched_queue *q, const struct sched_entity *e, struct history *h)
+/*
+ * What somebody of its weight who always competes got since the last time. Where virtual time says
+ * nothing, because nobody competed or it is another CPU's, its share of the time that it slept.
+ * (`credit` and `vqueue` may be what another policy has left there.)
+ */
+static void credit_earn(struct sched_queue *q, const struct sched_entity *e, struct history *h,
+                        uint64_t slept)
 {
-    int64_t weight = (int64_t)weight_of(e), most = credit_most(q, e);
+    int64_t weight = (int64_t)weight_of(e), most = share_of(q, e, LANE_SLEEP);
     uint64_t vqueue = fair_virtual_time(fair_queue(q));
     int64_t passed = h->cpu == q->cpu ? (int64_t)(vqueue - h->vqueue) : 0;
 
     passed = MIN(MAX(passed, 0), (int64_t)(EARN_MOST * FAIR_WEIGHT_MAX) / weight);
-    h->credit = MIN(MAX(h->credit, -most), most) + passed * weight / (int64_t)FAIR_WEIGHT_MAX;
-    h->credit = MIN(h->credit, most);
+    passed = passed ? passed * weight / (int64_t)FAIR_WEIGHT_MAX
+                    : share_of(q, e, MIN(slept, LANE_SLEEP));
+    h->credit = MIN(MIN(MAX(h->credit, -most), most) + passed, most);
     h->vqueue = vqueue;
     h->cpu = (uint8_t)q->cpu;
 }
@@ -158,12 +164,13 @@ void lane_enqueue(struct sched_queue *q, struct sched_entity *e, uint64_t now)
     people_count(lane_queue(q), e, h, now);
     if (e->flags & SCHED_WAKEUP) {
         predict(h, e, now);
-        credit_earn(q, e, h);
+        credit_earn(q, e, h, now - e->ran_until);
     }
     if (e->flags & (SCHED_YIELDED | SCHED_NEW | SCHED_ADOPTED))
         h->ahead = false;
-    e->leads = h->ahead = is_ahead(e);
-    if (!e->leads) {
+    e->leads = h->called && !e->plain;
+    h->ahead = is_ahead(e);
+    if (!h->ahead) {
         urgent_enqueue(q, e, now);
         return;
     }
@@ -207,7 +214,7 @@ void lane_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ran)
         fair_charge(q, e, ran);
     if (e->priority)
         return;
-    credit_earn(q, e, h);
+    credit_earn(q, e, h, 0);
     if (!h->ahead || l->fair.root) /* else nobody else wants the CPU */
         h->credit -= (int64_t)MIN(ran, NS_PER_SEC);
     if (!l->fair.root)
