@@ -187,6 +187,7 @@ static void asked_answer(struct relay *relay)
         asked_keep(relay);
     vhost_message_close(&relay->asked);
     *reply = relay->answer;
+    relay->answer.fd_count = 0; /* they are the reply's now */
     reply->flags = VHOST_VERSION | VHOST_FLAG_REPLY;
     relay->phase = RELAY_TAKES;
     if (outcome & VHOST_FLAG_REPLY) {

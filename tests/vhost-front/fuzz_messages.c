@@ -564,6 +564,7 @@ static void test_messages(void **state)
     assert_int_equal(rig_log_count("ended by signal"),
                      rig_log_count("ended by signal 9:") + rig_log_count("ended by signal 9, "));
     assert_int_equal(rig_log_count("runtime error"), 0);
+    assert_int_equal(rig_log_count("the front answers what is no answer"), 0);
 }
 
 /* ---- Front ends that do not take part */
