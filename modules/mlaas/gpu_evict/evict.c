@@ -5,7 +5,7 @@
 #include "evict.h"
 
 #define UNITS         65536u
-#define SLACK         (UNITS / 16) /* may be risked before anything has been won */
+#define SLACK         (UNITS / 16) /* may be risked before anything has been won, where LRU is not good */
 #define NOWHERE       UINT32_MAX
 #define LINK          0x1fffu /* of before and after; the bits above are flags */
 #define NAME_BITS     12u     /* of a key */
@@ -175,8 +175,10 @@ static uint16_t entry_take(struct evict *e, uint32_t n, bool copied, uint32_t un
 {
     uint16_t dirty = lru_has(e, n) ? e->after[n % EVICT_HISTORY] & DIRTY : 0;
 
-    if (!lru_has(e, n))
+    if (!lru_has(e, n)) {
         e->lru_moved += copied ? units : 0;
+        e->lru_back += copied && n != NOWHERE ? units : 0;
+    }
     if (n != NOWHERE)
         entry_settle(e, n);
     return dirty;
@@ -692,8 +694,10 @@ static bool affordable(const struct evict *e, uint32_t n, bool dirty)
     uint32_t units = e->sizes[n % EVICT_HISTORY];
     uint64_t slack = SLACK + 2 * (e->largest < UNITS / 8 ? e->largest : UNITS / 8);
 
+    slack = slack < e->lru_back ? slack : e->lru_back;
+
     units = dirty && !owes(e, n) ? units * 2 : units;
-    return e->moved + e->risked + e->owed + units <= e->lru_moved + e->lru_moved / 24 + slack;
+    return e->moved + e->risked + e->owed + units <= e->lru_moved + e->lru_moved / 28 + slack;
 }
 
 /* Else what comes early would soon give its place back. */

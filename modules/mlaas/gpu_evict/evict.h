@@ -73,6 +73,7 @@ struct evict {
     uint32_t tail;          /* the simulated LRU has what was touched last in tail..next - 1 */
     uint64_t lru_units;     /* how much that is */
     uint64_t lru_moved, moved; /* by it, and in truth */
+    uint64_t lru_back;      /* by it, of what it had once: where that is nothing, there is nothing to win */
     uint64_t risked;        /* it has that, and the device has not */
     uint64_t owed;          /* it has copied that out, or never changed it, and the device has to do it yet */
     uint32_t largest;       /* buffer so far, units */
