@@ -91,6 +91,8 @@ struct device_queue {
     uint64_t start_ns;   /* 0: nothing enqueued yet */
     cl_event last;       /* of the newest command, if it has one */
     struct batch *batch; /* NULL until something needs it */
+    cl_event hold;       /* the batch's first commands wait for it, or NULL */
+    unsigned held;       /* so many launches */
     unsigned taken_count;
     struct device_buffer *taken[MAX_TAKEN];
     /* Operations that were not given to OpenCL. While batch_run() is at work they are that's. */

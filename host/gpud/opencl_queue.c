@@ -10,6 +10,7 @@
 #include "checked.h"
 
 #define LOCAL_ALIGN 128u /* each local argument starts at a multiple of this, bytes */
+#define HOLD_MOST   64u  /* launches that wait for each other's arrival */
 
 uint64_t opencl_now_ns(void)
 {
@@ -36,8 +37,40 @@ uint32_t opencl_queue_create(struct device_context *context, struct device_queue
     return VGPGPU_OK;
 }
 
+/*
+ * Small kernels on this host's processor end sooner than the next one comes, and a thread that goes
+ * to sleep and is woken for each of them costs more than they do. So the first launches of a batch
+ * on an idle queue wait until they are all there.
+ */
+static void hold_begin(struct device_queue *queue)
+{
+    cl_int error;
+    if (!queue->context->device->native || queue->active != queue->handle ||
+        atomic_load(&queue->under_way))
+        return;
+    cl_event hold = opencl.CreateUserEvent(queue->context->handle, &error);
+    if (error)
+        return;
+    if (opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &hold, NULL)) {
+        opencl.ReleaseEvent(hold);
+        return;
+    }
+    queue->hold = hold;
+    queue->held = 0;
+}
+
+static void hold_end(struct device_queue *queue)
+{
+    if (!queue->hold)
+        return;
+    opencl.SetUserEventStatus(queue->hold, CL_COMPLETE);
+    opencl.ReleaseEvent(queue->hold);
+    queue->hold = NULL;
+}
+
 void opencl_queue_destroy(struct device_queue *queue)
 {
+    hold_end(queue);
     opencl.Finish(queue->handle);
     opencl.ReleaseCommandQueue(queue->handle);
     if (queue->loose)
@@ -134,9 +167,12 @@ static bool local_memory_fits(const struct device_launch *launch)
 uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch, bool last)
 {
     cl_kernel kernel = launch->kernel->handle;
+    bool first = !queue->start_ns;
     uint32_t status = local_memory_fits(launch) ? opencl_begin(queue) : VGPGPU_ERR_LIMIT;
     if (status)
         return status;
+    if (first && !last)
+        hold_begin(queue);
     for (unsigned i = 0; i < launch->arg_count; i++) {
         const struct device_arg *arg = &launch->args[i];
         if (arg->kind == VGPGPU_ARG_BUFFER) {
@@ -151,6 +187,8 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
     cl_int error = opencl.EnqueueNDRangeKernel(
         queue->active, kernel, launch->dimensions, NULL, launch->global,
         launch->local[0] ? launch->local : NULL, 0, NULL, opencl_event_place(queue, last));
+    if (++queue->held == HOLD_MOST)
+        hold_end(queue);
     return opencl_status(error);
 }
 
@@ -447,6 +485,7 @@ static cl_event batch_last_take(struct device_queue *queue)
 bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token)
 {
     struct batch *batch = opencl_batch_get(queue);
+    hold_end(queue);
     if (batch) {
         batch->done = done;
         batch->token = token;
