@@ -86,15 +86,17 @@ static void piece_forget(uintptr_t key)
 /* False: it would be too much. */
 static bool piece_note(struct account *a, uintptr_t key, size_t bytes)
 {
-    uint16_t nth = ledger->free;
-    struct piece *p = &ledger->pieces[nth];
+    struct piece *p;
+    uint16_t nth;
 
     piece_forget(key); /* somebody else has freed it */
+    nth = ledger->free;
     if (nth == NONE || a->bytes + bytes > limit) {
         a->refused++;
         a->over = true;
         return false;
     }
+    p = &ledger->pieces[nth];
     ledger->free = p->next;
     *p = (struct piece){key, bytes, *head_of(key), (uint16_t)(a - ledger->accounts)};
     *head_of(key) = nth;
