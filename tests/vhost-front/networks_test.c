@@ -138,57 +138,6 @@ struct chain {
     struct vgpgpu_step steps[MOST_STEPS];
 };
 
-static double step_value(const struct vgpgpu_step *step, double x, double y)
-{
-    double a = (double)step->a, b = (double)step->b;
-    switch (step->op) {
-    case VGPGPU_STEP_RELU:
-        return x > 0 ? x : a * x;
-    case VGPGPU_STEP_ELU:
-        return x > 0 ? x : a * expm1(x);
-    case VGPGPU_STEP_LINEAR:
-        return a * x + b;
-    case VGPGPU_STEP_CLIP:
-        return fmin(fmax(x, a), b);
-    case VGPGPU_STEP_POW:
-        return a * pow(x, b);
-    case VGPGPU_STEP_SWISH:
-        return x / (1 + exp(-a * x));
-    case VGPGPU_STEP_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case VGPGPU_STEP_TANH:
-        return tanh(x);
-    case VGPGPU_STEP_EXP:
-        return exp(x);
-    case VGPGPU_STEP_LOG:
-        return log(x);
-    case VGPGPU_STEP_SQRT:
-        return sqrt(x);
-    case VGPGPU_STEP_SQUARE:
-        return x * x;
-    case VGPGPU_STEP_ABS:
-        return fabs(x);
-    case VGPGPU_STEP_ROUND:
-        return nearbyint(x);
-    case VGPGPU_STEP_GELU:
-        return x / 2 * (1 + erf(x / sqrt(2)));
-    case VGPGPU_STEP_GELU_TANH:
-        return x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
-    case VGPGPU_STEP_ADD:
-        return x + y;
-    case VGPGPU_STEP_SUB:
-        return x - y;
-    case VGPGPU_STEP_MUL:
-        return x * y;
-    case VGPGPU_STEP_DIV:
-        return x / y;
-    case VGPGPU_STEP_MAX:
-        return fmax(x, y);
-    default:
-        return fmin(x, y);
-    }
-}
-
 static struct vgpgpu_step step_make(uint16_t op, unsigned operands)
 {
     struct vgpgpu_step step = {.op = op};

@@ -25,11 +25,6 @@ uint32_t random_below(uint32_t limit)
     return (uint32_t)(random_state >> 32) % limit;
 }
 
-static unsigned bytes_of(unsigned type)
-{
-    return type == VGPGPU_S8 ? 1 : type == VGPGPU_BF16 ? 2 : 4;
-}
-
 void machine_open(void)
 {
     rig_open(&rig);
@@ -104,27 +99,9 @@ static void element_put(uint8_t *at, unsigned type, double value)
     }
 }
 
-static size_t place_of(const struct vgpgpu_tensor *tensor, const uint64_t *index)
-{
-    uint64_t at = 0;
-    for (unsigned i = 0; i < tensor->rank; i++)
-        at += index[i] * tensor->strides[i];
-    return tensor->offset + at * bytes_of(tensor->type);
-}
-
 double value_at(const struct vgpgpu_tensor *tensor, const uint64_t *index)
 {
-    return element_get(memory[tensor->buffer] + place_of(tensor, index), tensor->type);
-}
-
-bool index_step(const struct vgpgpu_tensor *tensor, uint64_t *index)
-{
-    for (unsigned i = tensor->rank; i-- > 0;) {
-        if (++index[i] < tensor->dimensions[i])
-            return true;
-        index[i] = 0;
-    }
-    return false;
+    return element_get(memory[tensor->buffer] + element_place(tensor, index), tensor->type);
 }
 
 /* ---- Tensors -----------------------------------------------------------------------------------
@@ -134,7 +111,7 @@ struct vgpgpu_tensor tensor_random(uint32_t buffer, unsigned type, unsigned rank
                                    const uint64_t *dimensions)
 {
     struct vgpgpu_tensor tensor =
-        tensor_dense(buffer, (enum vgpgpu_type)type, random_below(64) * bytes_of(type),
+        tensor_dense(buffer, (enum vgpgpu_type)type, random_below(64) * element_bytes(type),
                      (uint16_t)rank, dimensions);
     uint64_t stride = 1;
     for (unsigned i = rank; i-- > 0;) {
@@ -151,7 +128,7 @@ void tensor_fill(const struct vgpgpu_tensor *tensor)
 {
     uint64_t index[VGPGPU_MAX_RANK] = {0};
     do {
-        element_put(memory[tensor->buffer] + place_of(tensor, index), tensor->type,
+        element_put(memory[tensor->buffer] + element_place(tensor, index), tensor->type,
                     (double)random_below(9) - 4);
     } while (index_step(tensor, index));
 }
@@ -184,14 +161,14 @@ void operation_try(uint16_t operation, const struct vgpgpu_tensor *tensors, uint
 void element_expect(const struct vgpgpu_tensor *out, const uint64_t *index, double want,
                     double tolerance)
 {
-    uint8_t *at = memory[out->buffer] + place_of(out, index);
+    uint8_t *at = memory[out->buffer] + element_place(out, index);
     double got = element_get(at, out->type), off = got > want ? got - want : want - got;
     double size = want > 1 ? want : want < -1 ? -want : 1;
     double allowed = out->type == VGPGPU_BF16 ? tolerance + 1.0 / 256 : tolerance;
     if (!(off <= allowed * size))
         fail_msg("element %llu %llu ...: %g, not %g", (unsigned long long)index[0],
                  (unsigned long long)index[1], got, want);
-    memcpy(at, before[out->buffer] + place_of(out, index), bytes_of(out->type));
+    memcpy(at, before[out->buffer] + element_place(out, index), element_bytes(out->type));
 }
 
 void gaps_expect(const struct vgpgpu_tensor *out)
@@ -201,11 +178,11 @@ void gaps_expect(const struct vgpgpu_tensor *out)
 
 double former_at(const struct vgpgpu_tensor *tensor, const uint64_t *index)
 {
-    return element_get(before[tensor->buffer] + place_of(tensor, index), tensor->type);
+    return element_get(before[tensor->buffer] + element_place(tensor, index), tensor->type);
 }
 
 void element_skip(const struct vgpgpu_tensor *out, const uint64_t *index)
 {
-    size_t at = place_of(out, index);
-    memcpy(memory[out->buffer] + at, before[out->buffer] + at, bytes_of(out->type));
+    size_t at = element_place(out, index);
+    memcpy(memory[out->buffer] + at, before[out->buffer] + at, element_bytes(out->type));
 }

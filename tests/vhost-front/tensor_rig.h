@@ -7,6 +7,7 @@
 
 #include "lib/gpucmd/tensor.h"
 #include "rig.h"
+#include "tests/tensor-reference/reference.h"
 
 #define TENSOR_BUFFERS 9u
 #define TENSOR_OUTPUTS 3u /* results lie in the first of them */
@@ -22,8 +23,6 @@ uint32_t random_below(uint32_t limit);
 void machine_open(void);
 bool is_supported(unsigned operation, unsigned type);
 
-/* The next index in order; false after the last. */
-bool index_step(const struct vgpgpu_tensor *tensor, uint64_t *index);
 double value_at(const struct vgpgpu_tensor *tensor, const uint64_t *index);
 /* What was there before the operation, of an output. */
 double former_at(const struct vgpgpu_tensor *tensor, const uint64_t *index);

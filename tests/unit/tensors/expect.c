@@ -185,63 +185,6 @@ static double batch_norm_value(const struct trial *trial, const uint64_t *index)
 
 /* ---- Chains */
 
-static double step_one(const struct vgpgpu_step *step, double x)
-{
-    double a = (double)step->a, b = (double)step->b;
-    switch (step->op) {
-    case VGPGPU_STEP_RELU:
-        return x > 0 ? x : a * x;
-    case VGPGPU_STEP_ELU:
-        return x > 0 ? x : a * (exp(x) - 1);
-    case VGPGPU_STEP_LINEAR:
-        return a * x + b;
-    case VGPGPU_STEP_CLIP:
-        return x < a ? a : x > b ? b : x;
-    case VGPGPU_STEP_POW:
-        return a * pow(x, b);
-    case VGPGPU_STEP_SWISH:
-        return x / (1 + exp(-a * x));
-    case VGPGPU_STEP_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case VGPGPU_STEP_TANH:
-        return tanh(x);
-    case VGPGPU_STEP_EXP:
-        return exp(x);
-    case VGPGPU_STEP_LOG:
-        return log(x);
-    case VGPGPU_STEP_SQRT:
-        return sqrt(x);
-    case VGPGPU_STEP_SQUARE:
-        return x * x;
-    case VGPGPU_STEP_ABS:
-        return fabs(x);
-    case VGPGPU_STEP_ROUND:
-        return rint(x);
-    case VGPGPU_STEP_GELU:
-        return x / 2 * (1 + erf(x / sqrt(2)));
-    default:
-        return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    }
-}
-
-static double step_two(unsigned op, double x, double y)
-{
-    switch (op) {
-    case VGPGPU_STEP_ADD:
-        return x + y;
-    case VGPGPU_STEP_SUB:
-        return x - y;
-    case VGPGPU_STEP_MUL:
-        return x * y;
-    case VGPGPU_STEP_DIV:
-        return x / y;
-    case VGPGPU_STEP_MAX:
-        return x > y ? x : y;
-    default:
-        return x < y ? x : y;
-    }
-}
-
 /* All steps, each result changed by `off` of it. A number that is none on the way makes the end NAN. */
 static double chain_value(const struct trial *trial, const uint64_t *index, double off)
 {
@@ -250,13 +193,13 @@ static double chain_value(const struct trial *trial, const uint64_t *index, doub
     double x = element_before(&trial->tensors[1], index);
     for (uint32_t i = 0; i < chain->count; i++) {
         if (steps[i].op < VGPGPU_STEP_ADD) {
-            x = step_one(&steps[i], x);
+            x = step_value(&steps[i], x, 0);
         } else {
             const struct vgpgpu_tensor *operand = &trial->tensors[steps[i].operand];
             uint64_t at[VGPGPU_MAX_RANK];
             for (unsigned j = 0; j < VGPGPU_MAX_RANK; j++)
                 at[j] = operand->dimensions[j] == 1 ? 0 : index[j];
-            x = step_two(steps[i].op, x, element_before(operand, at));
+            x = step_value(&steps[i], x, element_before(operand, at));
         }
         if (!isfinite(x) || fabs(x) > 1e30)
             return NAN;

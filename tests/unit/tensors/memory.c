@@ -85,27 +85,9 @@ bool memory_is_kept(void)
 
 /* ---- Elements */
 
-unsigned element_bytes(unsigned type)
-{
-    return type == VGPGPU_S8 ? 1 : type == VGPGPU_BF16 ? 2 : 4;
-}
-
-bool index_step(const struct vgpgpu_tensor *tensor, uint64_t *index)
-{
-    for (unsigned i = tensor->rank; i-- > 0;) {
-        if (++index[i] < tensor->dimensions[i])
-            return true;
-        index[i] = 0;
-    }
-    return false;
-}
-
 static uint8_t *element_at(const struct vgpgpu_tensor *tensor, const uint64_t *index)
 {
-    uint64_t at = 0;
-    for (unsigned i = 0; i < tensor->rank; i++)
-        at += index[i] * tensor->strides[i];
-    return buffers[tensor->buffer].memory + tensor->offset + at * element_bytes(tensor->type);
+    return buffers[tensor->buffer].memory + element_place(tensor, index);
 }
 
 static double bytes_get(const uint8_t *at, unsigned type)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "tests/tensor-reference/reference.h"
 #include "uapi/virtio_gpgpu.h"
 
 #define BUFFERS    3u
@@ -49,9 +50,6 @@ void memory_keep(void);
 /* Whether all bytes are as they were kept. Elements that were expected were put back. */
 bool memory_is_kept(void);
 
-unsigned element_bytes(unsigned type);
-/* Steps to the next index; false after the last. */
-bool index_step(const struct vgpgpu_tensor *tensor, uint64_t *index);
 /* An element as it was when all was kept. */
 double element_before(const struct vgpgpu_tensor *tensor, const uint64_t *index);
 double element_now(const struct vgpgpu_tensor *tensor, const uint64_t *index);
