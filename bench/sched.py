@@ -1,11 +1,11 @@
 """How threads get the CPU: sched_burst beside sched_fair, and beside Linux by default and under SCHED_FIFO.
 
-user/bench-sched is the program in all of them, unchanged. Linux has its timers on the board q35 alone. Where
-time is the host's, the four take turns, in another order each round, and medians of the rounds count (not with real-time
-priority for all of QEMU: its timers would wait for turns of its processors' threads); what the program does for a millisecond is found out once. A pattern of
-the server takes two and a half minutes. Where instructions are counted (one CPU), a figure
-repeats whatever the host does: "counted" rows. Nothing is set by hand for sched_burst: no weight, no
-priority.
+user/bench-sched is the program in all of them, unchanged. Linux has its timers on the board q35 alone. Where time
+is the host's, the four take turns, in another order each round, and medians of the rounds count (not with real-time
+priority for all of QEMU: its timers would wait for turns of its processors' threads); what the program does for a
+millisecond is found out once. A pattern of the server takes two and a half minutes. Where instructions are counted
+(one CPU), a figure repeats whatever the host does: "counted" rows. Nothing is set by hand for sched_burst: no
+weight, no priority.
 """
 import statistics
 

@@ -166,15 +166,6 @@ static void machine_accept(struct broker *broker)
         log_line("a machine was refused: no process: %s", strerror(errno));
 }
 
-/* Whoever started gpud may have stopped listening. */
-static void starter_tell(const struct broker *broker, const char *line)
-{
-    if (broker->settings->ready_fd < 0)
-        return;
-    ssize_t put = write(broker->settings->ready_fd, line, strlen(line));
-    (void)put;
-}
-
 static void keepers_reap(struct broker *broker, int flags)
 {
     int status;
@@ -186,7 +177,7 @@ static void keepers_reap(struct broker *broker, int flags)
         if (WIFSIGNALED(status)) {
             log_line("machine %u: its keeper was ended by signal %d: the machine loses its device",
                      entry->number, WTERMSIG(status));
-            starter_tell(broker, "lost\n");
+            starter_tell(broker->settings->ready_fd, "lost\n");
         }
         entry->keeper = 0;
     }
@@ -233,7 +224,7 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
         return 1;
     }
     cache_stale_remove();
-    starter_tell(&broker, "ready\n");
+    starter_tell(settings->ready_fd, "ready\n");
     while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},
                                    {.fd = broker.listener, .events = POLLIN}};

@@ -91,7 +91,7 @@ struct device_queue {
     uint64_t start_ns;   /* 0: nothing enqueued yet */
     cl_event last;       /* of the newest command, if it has one */
     struct batch *batch; /* NULL until something needs it */
-    cl_event hold;       /* the batch's first commands wait for it, or NULL */
+    cl_event hold;       /* the gate that the batch's first commands wait for, or NULL */
     unsigned held;       /* so many launches */
     unsigned taken_count;
     struct device_buffer *taken[MAX_TAKEN];
@@ -109,6 +109,9 @@ struct device_queue {
 uint32_t opencl_begin(struct device_queue *queue);
 /* Where the next command's event goes: nowhere unless it is the last. */
 cl_event *opencl_event_place(struct device_queue *queue, bool last);
+/* An event that all wait for which comes into the queue in order from now on, until it is opened; NULL is open. */
+cl_int opencl_gate_make(struct device_queue *queue, cl_event *gate);
+void opencl_gate_open(cl_event gate);
 /* The batch under way; NULL: no memory. */
 struct batch *opencl_batch_get(struct device_queue *queue);
 /* Its work has ended. */

@@ -208,12 +208,17 @@ static _Noreturn void keeper_end(struct keeper *keeper, int status)
     _exit(status);
 }
 
+void starter_tell(int ready_fd, const char *line)
+{
+    if (ready_fd < 0)
+        return;
+    ssize_t put = write(ready_fd, line, strlen(line));
+    (void)put; /* whoever started gpud may have stopped listening */
+}
+
 static _Noreturn void machine_lost(struct keeper *keeper)
 {
-    if (keeper->settings->ready_fd >= 0) {
-        ssize_t put = write(keeper->settings->ready_fd, "lost\n", 5);
-        (void)put; /* whoever started gpud may have stopped listening */
-    }
+    starter_tell(keeper->settings->ready_fd, "lost\n");
     keeper_end(keeper, 1);
 }
 

@@ -34,5 +34,8 @@ struct keeper_message {
 #define KEEPER_STARTED 'E' /* here is its socket, a descriptor */
 #define KEEPER_GONE    'G' /* it has ended, with all that it started */
 
+/* Says a line, with its end, to whoever started gpud. ready_fd -1: nobody listens. */
+void starter_tell(int ready_fd, const char *line);
+
 /* Keeps the machine at the end of `socket` and does not return. */
 _Noreturn void keeper_main(int socket, const struct keeper_settings *settings);

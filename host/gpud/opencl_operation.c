@@ -128,25 +128,8 @@ void opencl_batch_run(struct device_queue *queue)
     cl_event gate = queue->gate;
     queue->gate = NULL;
     pthread_mutex_unlock(&queue->lock);
-    if (gate) {
-        opencl.SetUserEventStatus(gate, CL_COMPLETE);
-        opencl.ReleaseEvent(gate);
-    }
+    opencl_gate_open(gate);
     opencl_batch_finish(batch, VGPGPU_OK);
-}
-
-static cl_int gate_make_locked(struct device_queue *queue)
-{
-    cl_int error;
-    cl_event gate = opencl.CreateUserEvent(queue->context->handle, &error);
-    if (error)
-        return error;
-    error = opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &gate, NULL);
-    if (error)
-        opencl.ReleaseEvent(gate);
-    else
-        queue->gate = gate;
-    return error;
 }
 
 uint32_t opencl_direct_gate(struct device_queue *queue)
@@ -154,7 +137,7 @@ uint32_t opencl_direct_gate(struct device_queue *queue)
     cl_int error = CL_SUCCESS;
     pthread_mutex_lock(&queue->lock);
     if (queue->direct_runs && !queue->gate)
-        error = gate_make_locked(queue);
+        error = opencl_gate_make(queue, &queue->gate);
     pthread_mutex_unlock(&queue->lock);
     return opencl_status(error);
 }

@@ -37,6 +37,28 @@ uint32_t opencl_queue_create(struct device_context *context, struct device_queue
     return VGPGPU_OK;
 }
 
+cl_int opencl_gate_make(struct device_queue *queue, cl_event *gate)
+{
+    cl_int error;
+    cl_event made = opencl.CreateUserEvent(queue->context->handle, &error);
+    if (error)
+        return error;
+    error = opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &made, NULL);
+    if (error)
+        opencl.ReleaseEvent(made);
+    else
+        *gate = made;
+    return error;
+}
+
+void opencl_gate_open(cl_event gate)
+{
+    if (!gate)
+        return;
+    opencl.SetUserEventStatus(gate, CL_COMPLETE);
+    opencl.ReleaseEvent(gate);
+}
+
 /*
  * Small kernels on this host's processor end sooner than the next one comes, and a thread that goes
  * to sleep and is woken for each of them costs more than they do. So the first launches of a batch
@@ -44,27 +66,16 @@ uint32_t opencl_queue_create(struct device_context *context, struct device_queue
  */
 static void hold_begin(struct device_queue *queue)
 {
-    cl_int error;
     if (!queue->context->device->native || queue->active != queue->handle ||
         atomic_load(&queue->under_way))
         return;
-    cl_event hold = opencl.CreateUserEvent(queue->context->handle, &error);
-    if (error)
-        return;
-    if (opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &hold, NULL)) {
-        opencl.ReleaseEvent(hold);
-        return;
-    }
-    queue->hold = hold;
     queue->held = 0;
+    opencl_gate_make(queue, &queue->hold); /* without one they are not held */
 }
 
 static void hold_end(struct device_queue *queue)
 {
-    if (!queue->hold)
-        return;
-    opencl.SetUserEventStatus(queue->hold, CL_COMPLETE);
-    opencl.ReleaseEvent(queue->hold);
+    opencl_gate_open(queue->hold);
     queue->hold = NULL;
 }
 

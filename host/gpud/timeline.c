@@ -22,17 +22,22 @@ void timeline_init(struct timeline *timeline, struct context *context, unsigned 
     *slot = (struct vgpgpu_fence_slot){.wait = VGPGPU_NOBODY_WAITS};
 }
 
+static struct vgpgpu_event fence_event(const struct timeline *timeline)
+{
+    return (struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
+                                 .context = timeline->context->id,
+                                 .queue = timeline->index,
+                                 .value = timeline->signalled};
+}
+
 /* The former front may not have come to send the event for what it signalled. */
 static void timeline_tell(struct timeline *timeline)
 {
     struct context *context = timeline->context;
     uint64_t wait = __atomic_load_n(&timeline->slot->wait, __ATOMIC_RELAXED);
+    struct vgpgpu_event event = fence_event(timeline);
     if (wait <= timeline->signalled)
-        event_raise(context->machine, context,
-                    &(struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
-                                           .context = context->id,
-                                           .queue = timeline->index,
-                                           .value = timeline->signalled});
+        event_raise(context->machine, context, &event);
 }
 
 void timeline_resume(struct timeline *timeline, struct context *context, unsigned index,
@@ -133,14 +138,6 @@ static bool slot_reach_locked(struct timeline *timeline)
         return false;
     slot_times_locked(timeline, first);
     return slot_raise_locked(timeline, first->reached);
-}
-
-static struct vgpgpu_event fence_event(const struct timeline *timeline)
-{
-    return (struct vgpgpu_event){.type = VGPGPU_EVENT_FENCE,
-                                 .context = timeline->context->id,
-                                 .queue = timeline->index,
-                                 .value = timeline->signalled};
 }
 
 void submission_reached(struct submission *submission, uint64_t before, uint64_t start_ns,

@@ -238,7 +238,7 @@ static int policy_ask(const char *machine, char **words)
     int fd = meeting_connect(machine);
     if (fd < 0)
         return MALV_FAILED;
-    int status = policy_request(fd, words, file, saves && file);
+    int status = policy_request(fd, words, file, saves);
     close(fd);
     return status;
 }
