@@ -49,17 +49,17 @@ uint32_t kernel_build(int fd, const char *source, const char *name)
     return kernel.kernel;
 }
 
+/* The fence, or 0 with errno. */
 static uint64_t batch_submit(int fd, uint32_t queue, const struct gpucmd *c)
 {
     struct malv_submit submit = {
         .commands = (uintptr_t)c->out, .command_bytes = c->used, .queue = queue};
 
     CHECK(!c->failed);
-    CHECK(ioctl(fd, MALV_IOC_SUBMIT, &submit) == 0);
-    return submit.fence;
+    return ioctl(fd, MALV_IOC_SUBMIT, &submit) == 0 ? submit.fence : 0;
 }
 
-uint64_t fill_submit(int fd, uint32_t queue, uint32_t buffer, uint32_t value)
+static uint64_t fill_try(int fd, uint32_t queue, uint32_t buffer, uint32_t value)
 {
     uint64_t room[16];
     struct gpucmd c;
@@ -69,17 +69,38 @@ uint64_t fill_submit(int fd, uint32_t queue, uint32_t buffer, uint32_t value)
     return batch_submit(fd, queue, &c);
 }
 
+uint64_t fill_submit(int fd, uint32_t queue, uint32_t buffer, uint32_t value)
+{
+    uint64_t fence = fill_try(fd, queue, buffer, value);
+
+    CHECK(fence != 0);
+    return fence;
+}
+
+void fill_until_lost(int fd, uint32_t buffer)
+{
+    uint64_t fence;
+    uint32_t i = 0;
+
+    do {
+        fence = fill_try(fd, 0, buffer, i++);
+    } while (fence && fence_wait(fd, 0, fence, UINT64_MAX) == 0);
+    CHECK(errno == ENODEV);
+}
+
 uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items)
 {
     const struct gpucmd_arg args[] = {GPUCMD_BUFFER(buffer), GPUCMD_VALUE(number)};
     const struct gpucmd_launch launch = {
         .kernel = kernel, .dimensions = 1, .arg_count = 2, .global = &items, .args = args};
-    uint64_t room[64];
+    uint64_t room[64], fence;
     struct gpucmd c;
 
     gpucmd_begin(&c, room, sizeof(room));
     gpucmd_launch(&c, &launch);
-    return batch_submit(fd, 0, &c);
+    fence = batch_submit(fd, 0, &c);
+    CHECK(fence != 0);
+    return fence;
 }
 
 int fence_wait(int fd, uint32_t queue, uint64_t fence, uint64_t timeout_ns)

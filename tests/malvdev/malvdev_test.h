@@ -37,6 +37,10 @@ uint32_t kernel_build(int fd, const char *source, const char *name);
 /* Submits a fill of the buffer's first 16 words; the fence, or 0. */
 uint64_t fill_submit(int fd, uint32_t queue, uint32_t buffer, uint32_t value);
 
+/* Fills and waits on queue 0 until somebody ends the device: whether the submission or the wait is told of it, is
+ * chance. */
+void fill_until_lost(int fd, uint32_t buffer);
+
 /* Submits one launch with a buffer and a 32-bit number as arguments; the fence, or 0. */
 uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items);
 int fence_wait(int fd, uint32_t queue, uint64_t fence, uint64_t timeout_ns);
