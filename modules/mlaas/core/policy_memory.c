@@ -248,12 +248,16 @@ static struct ledger *ledger_make(void)
 /* From here on this module stays, for others have its addresses. Modules are linked one at a time. */
 static bool counting_begins(void)
 {
+    struct module *own = module_of_address(links);
+
     if (ledger)
         return true;
     ledger = ledger_make();
-    if (ledger && thread_create("mlaas_memory", worker_run, NULL, &worker) == OK &&
-        module_ref(module_of_address(links)))
-        return true;
+    if (ledger && module_ref(own)) {
+        if (thread_create("mlaas_memory", worker_run, NULL, &worker) == OK)
+            return true;
+        module_unref(own);
+    }
     log_warn("mlaas: what policies take is not counted: no memory");
     kfree(ledger);
     ledger = NULL;
