@@ -348,6 +348,7 @@ void front_post_head(struct front *front, unsigned index, uint16_t head)
     struct front_queue *queue = &front->queues[index];
     uint16_t at = queue->available->index;
     queue->available->ring[at % FRONT_QUEUE_SIZE] = head;
+    queue->chains++;
     __atomic_store_n(&queue->available->index, (uint16_t)(at + 1), __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (__atomic_load_n(&queue->used->flags, __ATOMIC_RELAXED) & 1)

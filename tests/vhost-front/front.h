@@ -51,7 +51,8 @@ struct front_queue {
     uint16_t free[FRONT_QUEUE_SIZE];
     uint16_t length[FRONT_QUEUE_SIZE]; /* descriptors of the chain that starts here */
     int kick, call, error;
-    uint64_t kicks; /* sent so far */
+    uint64_t kicks;  /* sent so far */
+    uint64_t chains; /* made available so far */
 };
 
 struct front {

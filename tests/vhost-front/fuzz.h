@@ -35,6 +35,8 @@ void bytes_spoil(void *bytes, size_t count);
 /* ---- The machine (fuzz_machine.c). */
 struct fuzz {
     struct rig rig;
+    struct rig beside;  /* another machine, which notices nothing */
+    uint8_t *untouched; /* its page */
     uint64_t scratch;   /* what requests may name as memory */
     uint64_t tables;    /* a page of indirect descriptors */
     uint64_t home_page; /* the home's fence page */
@@ -53,7 +55,9 @@ extern struct fuzz fuzz;
 /* Kernels 1 and 2 of the home; the third has too many arguments. */
 extern const char fuzz_source[];
 
-/* A device without contexts; then the home, and that good work is done right. */
+/* Another machine, for good. */
+void beside_open(void);
+/* A device without contexts; then the home, and that good work is done right, beside it too. */
 void machine_start_over(void);
 /* Only the home is made anew. */
 void home_renew(void);
@@ -66,22 +70,45 @@ bool fuzz_take(unsigned queue, uint16_t *head, uint32_t *written);
 uint32_t home_wait(uint32_t queue);
 
 /* ---- What is there (fuzz_model.c). */
+enum model_kind { MODEL_CONTEXT, MODEL_BUFFER, MODEL_PROGRAM, MODEL_KERNEL, MODEL_KINDS };
 void model_clear(void);
+/* Whether there is such a context, of which `object` is no matter, or object. */
+bool model_has(enum model_kind kind, uint32_t context, uint32_t object);
+/* Of what is there: */
+bool model_is_limited(uint32_t context);
+uint64_t model_bytes(uint32_t context, uint32_t buffer);
+bool model_program_is_ours(uint32_t context, uint32_t program);
 /* An identifier that is there, or is free. Of an object: what requests of this type create or destroy. */
 uint32_t model_context(bool there);
 uint32_t model_object(uint32_t type, uint32_t context, bool there);
 /* What a request's answer says must agree with all before. */
 void model_check(const void *request, size_t bytes, uint32_t status);
 
+/* ---- What is right by the specification: it must be done, what is wrong must be an error, and of what is open
+ * nobody here can tell. */
+enum verdict { WRONG, RIGHT, OPEN };
+enum verdict request_judge(const void *request, size_t bytes); /* fuzz_rules.c */
+/* A program that is there: of the fuzz's own text. */
+bool program_is_ours(const void *request);
+/* One command of the home (fuzz_command_rules.c), whose submission has `room` values up to its own. */
+enum verdict command_judge(const void *commands, uint32_t bytes, uint64_t room);
+
 /* ---- What came of it (fuzz_count.c). */
 void count_request(const void *request, size_t bytes, uint32_t status);
 void count_command(const struct vgpgpu_command *command, uint32_t status);
 void count_submission(uint32_t status);
 unsigned long counts_sum(void);
+/* How many had an outcome of that status. */
+unsigned long counts_of(uint32_t status);
 /* Prints all, and returns how many of the documented outcomes never came. */
 unsigned counts_print(void);
 /* After that: outcomes that the specification does not have. */
 extern unsigned counts_undocumented;
+
+/* Descriptors of a ring that random chains are made of, with a table in the scratch pages (fuzz_rings.c). */
+#define FUZZ_OWN_FIRST 96u
+#define FUZZ_OWN_COUNT 8u
+void descriptors_make(unsigned queue);
 
 /* ---- The steps. */
 void control_step(void);  /* fuzz_control.c */
@@ -90,5 +117,9 @@ void command_step(void);  /* fuzz_commands.c: one in the home */
 void header_step(void);   /* fuzz_commands.c: a submission's own fields, in the home */
 void ring_step(void);     /* fuzz_rings.c */
 void race_step(void);     /* fuzz_rings.c: all of it changes while it is read */
+void flood_step(void);    /* fuzz_rings.c: a ring that never becomes empty */
+void event_step(void);    /* fuzz_events.c */
+void bomb_step(void);     /* fuzz_bombs.c: a build without an end */
+extern unsigned bombs_seen, bombs_lost; /* so far, and device processes that went with them */
 /* fuzz_operations.c: adds a built-in operation to a batch. */
 void operation_make(struct front_batch *batch);

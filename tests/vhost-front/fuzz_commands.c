@@ -194,15 +194,27 @@ static uint32_t home_outcome(uint32_t queue)
     return status;
 }
 
+/* Operations and their types a device may not have. */
+static void verdict_check(enum verdict verdict, const struct vgpgpu_command *command, uint32_t status)
+{
+    if (verdict == WRONG && !status)
+        fail_msg("a command of kind %u is wrong and was done", command->op);
+    if (verdict == RIGHT && status && (command->op != VGPGPU_CMD_OPERATION || status != VGPGPU_ERR_UNSUPPORTED))
+        fail_msg("a command of kind %u is right: status %u", command->op, status);
+}
+
 void command_step(void)
 {
-    uint32_t queue = queue_next();
+    uint32_t queue = queue_next(), room = 1 + random_below(8);
     struct front_batch *batch = rig_batch(&fuzz.rig);
+    const struct vgpgpu_command *command = (const void *)batch->commands;
     command_make(batch);
-    fuzz.home_fences[queue] += 1 + random_below(8);
+    fuzz.home_fences[queue] += room;
     front_submit_flags(fuzz.rig.front, FUZZ_HOME, queue, fuzz.home_fences[queue], one_in(3),
                        batch->commands, batch->bytes);
-    count_command((const void *)batch->commands, home_outcome(queue));
+    uint32_t status = home_outcome(queue);
+    count_command(command, status);
+    verdict_check(command_judge(command, batch->bytes, room), command, status);
 }
 
 /* Lengths, flags and fences that are wrong. Something that is right follows, to see that it ends. */
@@ -223,7 +235,14 @@ void header_step(void)
     memcpy(submission.commands, batch->commands, batch->bytes);
     front_submit_raw(fuzz.rig.front, &submission,
                      (uint32_t)sizeof(submission.header) + batch->bytes);
+    const struct vgpgpu_submit *header = &submission.header;
+    bool right = header->flags <= VGPGPU_SUBMIT_UNORDERED && !wrong_fence &&
+                 (!header->command_bytes || header->command_bytes == batch->bytes);
     *fence += wrong_fence ? 1 : 2;
     front_submit(fuzz.rig.front, FUZZ_HOME, queue, *fence, NULL, 0);
-    count_submission(home_outcome(queue));
+    uint32_t status = home_outcome(queue);
+    count_submission(status);
+    if (right != !status)
+        fail_msg("a submission of %u bytes with flags %#x and fence %llu is %s: status %u", header->command_bytes,
+                 header->flags, (unsigned long long)header->fence, right ? "right" : "wrong", status);
 }

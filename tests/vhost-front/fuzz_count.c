@@ -114,6 +114,20 @@ unsigned long counts_sum(void)
            rows_sum(commands, COUNT(commands)) + rows_sum(operations, COUNT(operations));
 }
 
+static unsigned long rows_of(const struct row *rows, size_t count, uint32_t status)
+{
+    unsigned long sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += rows[i].counts[status];
+    return sum;
+}
+
+unsigned long counts_of(uint32_t status)
+{
+    return rows_of(requests, COUNT(requests), status) + submissions.counts[status] +
+           rows_of(commands, COUNT(commands), status) + rows_of(operations, COUNT(operations), status);
+}
+
 unsigned counts_undocumented;
 
 static unsigned row_print(const struct row *row)

@@ -218,6 +218,25 @@ void home_renew(void)
     home_works();
 }
 
+void beside_open(void)
+{
+    fuzz.untouched = rig_open_with(&fuzz.beside, "put", "kernel void put(global char *c, int v) { c[0] = (char)v; }", 2);
+    memset(fuzz.untouched, 0x5a, VGPGPU_PAGE);
+}
+
+/* It works, and nobody has written into its memory. */
+static void beside_works(void)
+{
+    int value = (int)random_below(100);
+    batch_launch(rig_batch(&fuzz.beside), 1, 1, 1);
+    batch_arg_buffer(fuzz.beside.batch, 1, 0);
+    batch_arg_value(fuzz.beside.batch, &value, sizeof(value));
+    assert_int_equal(rig_run(&fuzz.beside, 0), 0);
+    assert_int_equal(fuzz.untouched[0], value);
+    for (unsigned i = 1; i < VGPGPU_PAGE; i++)
+        assert_int_equal(fuzz.untouched[i], 0x5a);
+}
+
 void machine_start_over(void)
 {
     front_reset(fuzz.rig.front);
@@ -225,4 +244,5 @@ void machine_start_over(void)
     fuzz.fence = 0;
     home_make();
     home_works();
+    beside_works();
 }

@@ -515,9 +515,9 @@ static void test_notes_while_rings_run(void **state)
     assert_int_equal(rig_log_count("its front was ended"), deaths);
 }
 
-static unsigned long kinds_print(void)
+static void kinds_print(unsigned long sums[OUTCOMES])
 {
-    unsigned long sum = 0;
+    memset(sums, 0, OUTCOMES * sizeof(*sums));
     printf("%-22s  ANSWERED   REFUSED    CLOSED  NO ANSWER WANTED\n", "");
     for (unsigned i = 0; i <= VHOST_REQUEST_LIMIT; i++) {
         if (!kinds[i].name)
@@ -525,13 +525,12 @@ static unsigned long kinds_print(void)
         printf("%-22s", kinds[i].name);
         for (unsigned j = 0; j < OUTCOMES; j++) {
             printf(" %9lu", kinds[i].outcomes[j]);
-            sum += kinds[i].outcomes[j];
+            sums[j] += kinds[i].outcomes[j];
         }
         printf("\n");
         if (messages >= 5000 && i < VHOST_REQUEST_LIMIT)
             assert_true(kinds[i].outcomes[ANSWERED] > 0);
     }
-    return sum;
 }
 
 static void test_messages(void **state)
@@ -542,7 +541,7 @@ static void test_messages(void **state)
     machine_works();
     rig_processes_end();
     int broker_fds = fds_count(rig_broker());
-    while (sent < messages) {
+    while (rig_goes_on(sent)) {
         session_open();
         for (unsigned at = 0; message_step(at) && sent < messages; at++)
             sent++;
@@ -555,9 +554,13 @@ static void test_messages(void **state)
     machine_works();
     rig_processes_end();
     assert_int_equal(fds_count(rig_broker()), broker_fds);
-    kinds_print();
-    printf("%lu messages on %lu connections, %lu fronts killed, from seed %llu\n", sent, connections,
-           kills, (unsigned long long)first);
+    messages = sent;
+    unsigned long outcomes[OUTCOMES];
+    kinds_print(outcomes);
+    printf("%lu messages on %lu connections in %.0f s (%.0f a second) from seed %llu: %lu answered, %lu refused, %lu "
+           "ended the connection, %lu wanted no answer; %lu fronts killed and replaced\n",
+           sent, connections, rig_seconds(), (double)sent / rig_seconds(), (unsigned long long)first,
+           outcomes[ANSWERED], outcomes[REFUSED], outcomes[CLOSED], outcomes[UNANSWERED], kills);
     assert_true(kills > 0 || messages < 5000);
     assert_int_equal(rig_log_count("AddressSanitizer"), 0);
     /* The sandbox cuts what a sanitizer says: only those died that were killed. */

@@ -1,7 +1,6 @@
 /*
- * fuzz_model.c: see fuzz.h. Which contexts and objects there must be, from what was answered so far: an
- * identifier is given once, what is destroyed was there, and what was answered with ERR_ID was not, or
- * was already.
+ * fuzz_model.c: see fuzz.h. Which contexts and objects there are, from what was answered so far, and that each
+ * answer is one that the specification has for it: what is right is done, what is wrong is not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,29 +11,42 @@
 #include <string.h>
 #include "fuzz.h"
 
-#define ROOM 5u /* identifiers that are picked */
-
-enum kind { CONTEXT, BUFFER, PROGRAM, KERNEL, KINDS };
+#define ROOM         5u /* identifiers that are picked */
+#define MOST_CONTEXT 256u
+#define MOST_OBJECT  4096u
 
 static struct {
-    bool context;
-    bool objects[KINDS][4097]; /* none of CONTEXT */
-} contexts[257];
+    bool there, limited;
+    bool objects[MODEL_KINDS][MOST_OBJECT + 1]; /* none of MODEL_CONTEXT */
+    bool ours[MOST_OBJECT + 1];                 /* programs of fuzz_source */
+    uint64_t bytes[MOST_OBJECT + 1];            /* of buffers */
+} contexts[MOST_CONTEXT + 1];
 
 void model_clear(void)
 {
     memset(contexts, 0, sizeof(contexts));
 }
 
-static bool *place_of(enum kind kind, const struct vgpgpu_request *request)
+bool model_has(enum model_kind kind, uint32_t context, uint32_t object)
 {
-    if (!request->context || request->context > 256)
-        return NULL;
-    if (kind == CONTEXT)
-        return &contexts[request->context].context;
-    return request->object && request->object <= 4096 && contexts[request->context].context
-               ? &contexts[request->context].objects[kind][request->object]
-               : NULL;
+    if (!context || context > MOST_CONTEXT || !contexts[context].there)
+        return false;
+    return kind == MODEL_CONTEXT || (object && object <= MOST_OBJECT && contexts[context].objects[kind][object]);
+}
+
+bool model_is_limited(uint32_t context)
+{
+    return contexts[context].limited;
+}
+
+uint64_t model_bytes(uint32_t context, uint32_t buffer)
+{
+    return contexts[context].bytes[buffer];
+}
+
+bool model_program_is_ours(uint32_t context, uint32_t program)
+{
+    return contexts[context].ours[program];
 }
 
 /* An identifier of 1 to ROOM that is taken, or free, as wanted; any if there is none such. */
@@ -51,87 +63,85 @@ static uint32_t pick(const bool *taken, size_t step, bool there)
 
 uint32_t model_context(bool there)
 {
-    return pick(&contexts[0].context, sizeof(contexts[0]) / sizeof(bool), there);
+    return pick(&contexts[0].there, sizeof(contexts[0]) / sizeof(bool), there);
+}
+
+static enum model_kind kind_of(uint32_t type)
+{
+    switch (type) {
+    case VGPGPU_BUFFER_CREATE:
+    case VGPGPU_BUFFER_DESTROY:
+    case VGPGPU_SUB_BUFFER_CREATE:
+        return MODEL_BUFFER;
+    case VGPGPU_PROGRAM_CREATE:
+    case VGPGPU_PROGRAM_DESTROY:
+        return MODEL_PROGRAM;
+    case VGPGPU_KERNEL_CREATE:
+    case VGPGPU_KERNEL_DESTROY:
+    case VGPGPU_QUERY:
+        return MODEL_KERNEL;
+    default:
+        return MODEL_CONTEXT;
+    }
 }
 
 uint32_t model_object(uint32_t type, uint32_t context, bool there)
 {
-    enum kind kind = type <= VGPGPU_BUFFER_DESTROY || type == VGPGPU_SUB_BUFFER_CREATE ? BUFFER : type <= VGPGPU_PROGRAM_DESTROY ? PROGRAM : KERNEL;
-    return context <= ROOM ? pick(contexts[context].objects[kind], 1, there) : 1;
+    return context <= ROOM ? pick(contexts[context].objects[kind_of(type)], 1, there) : 1;
 }
 
-static void create_check(enum kind kind, const struct vgpgpu_request *request, uint32_t status)
+/* It was done. */
+static void model_change(const void *request)
 {
-    bool *place = place_of(kind, request);
-    if (status == VGPGPU_OK) {
-        assert_non_null(place);
-        assert_false(*place);
-        *place = true;
-    } else if (status == VGPGPU_ERR_ID && kind != KERNEL && request->type != VGPGPU_SUB_BUFFER_CREATE) {
-        /* of these the program, or the buffer, may be missing */
-        assert_true(!place || *place);
-    }
-}
-
-static void destroy_check(enum kind kind, const struct vgpgpu_request *request, uint32_t status)
-{
-    bool *place = place_of(kind, request);
-    if (status == VGPGPU_OK) {
-        assert_non_null(place);
-        assert_true(*place);
+    const struct vgpgpu_request *header = request;
+    const struct vgpgpu_buffer_create *buffer = request;
+    const struct vgpgpu_sub_buffer_create *sub = request;
+    enum model_kind kind = kind_of(header->type);
+    bool *place = kind == MODEL_CONTEXT ? NULL : &contexts[header->context].objects[kind][header->object];
+    switch (header->type) {
+    case VGPGPU_CONTEXT_CREATE:
+    case VGPGPU_CONTEXT_DESTROY:
+        memset(&contexts[header->context], 0, sizeof(contexts[0]));
+        contexts[header->context].there = header->type == VGPGPU_CONTEXT_CREATE;
+        break;
+    case VGPGPU_CONTEXT_LIMIT:
+        contexts[header->context].limited = true;
+        break;
+    case VGPGPU_BUFFER_DESTROY:
+    case VGPGPU_PROGRAM_DESTROY:
+    case VGPGPU_KERNEL_DESTROY:
         *place = false;
-        if (kind == CONTEXT)
-            memset(&contexts[request->context], 0, sizeof(contexts[0]));
-    } else if (status == VGPGPU_ERR_ID) {
-        assert_true(!place || !*place);
+        break;
+    case VGPGPU_QUERY:
+        break;
+    default:
+        *place = true;
+        break;
     }
+    if (header->type == VGPGPU_BUFFER_CREATE)
+        contexts[header->context].bytes[header->object] = buffer->size;
+    if (header->type == VGPGPU_SUB_BUFFER_CREATE)
+        contexts[header->context].bytes[header->object] = sub->size;
+    if (header->type == VGPGPU_PROGRAM_CREATE)
+        contexts[header->context].ours[header->object] = program_is_ours(request);
 }
 
-static void query_check(const struct vgpgpu_query *request, size_t bytes, uint32_t status)
+/* Room may run out, and not every device has binaries of all programs. */
+static bool may_refuse(uint32_t type, uint32_t status)
 {
-    if (status || bytes < sizeof(*request))
-        return;
-    bool *place = place_of(request->what == VGPGPU_QUERY_BINARY ? PROGRAM : KERNEL, &request->header);
-    assert_non_null(place);
-    assert_true(*place);
-}
-
-static void sub_buffer_check(const struct vgpgpu_sub_buffer_create *request, uint32_t status)
-{
-    struct vgpgpu_request of = request->header;
-    of.object = request->buffer;
-    bool *place = place_of(BUFFER, &of);
-    if (status == VGPGPU_OK) {
-        assert_non_null(place);
-        assert_true(*place);
-    }
-    create_check(BUFFER, &request->header, status);
+    return status == VGPGPU_ERR_NO_MEMORY || (type == VGPGPU_QUERY && status == VGPGPU_ERR_UNSUPPORTED);
 }
 
 void model_check(const void *request, size_t bytes, uint32_t status)
 {
-    static const enum kind kinds[] = {
-        [VGPGPU_CONTEXT_CREATE] = CONTEXT,  [VGPGPU_CONTEXT_DESTROY] = CONTEXT,
-        [VGPGPU_BUFFER_CREATE] = BUFFER,    [VGPGPU_BUFFER_DESTROY] = BUFFER,
-        [VGPGPU_PROGRAM_CREATE] = PROGRAM,  [VGPGPU_PROGRAM_DESTROY] = PROGRAM,
-        [VGPGPU_KERNEL_CREATE] = KERNEL,    [VGPGPU_KERNEL_DESTROY] = KERNEL,
-    };
-    struct vgpgpu_request header;
-    if (bytes < sizeof(header)) {
-        assert_int_not_equal(status, VGPGPU_OK);
-        return;
-    }
-    memcpy(&header, request, sizeof(header));
-    if (header.type == VGPGPU_QUERY)
-        query_check(request, bytes, status);
-    else if (header.type == VGPGPU_CONTEXT_LIMIT)
-        assert_true(status || (place_of(CONTEXT, &header) && *place_of(CONTEXT, &header)));
-    else if (header.type == VGPGPU_SUB_BUFFER_CREATE && bytes >= sizeof(struct vgpgpu_sub_buffer_create))
-        sub_buffer_check(request, status);
-    else if (!header.type || header.type >= sizeof(kinds) / sizeof(kinds[0]))
-        assert_int_not_equal(status, VGPGPU_OK);
-    else if (header.type % 2) /* creations have odd numbers */
-        create_check(kinds[header.type], &header, status);
-    else
-        destroy_check(kinds[header.type], &header, status);
+    const struct vgpgpu_request *header = request;
+    enum verdict verdict = request_judge(request, bytes);
+    if (status == VGPGPU_OK && verdict == WRONG)
+        fail_msg("a request of kind %u, %zu bytes, of context %u, object %u, is wrong and was done", header->type,
+                 bytes, header->context, header->object);
+    if (status != VGPGPU_OK && verdict == RIGHT && !may_refuse(header->type, status))
+        fail_msg("a request of kind %u of context %u, object %u, is right: status %u", header->type, header->context,
+                 header->object, status);
+    if (status == VGPGPU_OK)
+        model_change(request);
 }

@@ -15,9 +15,6 @@
 #include <unistd.h>
 #include "fuzz.h"
 
-#define OWN_FIRST 96u /* descriptors of the ring that random chains are made of */
-#define OWN_COUNT 8u
-
 static const unsigned queues[] = {VGPGPU_QUEUE_CONTROL, VGPGPU_QUEUE_SUBMIT};
 
 /* ---- Chains */
@@ -30,7 +27,7 @@ static void descriptor_make(struct front_descriptor *descriptor, bool indirect)
         .flags = (uint16_t)(random_below(8)),
         .next = one_in(8)  ? (uint16_t)random_next()
                 : indirect ? (uint16_t)random_below(9)
-                           : (uint16_t)(OWN_FIRST + random_below(OWN_COUNT)),
+                           : (uint16_t)(FUZZ_OWN_FIRST + random_below(FUZZ_OWN_COUNT)),
     };
     if (descriptor->length > VGPGPU_PAGE) /* long enough to reach the rings: not writable */
         descriptor->flags &= (uint16_t)~FRONT_WRITE;
@@ -74,19 +71,25 @@ static uint32_t chain_status(const struct front_descriptor *table, uint16_t at)
     return 0;
 }
 
+void descriptors_make(unsigned index)
+{
+    struct front *front = fuzz.rig.front;
+    struct front_descriptor *table = front_at(front, fuzz.scratch);
+    for (unsigned i = 0; i < FUZZ_OWN_COUNT; i++) {
+        descriptor_make(&front->queues[index].descriptors[FUZZ_OWN_FIRST + i], false);
+        descriptor_make(&table[i], true);
+    }
+}
+
 static void chain_step(unsigned index)
 {
     struct front *front = fuzz.rig.front;
     struct front_queue *queue = &front->queues[index];
-    struct front_descriptor *table = front_at(front, fuzz.scratch);
     uint16_t head;
     uint32_t written;
     ring_settle(index);
-    for (unsigned i = 0; i < OWN_COUNT; i++) {
-        descriptor_make(&queue->descriptors[OWN_FIRST + i], false);
-        descriptor_make(&table[i], true);
-    }
-    uint16_t first = (uint16_t)(OWN_FIRST + random_below(OWN_COUNT));
+    descriptors_make(index);
+    uint16_t first = (uint16_t)(FUZZ_OWN_FIRST + random_below(FUZZ_OWN_COUNT));
     front_post_head(front, index, first);
     assert_true(fuzz_take(index, &head, &written));
     if (index == VGPGPU_QUEUE_CONTROL && written && !chain_status(queue->descriptors, first))
@@ -146,7 +149,9 @@ static void *changer_run(void *argument)
         number = number * 6364136223846793005ull + 1442695040888963407ull;
         unsigned which = number >> 33 & 7, at = number >> 40 & 4095;
         volatile uint8_t *place;
-        if (which < 3)
+        if (which == 0 && number % 2)
+            place = (uint8_t *)front_at(front, fuzz.scratch) + at; /* the fence page */
+        else if (which < 3)
             place = (uint8_t *)front_at(front, front->request_guest + FUZZ_REQUEST_OFFSET) + at % 96;
         else if (which < 5)
             place = (uint8_t *)front_at(front, front->submit_guest + (number >> 52 & 7) * front->submit_slot) +
@@ -180,6 +185,14 @@ static void blind_post(unsigned index, unsigned number)
     front_post_head(front, index, head);
 }
 
+/* The rings, too: what the device writes for one request is what it reads for another. */
+static uint64_t race_address(void)
+{
+    if (!one_in(8))
+        return random_address();
+    return fuzz.rig.front->queues[random_below(3)].guest + random_below(3) * VGPGPU_PAGE;
+}
+
 static void request_fill(void)
 {
     struct front *front = fuzz.rig.front;
@@ -193,7 +206,9 @@ static void request_fill(void)
         .segment_count = 1 + random_below(4),
         .size = VGPGPU_PAGE};
     for (unsigned i = 0; i < 4; i++)
-        segments[i] = (struct vgpgpu_segment){random_address(), VGPGPU_PAGE};
+        segments[i] = (struct vgpgpu_segment){race_address(), VGPGPU_PAGE};
+    if (request->header.type == VGPGPU_CONTEXT_CREATE)
+        ((struct vgpgpu_context_create *)(void *)request)->fence_page = race_address();
 }
 
 static void submission_fill(unsigned number)
@@ -236,6 +251,55 @@ void race_step(void)
             (void)!read(call.fd, &count, sizeof(count));
     }
     atomic_store(&changer.ends, true);
+    pthread_join(thread, NULL);
+    machine_start_over();
+}
+
+/* ---- A ring that never becomes empty */
+
+struct flooder {
+    atomic_bool ends;
+    struct front_queue *queue;
+};
+
+/* Chains that are malformed, or too short for what the device has to say, as fast as can be. */
+static void *flooder_run(void *argument)
+{
+    struct flooder *flooder = argument;
+    struct front_queue *queue = flooder->queue;
+    queue->descriptors[FUZZ_OWN_FIRST] = (struct front_descriptor){
+        .address = fuzz.scratch, .length = 1, .flags = FRONT_NEXT, .next = FRONT_QUEUE_SIZE};
+    for (unsigned i = 0; i < FRONT_QUEUE_SIZE; i++)
+        queue->available->ring[i] = FUZZ_OWN_FIRST;
+    while (!atomic_load_explicit(&flooder->ends, memory_order_relaxed)) {
+        uint16_t used = __atomic_load_n(&queue->used->index, __ATOMIC_ACQUIRE);
+        __atomic_store_n(&queue->available->index, (uint16_t)(used + FRONT_QUEUE_SIZE), __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* The device is reset, or paused, all the same. */
+void flood_step(void)
+{
+    struct front *front = fuzz.rig.front;
+    unsigned index = random_below(3);
+    struct flooder flooder = {.queue = &front->queues[index]};
+    struct vgpgpu_fence_slot *slot = front_at(front, fuzz.home_page);
+    pthread_t thread;
+    uint64_t one = 1;
+    ring_settle(VGPGPU_QUEUE_CONTROL);
+    ring_settle(VGPGPU_QUEUE_SUBMIT);
+    if (index == VGPGPU_QUEUE_EVENT) { /* something that is to be told */
+        __atomic_store_n(&slot->wait, ++fuzz.home_fences[0], __ATOMIC_SEQ_CST);
+        front_submit(front, FUZZ_HOME, 0, fuzz.home_fences[0], NULL, 0);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, flooder_run, &flooder), 0);
+    assert_int_equal(write(flooder.queue->kick, &one, sizeof(one)), sizeof(one));
+    poll(NULL, 0, (int)random_below(20));
+    if (one_in(2))
+        front_pause(front);
+    front_reset(front);
+    atomic_store(&flooder.ends, true);
     pthread_join(thread, NULL);
     machine_start_over();
 }

@@ -6,17 +6,18 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "rig.h"
-
-#define LOG_ROOM (1u << 20)
 
 static char folder[] = "/tmp/gpud-test-XXXXXX";
 static char socket_path[64];
@@ -32,16 +33,75 @@ __attribute__((constructor)) static void tests_pick(void)
         cmocka_set_test_filter(getenv("GPUD_TESTS"));
 }
 
+/* What main() was told, and since when the run is on. */
+static struct {
+    const char *counted;
+    unsigned long count, seconds; /* no seconds: as long as it takes */
+    double begun, told;
+} run;
+
+#define TELL_SECONDS 30
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static _Noreturn void usage_tell(const char *program)
+{
+    fprintf(stderr,
+            "usage: %s [%s [SEED]], or %s [--requests %s] [--seed SEED] [--seconds SECONDS]; all from 1\n",
+            program, run.counted, program, run.counted);
+    exit(2);
+}
+
 void rig_arguments(int argc, char **argv, const char *counted, unsigned long *count, uint64_t *seed)
 {
-    if (argc > 1)
-        *count = strtoul(argv[1], NULL, 0);
-    if (argc > 2)
-        *seed = strtoull(argv[2], NULL, 0);
-    if (argc <= 3 && *count && *seed)
-        return;
-    fprintf(stderr, "usage: %s [%s [SEED]], both from 1\n", argv[0], counted);
-    exit(2);
+    static const struct option known[] = {{"requests", required_argument, NULL, 'n'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
+    bool timed = false;
+    run.counted = counted;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'n')
+            *count = strtoul(optarg, NULL, 0);
+        else if (option == 's')
+            *seed = strtoull(optarg, NULL, 0);
+        else if (option == 't')
+            run.seconds = strtoul(optarg, NULL, 0);
+        else
+            usage_tell(argv[0]);
+        timed |= option == 't';
+    }
+    if (optind < argc)
+        *count = strtoul(argv[optind++], NULL, 0);
+    if (optind < argc)
+        *seed = strtoull(argv[optind++], NULL, 0);
+    if (optind < argc || !*count || !*seed || (timed && !run.seconds))
+        usage_tell(argv[0]);
+    run.count = *count;
+}
+
+double rig_seconds(void)
+{
+    return run.begun > 0 ? now_seconds() - run.begun : 0;
+}
+
+bool rig_goes_on(unsigned long done)
+{
+    double now = now_seconds();
+    if (run.begun <= 0)
+        run.begun = run.told = now;
+    if (now - run.told >= TELL_SECONDS) {
+        run.told = now;
+        fprintf(stderr, "%lu of %lu %s, %.0f a second\n", done, run.count, run.counted,
+                (double)done / (now - run.begun));
+    }
+    return done < run.count && (!run.seconds || now - run.begun < (double)run.seconds);
 }
 
 static pid_t broker_start(void)
@@ -66,11 +126,25 @@ int rig_start(void **state)
     return 0;
 }
 
+/* All of it, however long. */
 static const char *log_read(void)
 {
-    static char text[LOG_ROOM];
-    ssize_t count = pread(log_fd, text, sizeof(text) - 1, 0);
-    text[count > 0 ? count : 0] = 0;
+    static char *text;
+    static size_t room;
+    struct stat file;
+    assert_int_equal(fstat(log_fd, &file), 0);
+    size_t bytes = (size_t)file.st_size, have = 0;
+    if (bytes >= room) {
+        room = 2 * bytes + 4096;
+        text = realloc(text, room);
+        assert_non_null(text);
+    }
+    while (have < bytes) {
+        ssize_t got = pread(log_fd, text + have, bytes - have, (off_t)have);
+        assert_true(got > 0);
+        have += (size_t)got;
+    }
+    text[have] = 0;
     return text;
 }
 
@@ -90,6 +164,20 @@ unsigned rig_log_count(const char *text)
     for (const char *at = log_read(); (at = strstr(at, text)) != NULL; at++)
         count++;
     return count;
+}
+
+void rig_log_is_clean(void)
+{
+    static const char *const signals[] = {"signal 4", "signal 6", "signal 7", "signal 8", "signal 11", "signal 31"};
+    unsigned bad = rig_log_count("AddressSanitizer") + rig_log_count("runtime error");
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        char line[40];
+        snprintf(line, sizeof(line), "was ended by %s", signals[i]);
+        bad += rig_log_count(line);
+    }
+    if (bad)
+        print_error("%s", log_read());
+    assert_int_equal(bad, 0);
 }
 
 /* Every machine that ended by itself says that nothing was left over. */

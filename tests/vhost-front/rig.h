@@ -14,9 +14,14 @@ struct rig {
     struct front_batch *batch;
 };
 
-/* The program's arguments, COUNT and SEED, both from 1 and both there already if left out. Ends the program with a
- * line when they make no sense; `counted`: what it counts. */
+/* The program's arguments: COUNT and SEED, or --requests, --seed and --seconds, which ends the run at that time if the
+ * count has not. All from 1, and there already if left out. Ends the program with a line when they make no sense;
+ * `counted`: what it counts. */
 void rig_arguments(int argc, char **argv, const char *counted, unsigned long *count, uint64_t *seed);
+/* Whether there is more to do when `done` are. The first call begins the time; says now and then how far it is. */
+bool rig_goes_on(unsigned long done);
+/* Since the first of these calls. */
+double rig_seconds(void);
 
 /* Group set-up and clean-up: a gpud in a folder of its own. The clean-up fails when gpud held more
  * for a machine, at the machine's end, than the machine owned, or used CUDA's stand-in wrongly. With
@@ -39,6 +44,8 @@ void rig_processes_end(void);
 bool rig_log_has(const char *text);
 /* How often gpud has said that so far. */
 unsigned rig_log_count(const char *text);
+/* That no sanitizer has said anything, and nothing died of what it would say. */
+void rig_log_is_clean(void);
 
 /* A machine with context 1. */
 void rig_open(struct rig *rig);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "tensors.h"
 
+uint16_t trial_operation;
 static bool large; /* this trial's shapes are */
 
 static uint64_t size_random(uint32_t most)
@@ -369,6 +370,8 @@ void trial_make(struct trial *trial)
     large = one_in(40);
     memory_renew(large);
     *trial = (struct trial){.operation = (uint16_t)(1 + random_below(VGPGPU_LSTM))};
+    if (trial_operation && !one_in(16))
+        trial->operation = trial_operation;
     makers[trial->operation](trial);
     for (uint32_t spoils = one_in(2) ? 0 : 1 + random_below(2); spoils; spoils--)
         trial_spoil(trial);

@@ -11,6 +11,7 @@ struct device_buffer buffers[BUFFERS + 1];
 static uint8_t *all[BUFFERS + 1];   /* ROOM_BYTES between the guards */
 static uint8_t *rooms[BUFFERS + 1]; /* what is used of it, at the one end or the other */
 static uint32_t room_bytes;
+static bool paged; /* buffers begin with a page */
 static uint8_t kept[BUFFERS + 1][ROOM_BYTES];
 
 uint64_t random_next(void)
@@ -48,6 +49,13 @@ void memory_open(void)
     }
 }
 
+void memory_open_at(uint8_t *place)
+{
+    for (unsigned i = 1; i <= BUFFERS; i++)
+        all[i] = place + (i - 1) * ROOM_BYTES;
+    paged = true;
+}
+
 static void pattern_fill(uint8_t *bytes)
 {
     static const uint8_t patterns[] = {0xff, 0x7f, 0xa5, 0x00};
@@ -65,7 +73,8 @@ void memory_renew(bool large)
         rooms[i] = all[i] + (first ? 0 : ROOM_BYTES - room_bytes);
         pattern_fill(rooms[i]);
         buffers[i].size = bytes;
-        buffers[i].memory = rooms[i] + (first ? 0 : room_bytes - bytes);
+        uint32_t beside = first ? 0 : room_bytes - bytes;
+        buffers[i].memory = rooms[i] + (paged ? beside & ~4095u : beside);
     }
 }
 

@@ -43,6 +43,8 @@ uint64_t random_edge(void);
 
 /* ---- Memory (memory.c) */
 void memory_open(void);
+/* The same without guards, in BUFFERS * ROOM_BYTES of somebody's, which begin with a page: so do all buffers. */
+void memory_open_at(uint8_t *place);
 /* Buffers of other sizes in other places, full of patterns. */
 void memory_renew(bool large);
 /* Keeps all bytes as they are now: those that elements had before an operation. */
@@ -58,6 +60,7 @@ void element_set(const struct vgpgpu_tensor *tensor, const uint64_t *index, doub
 void element_restore(const struct vgpgpu_tensor *tensor, const uint64_t *index);
 
 /* ---- Trials (make.c): shapes that fit each other, then perhaps something that does not. */
+extern uint16_t trial_operation; /* of nearly all trials; 0: of none in particular */
 void trial_make(struct trial *trial);
 /* Numbers for every element of a trial that is right. */
 void trial_fill(const struct trial *trial);
