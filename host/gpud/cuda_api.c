@@ -17,11 +17,20 @@ struct symbol {
     void **place;
 };
 
-/* The first of the libraries that is there and has all the symbols; NULL: none. */
-static void *library_open(const char *const *names, const struct symbol *symbols, size_t count)
+/* A name that a library goes by, and the driver that it needs, as CUDA's version / 1000. */
+struct name {
+    const char *text;
+    int least;
+};
+
+/*
+ * The first of the libraries that is there, has all the symbols and was not made for a newer driver; NULL: none.
+ * What one of another age makes, this driver would refuse.
+ */
+static void *library_open(const struct name *names, int driver, const struct symbol *symbols, size_t count)
 {
-    for (; *names; names++) {
-        void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL);
+    for (; names->text; names++) {
+        void *library = names->least <= driver ? dlopen(names->text, RTLD_NOW | RTLD_LOCAL) : NULL;
         size_t found = 0;
         while (library && found < count &&
                (*symbols[found].place = dlsym(library, symbols[found].name)))
@@ -36,52 +45,72 @@ static void *library_open(const char *const *names, const struct symbol *symbols
 
 #define PLACE(api) (void **)&api
 
+/* As CUDA's version / 1000. */
+static int driver_major(void)
+{
+    int version = 0;
+    cuda.driver_version(&version);
+    return version / 1000;
+}
+
+static int driver_start(char *why)
+{
+    const char *name = "";
+    cuda_result result = cuda.init(0);
+    if (result == 0)
+        return 0;
+    if (cuda.error_name(result, &name) || !name)
+        name = "no name";
+    snprintf(why, DEVICE_WHY_BYTES,
+             "the CUDA driver does not start (error %d, %s): is its kernel module loaded, and /dev/nvidia* this "
+             "user's?",
+             result, name);
+    return -1;
+}
+
 int cuda_load(char *why)
 {
-    static const char *const names[] = {"libcuda.so.1", NULL};
+    static const struct name names[] = {{"libcuda.so.1", 0}, {NULL, 0}};
 #define CUDA_SYMBOL(name, symbol, arguments) {symbol, PLACE(cuda.name)},
     static const struct symbol symbols[] = {CUDA_FUNCTIONS(CUDA_SYMBOL)};
 #undef CUDA_SYMBOL
     static bool open;
     pthread_mutex_lock(&lock);
-    void *library = open ? NULL : library_open(names, symbols, sizeof(symbols) / sizeof(symbols[0]));
+    void *library = open ? NULL : library_open(names, 0, symbols, sizeof(symbols) / sizeof(symbols[0]));
     if (library)
         *PLACE(cuda.function_param) = dlsym(library, "cuFuncGetParamInfo");
     open |= library != NULL;
     pthread_mutex_unlock(&lock);
-    if (open && cuda.init(0) == 0)
-        return 0;
-    snprintf(why, DEVICE_WHY_BYTES,
-             open ? "the CUDA driver does not start: is its kernel module loaded, and /dev/nvidia* "
-                    "this user's?"
-                  : "no CUDA driver on this host: libcuda.so.1 comes with NVIDIA's driver");
+    if (open)
+        return driver_start(why);
+    snprintf(why, DEVICE_WHY_BYTES, "no CUDA driver on this host: libcuda.so.1 comes with NVIDIA's driver");
     return -1;
 }
 
 bool nvrtc_load(void)
 {
-    static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2",
-                                        "libnvrtc.so", NULL};
+    static const struct name names[] = {
+        {"libnvrtc.so.13", 13}, {"libnvrtc.so.12", 12}, {"libnvrtc.so.11.2", 11}, {NULL, 0}};
 #define CUDA_SYMBOL(name, symbol, arguments) {symbol, PLACE(nvrtc.name)},
     static const struct symbol symbols[] = {NVRTC_FUNCTIONS(CUDA_SYMBOL)};
 #undef CUDA_SYMBOL
     static bool open;
     pthread_mutex_lock(&lock);
-    open = open || library_open(names, symbols, sizeof(symbols) / sizeof(symbols[0]));
+    open = open || library_open(names, driver_major(), symbols, sizeof(symbols) / sizeof(symbols[0]));
     pthread_mutex_unlock(&lock);
     return open;
 }
 
 bool cublas_load(void)
 {
-    static const char *const names[] = {"libcublas.so.13", "libcublas.so.12", "libcublas.so.11",
-                                        "libcublas.so", NULL};
+    static const struct name names[] = {
+        {"libcublas.so.13", 13}, {"libcublas.so.12", 12}, {"libcublas.so.11", 11}, {NULL, 0}};
 #define CUDA_SYMBOL(name, symbol, arguments) {symbol, PLACE(cublas.name)},
     static const struct symbol symbols[] = {CUBLAS_FUNCTIONS(CUDA_SYMBOL)};
 #undef CUDA_SYMBOL
     static bool open;
     pthread_mutex_lock(&lock);
-    open = open || library_open(names, symbols, sizeof(symbols) / sizeof(symbols[0]));
+    open = open || library_open(names, driver_major(), symbols, sizeof(symbols) / sizeof(symbols[0]));
     pthread_mutex_unlock(&lock);
     return open;
 }

@@ -20,12 +20,9 @@ typedef struct nvrtc_program_s *nvrtc_program;
 typedef struct cublas_handle_s *cublas_handle;
 typedef void (*cuda_callback)(cuda_stream stream, cuda_result status, void *data);
 
-enum {
-    CUDA_OUT_OF_MEMORY = 2,
-    CUDA_NOT_FOUND = 500,
-    CUDA_ALREADY_REGISTERED = 712,
-};
+enum { CUDA_INVALID = 1, CUDA_OUT_OF_MEMORY = 2, CUDA_NOT_FOUND = 500 };
 
+enum { CUDA_CONTEXT_BLOCKING = 4 }; /* a wait for the device sleeps */
 enum { CUDA_HOST_PORTABLE = 1, CUDA_HOST_MAPPED = 2 };
 enum { CUDA_STREAM_NON_BLOCKING = 1 };
 
@@ -36,18 +33,27 @@ enum {
     CUDA_GROUP_SHARED = 8,
     CUDA_WARP = 10,
     CUDA_UNITS = 16,
+    CUDA_MAPS_HOST = 19,
+    CUDA_COMPUTE_MODE = 20,
+    CUDA_UNIFIED = 41, /* host and device have one address space */
     CUDA_MAJOR = 75,
     CUDA_MINOR = 76,
 };
 
+enum { CUDA_MODE_PROHIBITED = 2 }; /* nobody may make a context */
+
 /* Of a function. */
 enum { CUDA_FUNCTION_MAX_GROUP = 0, CUDA_FUNCTION_SHARED = 1, CUDA_FUNCTION_LOCAL = 3 };
+
+/* What the words in a launch's `extra` are; then comes what they say. */
+#define CUDA_PARAMS_END   ((void *)0)
+#define CUDA_PARAMS       ((void *)1)
+#define CUDA_PARAMS_BYTES ((void *)2)
 
 /* Options of a module's load. */
 enum { CUDA_JIT_ERROR_LOG = 5, CUDA_JIT_ERROR_LOG_BYTES = 6 };
 
-enum { CUDA_MEMORY_UNIFIED = 4 };
-#define CUDA_MAX_PITCH INT32_MAX /* bytes */
+enum { CUDA_MEMORY_DEVICE = 2 };
 
 /* CUDA_MEMCPY2D. */
 struct cuda_copy_2d {
@@ -68,13 +74,16 @@ struct cuda_copy_2d {
 _Static_assert(sizeof(struct cuda_copy_2d) == 128, "CUDA_MEMCPY2D");
 
 enum { CUBLAS_PLAIN = 0, CUBLAS_TRANSPOSED = 1 };
-enum { CUBLAS_NO_MEMORY = 3, CUBLAS_NOT_SUPPORTED = 15 };
+enum { CUBLAS_NO_MEMORY = 3, CUBLAS_ARCH_MISMATCH = 8, CUBLAS_NOT_SUPPORTED = 15 };
 enum { CUBLAS_F32 = 0, CUBLAS_BF16 = 14 };
+/* F32 is not rounded to fewer bits, and sums of BF16 are kept in F32. */
+enum { CUBLAS_NO_REDUCED_SUMS = 16 };
 enum { CUBLAS_COMPUTE_F32 = 68, CUBLAS_DEFAULT = -1 };
 
 /* name, symbol, arguments; all give a cuda_result. */
 #define CUDA_FUNCTIONS(X)                                                                          \
     X(init, "cuInit", (unsigned flags))                                                            \
+    X(error_name, "cuGetErrorName", (cuda_result result, const char **name))                       \
     X(driver_version, "cuDriverGetVersion", (int *version))                                        \
     X(device_count, "cuDeviceGetCount", (int *count))                                              \
     X(device_get, "cuDeviceGet", (cuda_device * device, int index))                                \
@@ -98,9 +107,8 @@ enum { CUBLAS_COMPUTE_F32 = 68, CUBLAS_DEFAULT = -1 };
       (cuda_pointer target, unsigned char value, size_t count, cuda_stream stream))                \
     X(fill_16, "cuMemsetD16Async",                                                                 \
       (cuda_pointer target, unsigned short value, size_t count, cuda_stream stream))               \
-    X(fill_2d_32, "cuMemsetD2D32Async",                                                            \
-      (cuda_pointer target, size_t pitch, unsigned value, size_t width, size_t rows,               \
-       cuda_stream stream))                                                                        \
+    X(fill_32, "cuMemsetD32Async",                                                                 \
+      (cuda_pointer target, unsigned value, size_t count, cuda_stream stream))                     \
     X(stream_create, "cuStreamCreate", (cuda_stream * stream, unsigned flags))                     \
     X(stream_destroy, "cuStreamDestroy_v2", (cuda_stream stream))                                  \
     X(stream_wait, "cuStreamSynchronize", (cuda_stream stream))                                    \
@@ -132,6 +140,7 @@ enum { CUBLAS_COMPUTE_F32 = 68, CUBLAS_DEFAULT = -1 };
 #define CUBLAS_FUNCTIONS(X)                                                                        \
     X(create, "cublasCreate_v2", (cublas_handle * handle))                                         \
     X(destroy, "cublasDestroy_v2", (cublas_handle handle))                                         \
+    X(mode_set, "cublasSetMathMode", (cublas_handle handle, int mode))                             \
     X(stream_set, "cublasSetStream_v2", (cublas_handle handle, cuda_stream stream))                \
     X(gemm, "cublasGemmStridedBatchedEx",                                                          \
       (cublas_handle handle, int turn_a, int turn_b, int m, int n, int k, const void *alpha,       \

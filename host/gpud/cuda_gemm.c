@@ -4,6 +4,7 @@
  * columns.
  */
 #include "device_cuda.h"
+#include "log.h"
 #include "matrix.h"
 
 static int type_of(const struct vgpgpu_tensor *tensor)
@@ -13,23 +14,30 @@ static int type_of(const struct vgpgpu_tensor *tensor)
 
 static uint32_t blas_status(cuda_result result)
 {
-    return result == 0                       ? VGPGPU_OK
-           : result == CUBLAS_NO_MEMORY      ? VGPGPU_ERR_NO_MEMORY
-           : result == CUBLAS_NOT_SUPPORTED  ? VGPGPU_ERR_UNSUPPORTED
-                                             : VGPGPU_ERR_EXEC;
+    if (result == 0)
+        return VGPGPU_OK;
+    if (result == CUBLAS_NO_MEMORY)
+        return VGPGPU_ERR_NO_MEMORY;
+    if (result == CUBLAS_NOT_SUPPORTED || result == CUBLAS_ARCH_MISMATCH)
+        return VGPGPU_ERR_UNSUPPORTED;
+    log_guest("cuBLAS error %d", result);
+    return VGPGPU_ERR_EXEC;
 }
 
+/* A handle of its own for each queue: its workspace is used in the queue's order. */
 static uint32_t blas_get(struct device_queue *queue)
 {
     if (queue->blas)
         return VGPGPU_OK;
     if (!cublas_load())
         return VGPGPU_ERR_UNSUPPORTED;
-    if (cublas.create(&queue->blas)) {
+    cuda_result result = cublas.create(&queue->blas);
+    if (result) {
+        log_guest("cuBLAS does not start (error %d)", result);
         queue->blas = NULL;
         return VGPGPU_ERR_NO_MEMORY;
     }
-    if (!cublas.stream_set(queue->blas, queue->stream))
+    if (!cublas.stream_set(queue->blas, queue->stream) && !cublas.mode_set(queue->blas, CUBLAS_NO_REDUCED_SUMS))
         return VGPGPU_OK;
     cublas.destroy(queue->blas); /* it would work in another stream, beside the queue */
     queue->blas = NULL;

@@ -83,19 +83,23 @@ static uint32_t module_load(struct device_program *program, char **log)
     cuda_enter(program->context);
     cuda_result result = cuda.module_load(&program->handle, program->ptx, 2, options, values);
     cuda_leave();
-    if (result && !*log)
+    if (result && (!*log || !**log)) { /* the compiler, before, may have had nothing to say */
+        free(*log);
         *log = text;
-    else
+    } else {
         free(text);
+    }
     uint32_t status = cuda_status(result);
     return status == VGPGPU_ERR_EXEC ? VGPGPU_ERR_BUILD : status;
 }
 
 /* The driver takes machine code, too, in forms with lengths of their own: what is none of text. */
-static uint32_t ptx_take(const char *source, size_t bytes, char **ptx)
+static uint32_t ptx_take(const char *source, size_t bytes, char **ptx, char **log)
 {
-    if (memchr(source, 0, bytes) || !strstr(source, ".version"))
+    if (memchr(source, 0, bytes) || !ptx_is_text(source)) {
+        *log = strdup("this is no PTX, which begins with .version");
         return VGPGPU_ERR_BUILD;
+    }
     *ptx = strdup(source);
     return *ptx ? VGPGPU_OK : VGPGPU_ERR_NO_MEMORY;
 }
@@ -114,7 +118,7 @@ uint32_t cuda_program_create(struct device_context *context, uint32_t kind, cons
     if (kind == VGPGPU_PROGRAM_CUDA_C)
         status = cuda_c_compile(context->device, options, source, &program->ptx, log);
     else if (kind == VGPGPU_PROGRAM_PTX || kind == VGPGPU_PROGRAM_BINARY)
-        status = ptx_take(source, source_bytes, &program->ptx);
+        status = ptx_take(source, source_bytes, &program->ptx, log);
     if (!status)
         status = module_load(program, log);
     if (status) {
@@ -131,7 +135,7 @@ void cuda_program_destroy(struct device_program *program)
     if (atomic_fetch_sub(&program->references, 1) != 1)
         return; /* its kernels stay */
     cuda_enter(program->context);
-    cuda.module_unload(program->handle);
+    cuda_status(cuda.module_unload(program->handle));
     cuda_leave();
     free(program->ptx);
     free(program);
@@ -151,14 +155,15 @@ static uint64_t function_attribute(struct device_kernel *kernel, int which)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-/* Whether the driver, if it is new enough to tell, knows the same parameters: it will read that many. */
+/* Whether the driver, if it is new enough to tell, has the same parameters at the same places. */
 static bool params_agree(const struct device_kernel *kernel)
 {
     size_t offset, bytes;
     if (!cuda.function_param)
         return true;
     for (uint32_t i = 0; i < kernel->param_count; i++)
-        if (cuda.function_param(kernel->handle, i, &offset, &bytes) || bytes != kernel->params[i].bytes)
+        if (cuda.function_param(kernel->handle, i, &offset, &bytes) || bytes != kernel->params[i].bytes ||
+            offset != kernel->params[i].offset)
             return false;
     return cuda.function_param(kernel->handle, kernel->param_count, &offset, &bytes) != 0;
 }
@@ -191,6 +196,9 @@ uint32_t cuda_kernel_create(struct device_program *program, const char *name, ui
     }
     atomic_fetch_add(&program->references, 1);
     *arg_count = kernel->param_count;
+    if (kernel->param_count)
+        kernel->param_bytes =
+            kernel->params[kernel->param_count - 1].offset + kernel->params[kernel->param_count - 1].bytes;
     for (uint32_t i = 0; i < kernel->param_count; i++)
         wants[i] = kernel->params[i].want;
     *out = kernel;

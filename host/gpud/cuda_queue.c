@@ -8,6 +8,7 @@
 #include "device_cuda.h"
 
 #define USUAL_GROUP 256u /* work-items of a work-group, when the device chooses */
+#define MOST_DEEP   64u  /* of them along the third axis */
 
 /* A batch whose end is awaited, or the end of what is before a signal in it. */
 struct batch {
@@ -48,10 +49,10 @@ uint32_t cuda_queue_create(struct device_context *context, struct device_queue *
 void cuda_queue_destroy(struct device_queue *queue)
 {
     cuda_enter(queue->context);
-    cuda.stream_wait(queue->stream);
+    cuda_status(cuda.stream_wait(queue->stream));
     if (queue->blas)
         cublas.destroy(queue->blas);
-    cuda.stream_destroy(queue->stream);
+    cuda_status(cuda.stream_destroy(queue->stream));
     cuda_leave();
     free(queue);
 }
@@ -62,54 +63,77 @@ static size_t usual_group(const struct device_kernel *kernel)
     return kernel->most_items && kernel->most_items < USUAL_GROUP ? kernel->most_items : USUAL_GROUP;
 }
 
-/* Work-groups along each axis. CUDA launches whole ones only. */
+/* The largest divisor of `global` up to `most`; 1 is one. */
+static size_t group_best(size_t global, size_t most)
+{
+    size_t local = most;
+    while (global % local)
+        local--;
+    return local;
+}
+
+/*
+ * Work-groups along each axis. CUDA launches whole ones only, and has fewer of them along the second and third:
+ * where it may choose, a group is as large along the first axis as it can be, and along the others as it must be.
+ */
 static uint32_t grid_make(const struct device_launch *launch, unsigned grid[3], unsigned group[3])
 {
     static const size_t most[3] = {INT32_MAX, 65535, 65535};
-    for (unsigned i = 0; i < 3; i++) {
+    size_t room = usual_group(launch->kernel);
+    for (unsigned i = 3; i-- > 0;) {
         size_t global = i < launch->dimensions ? launch->global[i] : 1, local = launch->local[i];
-        if (!launch->local[0] && i == 0)
-            for (local = usual_group(launch->kernel); global % local; local--)
-                ;
+        if (!launch->local[0] && (i == 0 || global > most[i]))
+            local = group_best(global, i == 2 && room > MOST_DEEP ? MOST_DEEP : room);
         if (!local)
             local = 1;
         if (global % local || global / local > most[i] || local > 1024)
             return VGPGPU_ERR_EXEC;
         grid[i] = (unsigned)(global / local);
         group[i] = (unsigned)local;
+        room = room / local ? room / local : 1;
     }
     return VGPGPU_OK;
+}
+
+/*
+ * Lays the arguments out as the kernel has its parameters, so that the driver reads what is here and nothing else,
+ * whatever it thinks that the kernel takes. False: one has another size than its parameter.
+ */
+static bool params_pack(const struct device_launch *launch, uint8_t *params)
+{
+    const struct device_kernel *kernel = launch->kernel;
+    memset(params, 0, kernel->param_bytes);
+    for (unsigned i = 0; i < launch->arg_count; i++) {
+        const struct device_arg *arg = &launch->args[i];
+        const struct ptx_param *param = &kernel->params[i];
+        bool pointer = arg->kind == VGPGPU_ARG_BUFFER;
+        cuda_pointer place = pointer ? arg->buffer->place + arg->offset : 0;
+        if ((pointer ? sizeof(place) : arg->size) != param->bytes)
+            return false;
+        memcpy(params + param->offset, pointer ? &place : arg->value, param->bytes);
+    }
+    return true;
 }
 
 uint32_t cuda_launch(struct device_queue *queue, const struct device_launch *launch, bool last)
 {
     const struct device_kernel *kernel = launch->kernel;
-    cuda_pointer places[VGPGPU_MAX_ARGS];
-    void *arguments[VGPGPU_MAX_ARGS];
+    uint8_t params[PTX_MOST_BYTES];
+    size_t bytes = kernel->param_bytes;
+    void *extra[] = {CUDA_PARAMS, params, CUDA_PARAMS_BYTES, &bytes, CUDA_PARAMS_END};
     unsigned grid[3], group[3];
-    uint32_t status = grid_make(launch, grid, group);
     (void)last;
-    for (unsigned i = 0; i < launch->arg_count && !status; i++) {
-        const struct device_arg *arg = &launch->args[i];
-        bool pointer = arg->kind == VGPGPU_ARG_BUFFER;
-        if (pointer)
-            places[i] = arg->buffer->place + arg->offset;
-        else if (arg->size != kernel->params[i].bytes)
-            status = VGPGPU_ERR_EXEC;
-        arguments[i] = pointer ? (void *)&places[i] : (void *)(uintptr_t)arg->value;
-    }
-    if (status)
-        return status;
+    if (grid_make(launch, grid, group) || !params_pack(launch, params))
+        return VGPGPU_ERR_EXEC;
     cuda_queue_begin(queue);
     cuda_enter(queue->context);
-    status = cuda_status(cuda.launch(kernel->handle, grid[0], grid[1], grid[2], group[0], group[1],
-                                     group[2], 0, queue->stream, arguments, NULL));
+    uint32_t status = cuda_status(cuda.launch(kernel->handle, grid[0], grid[1], grid[2], group[0], group[1],
+                                              group[2], 0, queue->stream, NULL, bytes ? extra : NULL));
     cuda_leave();
     return status;
 }
 
-/* Rows so far apart that the driver has no number for it: there are few of them. */
-static cuda_result far_rows_copy(struct device_queue *queue, const struct cuda_copy_2d *rows)
+static cuda_result rows_copy(struct device_queue *queue, const struct cuda_copy_2d *rows)
 {
     cuda_result result = 0;
     for (size_t i = 0; i < rows->rows && !result; i++)
@@ -118,43 +142,40 @@ static cuda_result far_rows_copy(struct device_queue *queue, const struct cuda_c
     return result;
 }
 
-static bool is_far(const struct cuda_copy_2d *rows)
-{
-    return rows->source_pitch > CUDA_MAX_PITCH || rows->target_pitch > CUDA_MAX_PITCH;
-}
-
+/* Guest memory, too, has addresses of the device here. Rows that are too far apart for the driver, or that it
+ * does not like for another reason, go one by one: far apart, there are few of them. */
 uint32_t cuda_copy(struct device_queue *queue, const struct device_copy *copy, bool last)
 {
-    cuda_pointer source = copy->source->place + copy->source_offset,
-                 target = copy->target->place + copy->target_offset;
-    const struct cuda_copy_2d rows = {.source_kind = CUDA_MEMORY_UNIFIED,
-                                      .source = source,
+    const struct cuda_copy_2d rows = {.source_kind = CUDA_MEMORY_DEVICE,
+                                      .source = copy->source->place + copy->source_offset,
                                       .source_pitch = copy->source_pitch,
-                                      .target_kind = CUDA_MEMORY_UNIFIED,
-                                      .target = target,
+                                      .target_kind = CUDA_MEMORY_DEVICE,
+                                      .target = copy->target->place + copy->target_offset,
                                       .target_pitch = copy->target_pitch,
                                       .width = copy->length,
                                       .rows = copy->rows};
     (void)last;
     cuda_queue_begin(queue);
     cuda_enter(queue->context);
-    cuda_result result = copy->rows == 1 ? cuda.copy(target, source, copy->length, queue->stream)
-                         : is_far(&rows) ? far_rows_copy(queue, &rows)
-                                         : cuda.copy_2d(&rows, queue->stream);
+    cuda_result result = copy->rows == 1 ? CUDA_INVALID : cuda.copy_2d(&rows, queue->stream);
+    if (result == CUDA_INVALID)
+        result = rows_copy(queue, &rows);
     cuda_leave();
     return cuda_status(result);
 }
 
-/* Patterns of 4 bytes and more go word by word: each word is a column as wide as itself. */
-static cuda_result words_fill(struct device_queue *queue, cuda_pointer target,
-                              const struct device_fill *fill)
+/* The pattern once, and then what is there once more, until all is. */
+static cuda_result pattern_fill(struct device_queue *queue, cuda_pointer target, const struct device_fill *fill)
 {
     cuda_result result = 0;
     for (uint32_t at = 0; at < fill->pattern_bytes && !result; at += 4) {
         uint32_t word;
         memcpy(&word, (const uint8_t *)fill->pattern + at, sizeof(word));
-        result = cuda.fill_2d_32(target + at, fill->pattern_bytes, word, 1,
-                                 fill->length / fill->pattern_bytes, queue->stream);
+        result = cuda.fill_32(target + at, word, 1, queue->stream);
+    }
+    for (uint64_t done = fill->pattern_bytes, more; done < fill->length && !result; done += more) {
+        more = done < fill->length - done ? done : fill->length - done;
+        result = cuda.copy(target + done, target, more, queue->stream);
     }
     return result;
 }
@@ -162,18 +183,20 @@ static cuda_result words_fill(struct device_queue *queue, cuda_pointer target,
 uint32_t cuda_fill(struct device_queue *queue, const struct device_fill *fill, bool last)
 {
     cuda_pointer target = fill->target->place + fill->offset;
-    uint16_t half = 0;
+    uint32_t word = 0;
     cuda_result result;
     (void)last;
-    memcpy(&half, fill->pattern, fill->pattern_bytes == 1 ? 1 : sizeof(half));
+    memcpy(&word, fill->pattern, fill->pattern_bytes < sizeof(word) ? fill->pattern_bytes : sizeof(word));
     cuda_queue_begin(queue);
     cuda_enter(queue->context);
     if (fill->pattern_bytes == 1)
-        result = cuda.fill_8(target, (unsigned char)half, fill->length, queue->stream);
+        result = cuda.fill_8(target, (unsigned char)word, fill->length, queue->stream);
     else if (fill->pattern_bytes == 2)
-        result = cuda.fill_16(target, half, fill->length / 2, queue->stream);
+        result = cuda.fill_16(target, (unsigned short)word, fill->length / 2, queue->stream);
+    else if (fill->pattern_bytes == 4)
+        result = cuda.fill_32(target, word, fill->length / 4, queue->stream);
     else
-        result = words_fill(queue, target, fill);
+        result = pattern_fill(queue, target, fill);
     cuda_leave();
     return cuda_status(result);
 }

@@ -24,7 +24,7 @@
  */
 static bool is_final(cuda_result result)
 {
-    static const uint16_t final[] = {46, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 999};
+    static const uint16_t final[] = {214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911, 999};
     for (size_t i = 0; i < sizeof(final) / sizeof(final[0]); i++)
         if (result == final[i])
             return true;
@@ -38,14 +38,17 @@ uint32_t cuda_status(cuda_result result)
         log_line("the device has failed what this process gave it (CUDA error %d): the process ends", result);
         _exit(1);
     }
-    return result == 0                    ? VGPGPU_OK
-           : result == CUDA_OUT_OF_MEMORY ? VGPGPU_ERR_NO_MEMORY
-                                          : VGPGPU_ERR_EXEC;
+    if (result == 0)
+        return VGPGPU_OK;
+    if (result == CUDA_OUT_OF_MEMORY)
+        return VGPGPU_ERR_NO_MEMORY;
+    log_guest("CUDA error %d", result);
+    return VGPGPU_ERR_EXEC;
 }
 
 void cuda_enter(struct device_context *context)
 {
-    cuda.context_push(context->handle);
+    cuda_status(cuda.context_push(context->handle));
 }
 
 void cuda_leave(void)
@@ -64,6 +67,19 @@ static int attribute(cuda_device device, int which)
     return value;
 }
 
+/* Arithmetic of 16-bit numbers. */
+static bool has_halves(cuda_device device)
+{
+    return attribute(device, CUDA_MAJOR) * 10 + attribute(device, CUDA_MINOR) >= 53;
+}
+
+/* Whether it can do what a machine's device must: work on the machine's memory, for more than one process. */
+static bool is_fit(cuda_device device)
+{
+    return attribute(device, CUDA_MAPS_HOST) && attribute(device, CUDA_UNIFIED) &&
+           attribute(device, CUDA_COMPUTE_MODE) != CUDA_MODE_PROHIBITED;
+}
+
 static void device_describe(cuda_device id, struct device_info *info)
 {
     size_t memory = 0;
@@ -78,8 +94,8 @@ static void device_describe(cuda_device id, struct device_info *info)
                                  .backend = "cuda",
                                  .program_kinds = 1u << VGPGPU_PROGRAM_PTX | 1u << VGPGPU_PROGRAM_BINARY |
                                                   (nvrtc_load() ? 1u << VGPGPU_PROGRAM_CUDA_C : 0),
-                                 .features = VGPGPU_FEATURE_IN_PLACE | VGPGPU_FEATURE_F16 |
-                                             VGPGPU_FEATURE_F64 | VGPGPU_FEATURE_ATOMIC64,
+                                 .features = VGPGPU_FEATURE_IN_PLACE | VGPGPU_FEATURE_F64 |
+                                             VGPGPU_FEATURE_ATOMIC64 | (has_halves(id) ? VGPGPU_FEATURE_F16 : 0),
                                  .max_group = (uint32_t)attribute(id, CUDA_MAX_GROUP),
                                  .local_bytes = (uint64_t)attribute(id, CUDA_GROUP_SHARED)};
     for (int i = 0; i < 3; i++)
@@ -102,12 +118,12 @@ static int cuda_list(struct device_info *infos, unsigned room, unsigned *count, 
     cuda.device_count(&there);
     for (int i = 0; i < there && *count < room; i++) {
         cuda_device id;
-        if (cuda.device_get(&id, i) == 0)
+        if (cuda.device_get(&id, i) == 0 && is_fit(id))
             device_describe(id, &infos[(*count)++]);
     }
     if (*count)
         return 0;
-    snprintf(why, DEVICE_WHY_BYTES, "the CUDA driver has no device on this host");
+    snprintf(why, DEVICE_WHY_BYTES, "the CUDA driver has no device on this host that can be used (%d in all)", there);
     return -1;
 }
 
@@ -121,18 +137,28 @@ static bool is_meant(const char *selector, int index, const struct device_info *
                                                         : strcasestr(info->name, selector) != NULL;
 }
 
+/*
+ * What the driver and its libraries read of the environment: products of F32 are not to be rounded to TF32,
+ * whatever gpud was started with.
+ */
+static void environment_set(void)
+{
+    setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
+}
+
 static int cuda_open(const char *selector, struct device **out, struct device_info *info, char *why)
 {
-    int there = 0;
+    int there = 0, index = 0; /* index: as cuda_list() has them */
+    environment_set();
     if (cuda_load(why))
         return -1;
     cuda.device_count(&there);
     for (int i = 0; i < there; i++) {
         cuda_device id;
-        if (cuda.device_get(&id, i))
+        if (cuda.device_get(&id, i) || !is_fit(id))
             continue;
         device_describe(id, info);
-        if (!is_meant(selector, i, info))
+        if (!is_meant(selector, index++, info))
             continue;
         *out = calloc(1, sizeof(**out));
         if (!*out) {
@@ -161,7 +187,8 @@ static uint32_t cuda_context_create(struct device *device, struct device_context
     if (!context)
         return VGPGPU_ERR_NO_MEMORY;
     context->device = device;
-    uint32_t status = cuda_status(cuda.context_create(&context->handle, 0, device->id));
+    uint32_t status =
+        cuda_status(cuda.context_create(&context->handle, CUDA_CONTEXT_BLOCKING, device->id));
     if (status) {
         free(context);
         return status;
@@ -173,14 +200,20 @@ static uint32_t cuda_context_create(struct device *device, struct device_context
 
 static void cuda_context_destroy(struct device_context *context)
 {
-    cuda.context_destroy(context->handle);
+    cuda_status(cuda.context_destroy(context->handle));
     free(context);
+}
+
+/* Whole pages, as they are pinned: the rest of the last one is the buffer's too. */
+static size_t pages_of(const struct device_buffer *buffer)
+{
+    return (buffer->size + VGPGPU_PAGE - 1) & ~(uint64_t)(VGPGPU_PAGE - 1);
 }
 
 static cuda_result memory_register(struct device_buffer *buffer, void *memory)
 {
     cuda_result result =
-        cuda.host_register(memory, buffer->size, CUDA_HOST_PORTABLE | CUDA_HOST_MAPPED);
+        cuda.host_register(memory, pages_of(buffer), CUDA_HOST_PORTABLE | CUDA_HOST_MAPPED);
     if (result)
         return result;
     buffer->registered = memory;
@@ -188,15 +221,15 @@ static cuda_result memory_register(struct device_buffer *buffer, void *memory)
 }
 
 /*
- * The driver registers an address once. Pages that are in another buffer already are mapped a
- * second time: of a shared mapping, mremap() of nothing makes another.
+ * The driver registers an address once, and says so in one way or another. Pages that are in another buffer already
+ * are mapped a second time: of a shared mapping, mremap() of nothing makes another.
  */
 static cuda_result memory_take(struct device_buffer *buffer, void *memory)
 {
     cuda_result result = memory_register(buffer, memory);
-    if (result != CUDA_ALREADY_REGISTERED)
+    if (!result || result == CUDA_OUT_OF_MEMORY || buffer->registered)
         return result;
-    void *alias = mremap(memory, 0, buffer->size, MREMAP_MAYMOVE);
+    void *alias = mremap(memory, 0, pages_of(buffer), MREMAP_MAYMOVE);
     if (alias == MAP_FAILED)
         return result;
     buffer->alias = alias;
@@ -206,11 +239,11 @@ static cuda_result memory_take(struct device_buffer *buffer, void *memory)
 static void buffer_let_go(struct device_buffer *buffer)
 {
     if (buffer->registered)
-        cuda.host_unregister(buffer->registered);
+        cuda_status(cuda.host_unregister(buffer->registered));
     else if (buffer->place)
-        cuda.memory_free(buffer->place);
+        cuda_status(cuda.memory_free(buffer->place));
     if (buffer->alias)
-        munmap(buffer->alias, buffer->size);
+        munmap(buffer->alias, pages_of(buffer));
 }
 
 static uint32_t cuda_buffer_create(struct device_context *context, void *memory, uint64_t size,
@@ -245,6 +278,7 @@ static void cuda_buffer_destroy(struct device_buffer *buffer)
 
 const struct device_ops device_cuda = {
     .name = "cuda",
+    .sandbox = SANDBOX_CUDA,
     .list = cuda_list,
     .open = cuda_open,
     .close = cuda_close,

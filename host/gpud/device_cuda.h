@@ -39,7 +39,7 @@ struct device_kernel {
     struct device_context *context;
     struct device_program *program;
     uint32_t most_items; /* of a work-group */
-    uint32_t param_count;
+    uint32_t param_count, param_bytes; /* bytes: of all, as they lie */
     struct ptx_param params[VGPGPU_MAX_ARGS];
 };
 

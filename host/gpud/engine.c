@@ -142,11 +142,12 @@ _Noreturn void engine_main(const struct engine_settings *settings)
     pthread_mutex_init(&engine.take_lock, NULL);
     pthread_mutex_init(&engine.ends_lock, NULL);
     setenv("POCL_CACHE_DIR", settings->folder, 1);
+    setenv("CUDA_CACHE_PATH", settings->folder, 1);
     setenv("TMPDIR", settings->folder, 1);
     setenv("GOMP_SPINCOUNT", OMP_LOOKS, 0);
     log_alone();
     calls_watch(); /* which the sandbox does not allow any more */
-    if (!engine.shared || sandbox_enter(settings->folder))
+    if (!engine.shared || sandbox_enter(settings->ops->sandbox, settings->folder))
         _exit(1);
     if (engine.ops->open(settings->selector, &engine.device, &engine.info, why)) {
         log_line("%s", why);

@@ -2,7 +2,6 @@
 #include "ptx_params.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "device.h"
@@ -48,6 +47,12 @@ static bool word_take(const char **at, const char *word)
     return true;
 }
 
+bool ptx_is_text(const char *ptx)
+{
+    const char *at = blanks_skip(ptx);
+    return word_take(&at, ".version");
+}
+
 /* Behind `.entry NAME`, or NULL. */
 static const char *entry_find(const char *ptx, const char *name)
 {
@@ -82,29 +87,55 @@ static const char *word_skip(const char *at)
     return blanks_skip(at);
 }
 
-/* One `.param ... name[...]`; *at is then at the comma or the end. */
-static uint32_t param_take(const char **at, struct ptx_param *param)
+/* The number behind `.align`. 0: it is none that can be. */
+static uint32_t align_take(const char **at)
+{
+    char *end;
+    unsigned long align = strtoul(*at, &end, 10);
+    *at = blanks_skip(end);
+    return align && align <= PTX_MOST_ALIGN && !(align & (align - 1)) ? (uint32_t)align : 0;
+}
+
+/* What is before a parameter's name: its type, and where it says so its alignment. Behind `.ptr` comes that of what
+ * it points to. 0: no type. */
+static uint32_t param_type_take(const char **at, uint32_t *align, bool *whole)
 {
     uint32_t bytes = 0;
+    while (**at == '.') {
+        const char *before = *at;
+        uint32_t type = type_take(at);
+        if (type) {
+            *whole = type == 8 && strncmp(before, ".f64", 4) != 0;
+            *align = bytes ? 0 : *align > type ? *align : type; /* two types are none */
+            bytes = type;
+        } else if (word_take(at, ".align")) {
+            uint32_t own = align_take(at);
+            *align = bytes ? *align : own;
+            if (!own)
+                return 0;
+        } else {
+            *at = word_skip(*at);
+            if (*at == before)
+                return 0;
+        }
+    }
+    return *align ? bytes : 0;
+}
+
+/* One `.param ... name[...]`, behind what ends at `end`; *at is then at the comma or the end. */
+static uint32_t param_take(const char **at, uint32_t end, struct ptx_param *param)
+{
+    uint32_t align = 0;
     bool whole = false;
     if (!word_take(at, ".param"))
         return VGPGPU_ERR_UNSUPPORTED;
-    while (**at == '.' || isdigit((unsigned char)**at)) { /* .align N, .ptr .global and the like */
-        const char *before = *at;
-        uint32_t type = type_take(at);
-        whole |= type == 8 && strncmp(before, ".f64", 4) != 0;
-        bytes = type ? type : bytes;
-        if (!type)
-            *at = word_skip(*at);
-        if (*at == before)
-            return VGPGPU_ERR_UNSUPPORTED;
-    }
+    uint32_t bytes = param_type_take(at, &align, &whole);
     *at = word_skip(*at); /* its name */
     uint64_t count = 1;
     if (**at == '[') {
-        char *end;
-        count = strtoull(*at + 1, &end, 10);
-        *at = blanks_skip(end);
+        char *behind;
+        count = strtoull(*at + 1, &behind, 10);
+        *at = blanks_skip(behind);
         if (**at != ']')
             return VGPGPU_ERR_UNSUPPORTED;
         *at = blanks_skip(*at + 1);
@@ -114,6 +145,7 @@ static uint32_t param_take(const char **at, struct ptx_param *param)
         return VGPGPU_ERR_UNSUPPORTED;
     if (count > VGPGPU_MAX_VALUE / bytes)
         return VGPGPU_ERR_LIMIT;
+    param->offset = (end + align - 1) & ~(align - 1);
     param->bytes = (uint32_t)(bytes * count);
     param->want = whole ? DEVICE_ARG_EITHER : DEVICE_ARG_VALUE;
     return VGPGPU_OK;
@@ -123,6 +155,7 @@ uint32_t ptx_params_find(const char *ptx, const char *name, struct ptx_param *pa
                          uint32_t *count)
 {
     const char *at = entry_find(ptx, name);
+    uint32_t end = 0;
     *count = 0;
     if (!at)
         return VGPGPU_ERR_INVALID;
@@ -132,9 +165,11 @@ uint32_t ptx_params_find(const char *ptx, const char *name, struct ptx_param *pa
     while (*at != ')') {
         if (*count == VGPGPU_MAX_ARGS)
             return VGPGPU_ERR_LIMIT;
-        uint32_t status = param_take(&at, &params[*count]);
+        struct ptx_param *param = &params[*count];
+        uint32_t status = param_take(&at, end, param);
         if (status)
             return status;
+        end = param->offset + param->bytes;
         ++*count;
         if (*at == ',')
             at = blanks_skip(at + 1);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -49,6 +50,8 @@ struct ruleset {
 
 #define MORE_TASKS 1024u        /* beyond what the user runs already: the limit is the user's */
 #define FILE_BYTES (1ull << 30) /* one file of the cache */
+#define OPEN_FILES 1024u
+#define CUDA_FILES 16384u /* its driver opens the device many times for each context */
 
 /* Processes and threads of this user. */
 static rlim_t tasks_count(void)
@@ -79,10 +82,10 @@ static void limit_set(int what, rlim_t value)
     setrlimit((__rlimit_resource_t)what, &limit);
 }
 
-static void limits_set(void)
+static void limits_set(rlim_t open_files)
 {
     limit_set(RLIMIT_CORE, 0);
-    limit_set(RLIMIT_NOFILE, 1024);
+    limit_set(RLIMIT_NOFILE, open_files);
     limit_set(RLIMIT_FSIZE, FILE_BYTES);
 }
 
@@ -95,18 +98,25 @@ static void capabilities_drop(void)
         log_line("capabilities cannot be dropped: %s", strerror(errno));
 }
 
-/* A folder with all below it, or one file, which has no folder's rights. */
-static void path_allow(int rules, const char *path, uint64_t rights)
+/* A folder with all below it, or one file, which has no folder's rights. Returns a descriptor of it, or -1. */
+static int path_hold(int rules, const char *path, uint64_t rights)
 {
     struct landlock_path_beneath_attr rule = {.allowed_access = rights};
     struct stat what;
     rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (rule.parent_fd < 0)
-        return; /* what is not there needs no right */
+        return -1; /* what is not there needs no right */
     if (fstat(rule.parent_fd, &what) == 0 && !S_ISDIR(what.st_mode))
         rule.allowed_access &= FILE_RIGHTS;
     syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    close(rule.parent_fd);
+    return rule.parent_fd;
+}
+
+static void path_allow(int rules, const char *path, uint64_t rights)
+{
+    int held = path_hold(rules, path, rights);
+    if (held >= 0)
+        close(held);
 }
 
 static void paths_allow(int rules, const char *const paths[], size_t count, uint64_t rights)
@@ -156,7 +166,31 @@ static void devices_allow(int rules, uint64_t rights)
     }
 }
 
-static void files_shut(const char *folder)
+/* The folders that the libraries were to be looked for in, by whoever started gpud. */
+static void library_folders_allow(int rules)
+{
+    const char *list = getenv("LD_LIBRARY_PATH");
+    char *copy = list ? strdup(list) : NULL, *rest = NULL;
+    for (char *folder = copy ? strtok_r(copy, ":;", &rest) : NULL; folder; folder = strtok_r(NULL, ":;", &rest))
+        if (folder[0] == '/' && folder[1])
+            path_allow(rules, folder, READ_RIGHTS);
+    free(copy);
+}
+
+/*
+ * CUDA's driver names its threads by writing /proc/self/task/N/comm, and does not start where it may not. The
+ * folder's descriptor stays open: the rule is the inode's, and the next look-up would make another.
+ */
+static void cuda_allow(int rules, const struct ruleset *set)
+{
+    static const char *const facts[] = {"/etc/nvidia", "/run/opengl-driver", "/proc/filesystems", "/proc/self/exe"};
+    paths_allow(rules, facts, LENGTH(facts), READ_RIGHTS);
+    library_folders_allow(rules);
+    path_hold(rules, "/proc/self/task",
+              (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_TRUNCATE) & set->files);
+}
+
+static void files_shut(enum sandbox_kind kind, const char *folder)
 {
     static const char *const linkers[] = {"/usr/bin/ld", "/usr/bin/ld.bfd", "/usr/bin/ld.gold",
                                           "/usr/bin/ld.lld", "/lib64/ld-linux-x86-64.so.2"};
@@ -178,30 +212,43 @@ static void files_shut(const char *folder)
     paths_allow(rules, linkers, LENGTH(linkers), RUN_RIGHTS);
     devices_allow(rules, (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_IOCTL) & set.files);
     path_allow(rules, folder, set.files & ~LANDLOCK_ACCESS_FS_EXECUTE);
+    if (kind == SANDBOX_CUDA)
+        cuda_allow(rules, &set);
     rules_enter(rules);
 }
 
-static void rights_drop(void)
+static void rights_drop(rlim_t open_files)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    limits_set();
+    limits_set(open_files);
 }
 
-int sandbox_enter(const char *folder)
+/* Whether GPUD_SANDBOX has it left away. */
+static bool is_left_away(const char *wish, const char *what)
 {
-    rights_drop();
+    if (!wish || (strcmp(wish, what) != 0 && strcmp(wish, "none") != 0))
+        return false;
+    log_line("GPUD_SANDBOX=%s: the device process may use all the %s that gpud's user may", wish, what);
+    return true;
+}
+
+int sandbox_enter(enum sandbox_kind kind, const char *folder)
+{
+    const char *wish = getenv("GPUD_SANDBOX");
+    rights_drop(kind == SANDBOX_CUDA ? CUDA_FILES : OPEN_FILES);
     limit_set(RLIMIT_NPROC, tasks_count() + MORE_TASKS);
-    files_shut(folder);
+    if (!is_left_away(wish, "files"))
+        files_shut(kind, folder);
     capabilities_drop();
-    return sandbox_calls_shut();
+    return is_left_away(wish, "calls") ? 0 : sandbox_calls_shut(kind, wish && strcmp(wish, "strict") == 0);
 }
 
 int sandbox_enter_front(void)
 {
     struct ruleset set;
     int rules;
-    rights_drop();
+    rights_drop(OPEN_FILES);
     if (ruleset_make(&set, &rules))
         rules_enter(rules); /* which allow nothing */
     capabilities_drop();

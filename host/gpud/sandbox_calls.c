@@ -6,7 +6,9 @@
  *
  * Three answers: allowed; refused with an error, for what libraries try and do without; and SIGSYS,
  * which ends the process, for all others: ptrace, mount, bpf, keys, kernel modules, other processes'
- * memory, io_uring and whatever a newer kernel brings.
+ * memory, io_uring and whatever a newer kernel brings. Where the device is CUDA's these are not there, as in an old
+ * kernel: its driver is not ours to list, it changes with each release, and no kernel of a guest is machine code
+ * beside it.
  */
 #include "sandbox_calls.h"
 
@@ -18,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "log.h"
 
@@ -209,6 +212,12 @@ static const struct {
     {CALL(setpriority), EPERM},
 };
 
+/*
+ * CUDA's driver binds a socket without a name in the file system and listens on it, to hand its memory to other
+ * processes that know of it, and does not start where it may not. Nobody is answered on it: accept() is refused.
+ */
+static const int cuda_allowed[] = {CALL(bind), CALL(listen), CALL(setsockopt)};
+
 /* The front: its memory and threads, the descriptors that it is given, time. */
 static const int front_allowed[] = {
     CALL(brk),
@@ -254,12 +263,14 @@ static const int front_allowed[] = {
 /* Every rule is one of these; `ok` stays false after the first that failed. */
 struct filter {
     scmp_filter_ctx context;
+    enum sandbox_kind kind;
+    uint32_t otherwise; /* what a call gets that has no rule: no rule may say the same */
     bool ok;
 };
 
 static void rule_add(struct filter *filter, uint32_t action, int call)
 {
-    if (filter->ok)
+    if (filter->ok && action != filter->otherwise)
         filter->ok = seccomp_rule_add(filter->context, action, call, 0) == 0;
 }
 
@@ -321,12 +332,43 @@ static void ioctl_rules(struct filter *filter)
                     SCMP_A1(SCMP_CMP_MASKED_EQ, bit, ~terminal & bit));
 }
 
+static bool is_cudas(int call)
+{
+    for (size_t i = 0; i < sizeof(cuda_allowed) / sizeof(cuda_allowed[0]); i++)
+        if (cuda_allowed[i] == call)
+            return true;
+    return call == CALL(socket) || call == CALL(socketpair);
+}
+
+/* Sockets of this host alone; not of datagrams, which can be sent to any that has a name. */
+static void cuda_socket_rules(struct filter *filter, int call)
+{
+    const scmp_datum_t kind = 0xf;
+    static const scmp_datum_t fine[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]) && filter->ok; i++) {
+        const struct scmp_arg_cmp tests[] = {SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                                             SCMP_A1(SCMP_CMP_MASKED_EQ, kind, fine[i])};
+        filter->ok = seccomp_rule_add_array(filter->context, SCMP_ACT_ALLOW, call, 2, tests) == 0;
+    }
+}
+
+static void cuda_rules(struct filter *filter)
+{
+    for (size_t i = 0; i < sizeof(cuda_allowed) / sizeof(cuda_allowed[0]); i++)
+        rule_add(filter, SCMP_ACT_ALLOW, cuda_allowed[i]);
+    cuda_socket_rules(filter, CALL(socket));
+    cuda_socket_rules(filter, CALL(socketpair));
+}
+
 static void filter_fill(struct filter *filter)
 {
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
         rule_add(filter, SCMP_ACT_ALLOW, allowed[i]);
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-        rule_add(filter, SCMP_ACT_ERRNO((uint32_t)refused[i].error), refused[i].call);
+        if (filter->kind != SANDBOX_CUDA || !is_cudas(refused[i].call))
+            rule_add(filter, SCMP_ACT_ERRNO((uint32_t)refused[i].error), refused[i].call);
+    if (filter->kind == SANDBOX_CUDA)
+        cuda_rules(filter);
     clone_rules(filter);
     kill_rules(filter);
     handler_rules(filter);
@@ -352,9 +394,10 @@ static void front_filter_fill(struct filter *filter)
     rule_add_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
 }
 
-static int filter_enter(void (*fill)(struct filter *filter))
+static int filter_enter(void (*fill)(struct filter *filter), enum sandbox_kind kind, uint32_t otherwise)
 {
-    struct filter filter = {.context = seccomp_init(SCMP_ACT_TRAP), .ok = true};
+    struct filter filter = {
+        .context = seccomp_init(otherwise), .kind = kind, .otherwise = otherwise, .ok = true};
     if (!filter.context)
         return -1;
     seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, where it can */
@@ -367,14 +410,15 @@ static int filter_enter(void (*fill)(struct filter *filter))
     return -1;
 }
 
-int sandbox_calls_shut(void)
+int sandbox_calls_shut(enum sandbox_kind kind, bool strict)
 {
-    return filter_enter(filter_fill);
+    bool refuses = kind == SANDBOX_CUDA && !strict;
+    return filter_enter(filter_fill, kind, refuses ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_TRAP);
 }
 
 int sandbox_calls_shut_front(void)
 {
-    return filter_enter(front_filter_fill);
+    return filter_enter(front_filter_fill, SANDBOX_KERNELS, SCMP_ACT_TRAP);
 }
 
 const char *sandbox_call_name(int number)

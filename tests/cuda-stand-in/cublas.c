@@ -9,16 +9,21 @@ struct cublas_handle_s {
     uint32_t magic;
     cuda_context context;
     cuda_stream stream;
+    int mode;
 };
 
 cuda_result cublasCreate_v2(cublas_handle *out);
 cuda_result cublasCreate_v2(cublas_handle *out)
 {
     cuda_result result = call_begin("cublasCreate_v2", true, true);
+    const char *tf32 = getenv("NVIDIA_TF32_OVERRIDE");
+    if (!tf32 || strcmp(tf32, "0") != 0)
+        wrong("products of F32 may be rounded to TF32");
     if (result)
         return 3; /* CUBLAS_STATUS_ALLOC_FAILED */
     *out = calloc(1, sizeof(**out));
     **out = (struct cublas_handle_s){.magic = MAGIC_HANDLE, .context = context_current()};
+    counts_add(&(struct stand_in_counts){.handles = 1});
     (*out)->context->modules++; /* counted among what a context may not leave behind */
     return 0;
 }
@@ -35,6 +40,7 @@ cuda_result cublasDestroy_v2(cublas_handle handle)
     call_begin("cublasDestroy_v2", true, false);
     handle_check(handle);
     handle->context->modules--;
+    counts_take(&(struct stand_in_counts){.handles = 1});
     handle->magic = MAGIC_DEAD;
     free(handle);
     return 0;
@@ -49,6 +55,17 @@ cuda_result cublasSetStream_v2(cublas_handle handle, cuda_stream stream)
     if (result)
         return 1;
     handle->stream = stream;
+    return 0;
+}
+
+cuda_result cublasSetMathMode(cublas_handle handle, int mode);
+cuda_result cublasSetMathMode(cublas_handle handle, int mode)
+{
+    cuda_result result = call_begin("cublasSetMathMode", true, true);
+    handle_check(handle);
+    if (result)
+        return 1;
+    handle->mode = mode;
     return 0;
 }
 
@@ -131,13 +148,15 @@ cuda_result cublasGemmStridedBatchedEx(cublas_handle handle, int turn_a, int tur
     if (!handle->stream)
         wrong("a product without a stream: it would be in the default one");
     stream_check(handle->stream);
+    if (handle->mode != CUBLAS_NO_REDUCED_SUMS)
+        wrong("a product whose sums may be rounded");
     if (result)
         return 14; /* CUBLAS_STATUS_INTERNAL_ERROR */
     if (compute != CUBLAS_COMPUTE_F32 || algorithm != CUBLAS_DEFAULT || a_type != b_type ||
         (a_type == CUBLAS_F32 && c_type != CUBLAS_F32))
         return 15; /* CUBLAS_STATUS_NOT_SUPPORTED */
     if (m < 0 || n < 0 || k < 0 || count < 0 || a_leading < (turn_a ? k : m) || b_leading < (turn_b ? n : k) ||
-        c_leading < m)
+        c_leading < m || (count > 1 && c_step < (long long)c_leading * (n - 1) + m))
         return 7; /* CUBLAS_STATUS_INVALID_VALUE */
     struct op *op = op_new(gemm_run);
     op->gemm = (struct gemm){.turn_a = turn_a,

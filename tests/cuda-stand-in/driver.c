@@ -1,10 +1,11 @@
-/* driver.c: see stand_in.h. Contexts, memory, modules. */
+/* driver.c: see stand_in.h. Contexts, memory, modules, failures. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "stand_in.h"
@@ -26,8 +27,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct range *ranges;      /* lock */
 static uint64_t in_use;           /* lock: bytes of device memory */
 static uint64_t next_place = 0x6660000000000000ull; /* lock; never given again */
-static atomic_uint contexts;
-static pid_t initialised_in;
+static struct stand_in_counts counts; /* lock */
+static pid_t initialised_in; /* lock */
 static _Thread_local cuda_context stack[MOST_DEPTH];
 static _Thread_local unsigned depth;
 
@@ -44,6 +45,36 @@ void wrong(const char *format, ...)
     ssize_t put = write(STDERR_FILENO, text, (size_t)count);
     (void)put;
     abort();
+}
+
+/* ---- What there is */
+
+struct stand_in_counts stand_in_counts(void)
+{
+    pthread_mutex_lock(&lock);
+    struct stand_in_counts now = counts;
+    pthread_mutex_unlock(&lock);
+    return now;
+}
+
+static void counts_change(const struct stand_in_counts *by, unsigned sign)
+{
+    const unsigned *from = (const unsigned *)by;
+    unsigned *to = (unsigned *)&counts;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(unsigned); i++)
+        to[i] += sign * from[i];
+    pthread_mutex_unlock(&lock);
+}
+
+void counts_add(const struct stand_in_counts *more)
+{
+    counts_change(more, 1);
+}
+
+void counts_take(const struct stand_in_counts *less)
+{
+    counts_change(less, ~0u);
 }
 
 /* ---- Failures on purpose */
@@ -65,6 +96,16 @@ static void failure_read(void)
         failure.seed = failure.at + (uint64_t)getpid();
         failure.at = 0;
     }
+}
+
+void stand_in_fail(const char *name, unsigned long at, int code)
+{
+    pthread_once(&failure_once, failure_read);
+    snprintf(failure.name, sizeof(failure.name), "%s", name);
+    failure.at = at;
+    failure.code = (unsigned long)code;
+    failure.seed = 0;
+    atomic_store(&calls, 0);
 }
 
 static cuda_result failure_now(const char *name)
@@ -105,13 +146,30 @@ cuda_context context_current(void)
 
 /* ---- The device */
 
+/* A process that is forked off one in which the driver has started cannot start it. */
 cuda_result cuInit(unsigned flags);
 cuda_result cuInit(unsigned flags)
 {
+    static cuda_result started;
     if (flags)
         wrong("cuInit(%u)", flags);
-    initialised_in = getpid();
-    return 0;
+    pthread_mutex_lock(&lock);
+    if (!initialised_in) {
+        initialised_in = getpid();
+        started = driver_may_start() ? 0 : RESULT_OPERATING_SYSTEM;
+    }
+    cuda_result result = initialised_in == getpid() ? started : RESULT_NOT_INITIALIZED;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+cuda_result cuGetErrorName(cuda_result result, const char **name);
+cuda_result cuGetErrorName(cuda_result result, const char **name)
+{
+    *name = result == RESULT_OPERATING_SYSTEM ? "CUDA_ERROR_OPERATING_SYSTEM"
+            : result == RESULT_NOT_INITIALIZED ? "CUDA_ERROR_NOT_INITIALIZED"
+                                               : NULL;
+    return *name ? 0 : RESULT_INVALID;
 }
 
 cuda_result cuDriverGetVersion(int *version);
@@ -129,8 +187,9 @@ cuda_result cuDeviceGetCount(int *count)
     return result;
 }
 
-static void device_check(cuda_device device)
+static void device_check(const char *name, cuda_device device)
 {
+    call_begin(name, false, false);
     if (device != 100 && device != 101)
         wrong("device %d", device);
 }
@@ -147,7 +206,7 @@ cuda_result cuDeviceGet(cuda_device *device, int index)
 cuda_result cuDeviceGetName(char *name, int bytes, cuda_device device);
 cuda_result cuDeviceGetName(char *name, int bytes, cuda_device device)
 {
-    device_check(device);
+    device_check("cuDeviceGetName", device);
     snprintf(name, (size_t)bytes, "CUDA stand-in %d", device - 100);
     return 0;
 }
@@ -155,7 +214,7 @@ cuda_result cuDeviceGetName(char *name, int bytes, cuda_device device)
 cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device);
 cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device)
 {
-    device_check(device);
+    device_check("cuDeviceGetAttribute", device);
     static const uint16_t values[CUDA_MINOR + 1] = {[CUDA_MAX_GROUP] = 1024,
                                                     [CUDA_MAX_GROUP_SIZE] = 1024,
                                                     [CUDA_MAX_GROUP_SIZE + 1] = 1024,
@@ -163,6 +222,8 @@ cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device)
                                                     [CUDA_GROUP_SHARED] = 49152,
                                                     [CUDA_WARP] = 32,
                                                     [CUDA_UNITS] = 7,
+                                                    [CUDA_MAPS_HOST] = 1,
+                                                    [CUDA_UNIFIED] = 1,
                                                     [CUDA_MAJOR] = 8};
     if (which < 0 || which > CUDA_MINOR)
         return RESULT_INVALID;
@@ -173,7 +234,7 @@ cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device)
 cuda_result cuDeviceTotalMem_v2(size_t *bytes, cuda_device device);
 cuda_result cuDeviceTotalMem_v2(size_t *bytes, cuda_device device)
 {
-    device_check(device);
+    device_check("cuDeviceTotalMem_v2", device);
     *bytes = DEVICE_BYTES;
     return 0;
 }
@@ -183,22 +244,38 @@ cuda_result cuDeviceTotalMem_v2(size_t *bytes, cuda_device device)
 static void contexts_say(void)
 {
     if (getenv("CUDA_STAND_IN_LOG"))
-        fprintf(stderr, "cuda contexts now: %u\n", atomic_load(&contexts));
+        fprintf(stderr, "cuda contexts now: %u\n", stand_in_counts().contexts);
+}
+
+/* Its descriptors up to the first that could not be had. */
+static void context_free(cuda_context context)
+{
+    for (unsigned i = 0; i < CONTEXT_FILES && context->files[i] > 0; i++)
+        close(context->files[i]);
+    context->magic = MAGIC_DEAD;
+    free(context);
 }
 
 cuda_result cuCtxCreate_v2(cuda_context *out, unsigned flags, cuda_device device);
 cuda_result cuCtxCreate_v2(cuda_context *out, unsigned flags, cuda_device device)
 {
     cuda_result result = call_begin("cuCtxCreate_v2", false, true);
-    device_check(device);
+    device_check("cuCtxCreate_v2", device);
     if (result)
         return result;
-    if (flags || depth == MOST_DEPTH)
+    if (flags != CUDA_CONTEXT_BLOCKING || depth == MOST_DEPTH)
         wrong("cuCtxCreate_v2: flags %u, %u contexts on the stack", flags, depth);
-    *out = calloc(1, sizeof(**out));
-    (*out)->magic = MAGIC_CONTEXT;
-    stack[depth++] = *out;
-    atomic_fetch_add(&contexts, 1);
+    cuda_context context = calloc(1, sizeof(*context));
+    context->magic = MAGIC_CONTEXT;
+    for (unsigned i = 0; i < CONTEXT_FILES && !result; i++)
+        if ((context->files[i] = eventfd(0, EFD_CLOEXEC)) < 0)
+            result = RESULT_OPERATING_SYSTEM;
+    if (result) {
+        context_free(context);
+        return result;
+    }
+    *out = stack[depth++] = context;
+    counts_add(&(struct stand_in_counts){.contexts = 1});
     contexts_say();
     return 0;
 }
@@ -215,9 +292,8 @@ cuda_result cuCtxDestroy_v2(cuda_context context)
     if (context->streams || context->modules || context->ranges)
         wrong("a context leaves behind %u streams, %u modules, %u pieces of memory", context->streams,
               context->modules, context->ranges);
-    context->magic = MAGIC_DEAD;
-    free(context);
-    atomic_fetch_sub(&contexts, 1);
+    context_free(context);
+    counts_take(&(struct stand_in_counts){.contexts = 1});
     contexts_say();
     return result;
 }
@@ -285,6 +361,7 @@ static struct range *range_add(uint8_t *host, uint64_t bytes, bool registered)
     next_place += (bytes + 0x1ffffull) & ~0xffffull;
     context_current()->ranges++;
     pthread_mutex_unlock(&lock);
+    counts_add(&(struct stand_in_counts){.allocations = !registered, .registrations = registered});
     return range;
 }
 
@@ -302,6 +379,8 @@ static struct range *range_take(uint64_t place, const void *host, bool registere
     if (found)
         found->context->ranges--;
     pthread_mutex_unlock(&lock);
+    if (found)
+        counts_take(&(struct stand_in_counts){.allocations = !registered, .registrations = registered});
     return found;
 }
 
@@ -343,14 +422,16 @@ cuda_result cuMemFree_v2(cuda_pointer memory)
     return result;
 }
 
-static bool is_registered(const uint8_t *memory, size_t bytes)
+/* What is registered already there, or partly: the manual has an error for the first alone. */
+static cuda_result overlap_find(const uint8_t *memory, size_t bytes)
 {
-    bool found = false;
+    cuda_result result = 0;
     pthread_mutex_lock(&lock);
-    for (struct range *range = ranges; range && !found; range = range->next)
-        found = range->registered && memory < range->host + range->bytes && range->host < memory + bytes;
+    for (struct range *range = ranges; range && !result; range = range->next)
+        if (range->registered && memory < range->host + range->bytes && range->host < memory + bytes)
+            result = range->host == memory ? RESULT_ALREADY_REGISTERED : RESULT_INVALID;
     pthread_mutex_unlock(&lock);
-    return found;
+    return result;
 }
 
 cuda_result cuMemHostRegister_v2(void *memory, size_t bytes, unsigned flags);
@@ -359,10 +440,11 @@ cuda_result cuMemHostRegister_v2(void *memory, size_t bytes, unsigned flags)
     cuda_result result = call_begin("cuMemHostRegister_v2", true, true);
     if (result)
         return result;
-    if (flags != (CUDA_HOST_PORTABLE | CUDA_HOST_MAPPED) || !bytes)
-        wrong("cuMemHostRegister_v2: %zu bytes, flags %u", bytes, flags);
-    if (is_registered(memory, bytes))
-        return CUDA_ALREADY_REGISTERED;
+    if (flags != (CUDA_HOST_PORTABLE | CUDA_HOST_MAPPED) || !bytes || ((uintptr_t)memory | bytes) % PAGE)
+        wrong("cuMemHostRegister_v2: %zu bytes at %p, flags %u", bytes, memory, flags);
+    result = overlap_find(memory, bytes);
+    if (result)
+        return result;
     if (!is_mapped(memory, bytes))
         return RESULT_INVALID;
     for (size_t i = 0; i < bytes; i += PAGE) /* pinned: what has no page behind it cannot be */
@@ -403,6 +485,17 @@ cuda_result cuMemHostGetDevicePointer_v2(cuda_pointer *out, void *memory, unsign
 
 /* ---- Modules */
 
+/* The driver keeps what it made of PTX in a folder, and makes it again each time where it cannot. */
+static void cache_write(void)
+{
+    char path[400];
+    const char *folder = getenv("CUDA_CACHE_PATH");
+    snprintf(path, sizeof(path), "%s/cuda-stand-in", folder ? folder : "");
+    FILE *kept = folder ? fopen(path, "w") : NULL;
+    if (folder && (!kept || fputs("kept", kept) < 0 || fclose(kept)))
+        wrong("nothing can be kept in %s", folder);
+}
+
 cuda_result cuModuleLoadDataEx(cuda_module *out, const void *image, unsigned count, int *options, void **values);
 cuda_result cuModuleLoadDataEx(cuda_module *out, const void *image, unsigned count, int *options, void **values)
 {
@@ -421,6 +514,8 @@ cuda_result cuModuleLoadDataEx(cuda_module *out, const void *image, unsigned cou
     module->magic = MAGIC_MODULE;
     module->context = context_current();
     module->context->modules++;
+    counts_add(&(struct stand_in_counts){.modules = 1});
+    cache_write();
     *out = module;
     return 0;
 }
@@ -437,6 +532,7 @@ cuda_result cuModuleUnload(cuda_module module)
     for (unsigned i = 0; i < module->count; i++)
         module->functions[i].magic = MAGIC_DEAD;
     module->context->modules--;
+    counts_take(&(struct stand_in_counts){.modules = 1});
     free(module); /* with its functions: who uses one later is seen by the sanitizer */
     return result;
 }
@@ -478,7 +574,7 @@ cuda_result cuFuncGetParamInfo(cuda_function function, size_t index, size_t *off
         wrong("a parameter of no function");
     if (index >= function->count)
         return RESULT_INVALID;
-    *offset = 0; /* which gpud does not look at */
+    *offset = function->offsets[index];
     *bytes = function->sizes[index];
     return 0;
 }

@@ -1,5 +1,5 @@
-# A stand-in for CUDA's three libraries, and a gpud under sanitizers that is linked with it: opened by their
-# names the libraries are those that are there already. No other gpud can be given it by an environment.
+# A stand-in for CUDA's three libraries, as of a driver of CUDA 12 (of a later CUDA, the host may have the real ones),
+# and a gpud under sanitizers that is linked with it: opened by their names the libraries are those that are there already. No other gpud can be given it by an environment.
 CUDA_STAND_IN := $(BUILD)/tests/cuda-stand-in
 $(BUILD)/obj/stand-in/%.c.o: %.c
 	@mkdir -p $(@D)
@@ -12,12 +12,13 @@ $(CUDA_STAND_IN)/$(1): $(call stand_in_objs,$(2)) $(addprefix $(CUDA_STAND_IN)/,
 	$$(Q)$(CC) -shared -fsanitize=address,undefined -Wl,-soname,$(1) -o $$@ $$^ -lpthread
 DEPS += $(call deps_of,$(call stand_in_objs,$(2)))
 endef
-$(eval $(call stand_in,libcuda.so.1,driver streams kernels))
-$(eval $(call stand_in,libnvrtc.so.13,nvrtc,libcuda.so.1))
-$(eval $(call stand_in,libcublas.so.13,cublas,libcuda.so.1))
-CUDA_STAND_IN_LIBS := $(addprefix $(CUDA_STAND_IN)/,libcuda.so.1 libnvrtc.so.13 libcublas.so.13)
+$(eval $(call stand_in,libcuda.so.1,driver start streams kernels))
+$(eval $(call stand_in,libnvrtc.so.12,nvrtc,libcuda.so.1))
+$(eval $(call stand_in,libcublas.so.12,cublas,libcuda.so.1))
+CUDA_STAND_IN_LIBS := $(addprefix $(CUDA_STAND_IN)/,libcuda.so.1 libnvrtc.so.12 libcublas.so.12)
+# For who is linked with it, in build/tests.
+CUDA_STAND_IN_LINK := -Wl,--no-as-needed $(CUDA_STAND_IN_LIBS) -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/cuda-stand-in'
 $(BUILD)/tests/gpud-cuda: $(GPUD_ASAN_OBJS) $(CUDA_STAND_IN_LIBS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) -Wl,--no-as-needed $(CUDA_STAND_IN_LIBS) \
-	  -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/cuda-stand-in' -lseccomp -lpthread
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) $(CUDA_STAND_IN_LINK) -lseccomp -lpthread
 TESTS += $(BUILD)/tests/gpud-cuda

@@ -79,20 +79,23 @@ static unsigned type_bytes(const char *token)
     return 0;
 }
 
-/* `.param [.align N] TYPE [.ptr ...] name [ [N] ]`, up to the comma or the end. */
-static bool param_parse(struct reader *reader, uint16_t *bytes)
+/* `.param [.align N] TYPE [.ptr ... [.align M]] name [ [N] ]`, up to the comma or the end. */
+static bool param_parse(struct reader *reader, uint16_t *bytes, unsigned *align)
 {
     unsigned unit = 0;
+    *align = 1;
     unsigned long count = 1;
     if (!token_is(reader, ".param"))
         return false;
     while (token_next(reader) && !token_is(reader, ",") && !token_is(reader, ")")) {
-        if (type_bytes(reader->token))
-            unit = type_bytes(reader->token);
+        if (token_is(reader, ".align") && token_next(reader) && !unit)
+            *align = (unsigned)strtoul(reader->token, NULL, 10);
+        else if (type_bytes(reader->token) && (unit = type_bytes(reader->token)) > *align)
+            *align = unit;
         else if (token_is(reader, "[") && token_next(reader))
             count = strtoul(reader->token, NULL, 10);
     }
-    if (!unit || !count || count > MOST_BYTES / unit)
+    if (!unit || !count || count > MOST_BYTES / unit || !*align || *align > 128 || (*align & (*align - 1)))
         return false;
     *bytes = (uint16_t)(unit * count);
     return true;
@@ -100,14 +103,16 @@ static bool param_parse(struct reader *reader, uint16_t *bytes)
 
 static bool params_parse(struct reader *reader, struct cuda_function_s *function)
 {
-    unsigned sum = 0;
     if (!token_next(reader))
         return false;
     while (!token_is(reader, ")")) {
-        if (function->count == MOST_PARAMS + 0u || !param_parse(reader, &function->sizes[function->count]))
+        unsigned at = function->count, align;
+        if (at == MOST_PARAMS || !param_parse(reader, &function->sizes[at], &align))
             return false;
-        sum += function->sizes[function->count++];
-        if (sum > MOST_BYTES || (token_is(reader, ",") && !token_next(reader)))
+        function->offsets[at] = (uint16_t)((function->bytes + align - 1) / align * align);
+        function->bytes = function->offsets[at] + function->sizes[at];
+        function->count++;
+        if (function->bytes > MOST_BYTES || (token_is(reader, ",") && !token_next(reader)))
             return false;
     }
     return true;
@@ -152,6 +157,9 @@ bool module_parse(struct cuda_module_s *module, const char *text, const char **w
     struct reader reader = {.at = text};
     bool version = false, target = false;
     while (token_next(&reader)) {
+        *why = "a line for a preprocessor";
+        if (token_is(&reader, "#") && !isdigit((unsigned char)reader.at[strspn(reader.at, " ")]))
+            return false; /* but for one that says where a line is from */
         version |= token_is(&reader, ".version");
         target |= token_is(&reader, ".target");
         if (token_is(&reader, ".entry") && !entry_parse(module, &reader, why))
@@ -165,10 +173,7 @@ bool module_parse(struct cuda_module_s *module, const char *text, const char **w
 
 static const uint8_t *param_at(const struct op *op, unsigned index)
 {
-    unsigned at = 0;
-    for (unsigned i = 0; i < index; i++)
-        at += op->function->sizes[i];
-    return op->params + at;
+    return op->params + op->function->offsets[index];
 }
 
 static uint64_t number(const struct op *op, unsigned index)
@@ -299,14 +304,18 @@ static cuda_result stray(struct op *op)
     return memory_at(number(op, 0), 4) ? 0 : RESULT_ILLEGAL_ADDRESS;
 }
 
-/* All parameters behind the first one, to where that points. */
+/* All parameters behind the first one, without gaps, to where that points. */
 static cuda_result echo(struct op *op)
 {
-    unsigned first = op->function->sizes[0];
-    uint8_t *out = pointer(op, 0, op->param_bytes - first);
+    const struct cuda_function_s *function = op->function;
+    unsigned bytes = 0;
+    for (unsigned i = 1; i < function->count; i++)
+        bytes += function->sizes[i];
+    uint8_t *out = pointer(op, 0, bytes);
     if (!out)
         return RESULT_ILLEGAL_ADDRESS;
-    memcpy(out, op->params + first, op->param_bytes - first);
+    for (unsigned i = 1; i < function->count; out += function->sizes[i++])
+        memcpy(out, param_at(op, i), function->sizes[i]);
     return 0;
 }
 

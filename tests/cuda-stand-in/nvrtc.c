@@ -27,6 +27,7 @@ cuda_result nvrtcCreateProgram(nvrtc_program *out, const char *source, const cha
         wrong("nvrtcCreateProgram: not what gpud gives");
     *out = calloc(1, sizeof(**out));
     **out = (struct nvrtc_program_s){.magic = MAGIC_PROGRAM, .source = strdup(source), .log = ""};
+    counts_add(&(struct stand_in_counts){.programs = 1});
     return 0;
 }
 
@@ -41,6 +42,7 @@ cuda_result nvrtcDestroyProgram(nvrtc_program *program)
 {
     program_check(*program);
     (*program)->magic = MAGIC_DEAD;
+    counts_take(&(struct stand_in_counts){.programs = 1});
     free((*program)->source);
     free((*program)->ptx);
     free(*program);

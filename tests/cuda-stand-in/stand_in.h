@@ -7,7 +7,9 @@
  * Device memory has addresses that are no addresses of the process, as have registered pages: who uses one
  * without the driver crashes. Work is done by another thread, some time later.
  *
- * CUDA_STAND_IN_FAIL in the environment makes calls fail: "NAME:N:CODE", the N-th call of a function;
+ * It starts only where the system gives what NVIDIA's driver needs (start.c): so gpud's sandbox is tried, too.
+ *
+ * CUDA_STAND_IN_FAIL in the environment, or stand_in_fail() (hooks.h), makes calls fail: "NAME:N:CODE", the N-th call of a function;
  * "random:SEED:N", one of N calls that may fail, with "out of memory" or what else their manuals name.
  */
 #pragma once
@@ -16,14 +18,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "host/gpud/cuda_api.h"
+#include "hooks.h"
 
 enum {
     RESULT_INVALID = 1,
     RESULT_NOT_INITIALIZED = 3,
     RESULT_INVALID_PTX = 218,
-    RESULT_NOT_REGISTERED = 713,
+    RESULT_OPERATING_SYSTEM = 304,
     RESULT_ILLEGAL_ADDRESS = 700,
     RESULT_OUT_OF_RESOURCES = 701,
+    RESULT_ALREADY_REGISTERED = 712,
 };
 
 #define MAGIC_CONTEXT  0xc0de0001u
@@ -33,10 +37,12 @@ enum {
 #define MAGIC_DEAD     0xdeadu
 #define MOST_PARAMS    80u /* more than gpud gives a kernel */
 #define MOST_BYTES     4096u /* of all parameters of a kernel */
+#define CONTEXT_FILES  12u   /* descriptors that a context has open */
 
 struct cuda_context_s {
     uint32_t magic;
     unsigned streams, modules, ranges; /* that live */
+    int files[CONTEXT_FILES];
 };
 
 struct cuda_function_s {
@@ -44,8 +50,8 @@ struct cuda_function_s {
     struct cuda_module_s *module;
     char name[128];
     char body[256]; /* as NVRTC left it, without blanks; "" */
-    unsigned count;
-    uint16_t sizes[MOST_PARAMS];
+    unsigned count, bytes; /* bytes: of all parameters, with the gaps between them */
+    uint16_t sizes[MOST_PARAMS], offsets[MOST_PARAMS];
     unsigned most_items; /* of a group */
 };
 
@@ -66,7 +72,7 @@ struct op {
     uint64_t target, source, target_pitch, source_pitch, width, rows;
     uint32_t value, unit;
     cuda_function function;
-    unsigned items, param_bytes;
+    unsigned items;
     uint8_t params[MOST_BYTES];
     struct gemm {
         bool turn_a, turn_b;
@@ -91,6 +97,13 @@ _Noreturn void wrong(const char *format, ...) __attribute__((format(printf, 1, 2
 cuda_result call_begin(const char *name, bool current, bool may_fail);
 cuda_context context_current(void);
 bool in_callback(void);
+
+/* Adds to what stand_in_counts() tells. */
+void counts_add(const struct stand_in_counts *more);
+void counts_take(const struct stand_in_counts *less);
+
+/* start.c: whether the system gives what the driver asks for when it starts. */
+bool driver_may_start(void);
 
 /* The host's address of `bytes` of device memory; NULL: they are not all in one piece of it. */
 uint8_t *memory_at(uint64_t place, uint64_t bytes);

@@ -129,6 +129,7 @@ cuda_result cuStreamCreate(cuda_stream *out, unsigned flags)
     cuda_stream stream = calloc(1, sizeof(*stream));
     *stream = (struct cuda_stream_s){.magic = MAGIC_STREAM, .context = context_current()};
     stream->context->streams++;
+    counts_add(&(struct stand_in_counts){.streams = 1});
     pthread_mutex_lock(&lock);
     stream->next = streams;
     streams = stream;
@@ -151,6 +152,7 @@ cuda_result cuStreamDestroy_v2(cuda_stream stream)
     *at = stream->next;
     pthread_mutex_unlock(&lock);
     stream->context->streams--;
+    counts_take(&(struct stand_in_counts){.streams = 1});
     stream->magic = MAGIC_DEAD;
     free(stream);
     return result;
@@ -191,6 +193,8 @@ static cuda_result rows_copy(struct op *op)
     for (uint64_t row = 0; row < op->rows; row++) {
         uint8_t *target = memory_need(op->target + row * op->target_pitch, op->width, "a copy's target"),
                 *source = memory_need(op->source + row * op->source_pitch, op->width, "a copy's source");
+        if (target < source + op->width && source < target + op->width)
+            wrong("a copy's source and target overlap");
         memcpy(target, source, op->width);
     }
     return 0;
@@ -198,12 +202,9 @@ static cuda_result rows_copy(struct op *op)
 
 static cuda_result units_fill(struct op *op)
 {
-    for (uint64_t row = 0; row < op->rows; row++) {
-        uint8_t *target =
-            memory_need(op->target + row * op->target_pitch, op->width * op->unit, "a fill's target");
-        for (uint64_t i = 0; i < op->width; i++)
-            memcpy(target + i * op->unit, &op->value, op->unit);
-    }
+    uint8_t *target = memory_need(op->target, op->width * op->unit, "a fill's target");
+    for (uint64_t i = 0; i < op->width; i++)
+        memcpy(target + i * op->unit, &op->value, op->unit);
     return 0;
 }
 
@@ -232,12 +233,14 @@ cuda_result cuMemcpy2DAsync_v2(const struct cuda_copy_2d *copy, cuda_stream stre
     stream_check(stream);
     if (result)
         return result;
-    if (copy->source_kind != CUDA_MEMORY_UNIFIED || copy->target_kind != CUDA_MEMORY_UNIFIED || copy->source_x ||
+    if (copy->source_kind != CUDA_MEMORY_DEVICE || copy->target_kind != CUDA_MEMORY_DEVICE || copy->source_x ||
         copy->source_y || copy->target_x || copy->target_y)
         wrong("cuMemcpy2DAsync_v2: not what gpud gives");
     if (copy->source_pitch < copy->width || copy->target_pitch < copy->width ||
         copy->source_pitch > INT32_MAX || copy->target_pitch > INT32_MAX)
         return RESULT_INVALID;
+    if (copy->source_pitch % 4 || copy->target_pitch % 4)
+        return RESULT_INVALID; /* as it may, where a pitch is not cuMemAllocPitch()'s */
     struct op *op = op_new(rows_copy);
     op->target = copy->target;
     op->source = copy->source;
@@ -249,22 +252,20 @@ cuda_result cuMemcpy2DAsync_v2(const struct cuda_copy_2d *copy, cuda_stream stre
     return 0;
 }
 
-static cuda_result fill(const char *name, cuda_pointer target, uint64_t pitch, uint32_t value, uint32_t unit,
-                        uint64_t width, uint64_t rows, cuda_stream stream)
+static cuda_result fill(const char *name, cuda_pointer target, uint32_t value, uint32_t unit, uint64_t count,
+                        cuda_stream stream)
 {
     cuda_result result = call_begin(name, true, true);
     stream_check(stream);
     if (result)
         return result;
-    if (target % unit || (rows > 1 && (pitch % unit || pitch < width * unit)))
-        wrong("%s: target or pitch misaligned", name);
+    if (target % unit)
+        wrong("%s: the target is misaligned", name);
     struct op *op = op_new(units_fill);
     op->target = target;
-    op->target_pitch = pitch;
     op->value = value;
     op->unit = unit;
-    op->width = width;
-    op->rows = rows;
+    op->width = count;
     op_add(op, stream);
     return 0;
 }
@@ -272,32 +273,34 @@ static cuda_result fill(const char *name, cuda_pointer target, uint64_t pitch, u
 cuda_result cuMemsetD8Async(cuda_pointer target, unsigned char value, size_t count, cuda_stream stream);
 cuda_result cuMemsetD8Async(cuda_pointer target, unsigned char value, size_t count, cuda_stream stream)
 {
-    return fill("cuMemsetD8Async", target, 0, value, 1, count, 1, stream);
+    return fill("cuMemsetD8Async", target, value, 1, count, stream);
 }
 
 cuda_result cuMemsetD16Async(cuda_pointer target, unsigned short value, size_t count, cuda_stream stream);
 cuda_result cuMemsetD16Async(cuda_pointer target, unsigned short value, size_t count, cuda_stream stream)
 {
-    return fill("cuMemsetD16Async", target, 0, value, 2, count, 1, stream);
+    return fill("cuMemsetD16Async", target, value, 2, count, stream);
 }
 
-cuda_result cuMemsetD2D32Async(cuda_pointer target, size_t pitch, unsigned value, size_t width, size_t rows,
-                               cuda_stream stream);
-cuda_result cuMemsetD2D32Async(cuda_pointer target, size_t pitch, unsigned value, size_t width, size_t rows,
-                               cuda_stream stream)
+cuda_result cuMemsetD32Async(cuda_pointer target, unsigned value, size_t count, cuda_stream stream);
+cuda_result cuMemsetD32Async(cuda_pointer target, unsigned value, size_t count, cuda_stream stream)
 {
-    return fill("cuMemsetD2D32Async", target, pitch, value, 4, width, rows, stream);
+    return fill("cuMemsetD32Async", target, value, 4, count, stream);
 }
 
 /* ---- Launches */
 
-/* The caller's arguments, as many as the kernel has: they are copied in the call. */
-static void params_take(struct op *op, void **arguments)
+/* The caller's parameters, one beside the other as the kernel has them: they are copied in the call. */
+static void params_take(struct op *op, void **extra)
 {
-    for (unsigned i = 0; i < op->function->count; i++) {
-        memcpy(op->params + op->param_bytes, arguments[i], op->function->sizes[i]);
-        op->param_bytes += op->function->sizes[i];
-    }
+    unsigned bytes = op->function->bytes;
+    if (!bytes && !extra)
+        return;
+    if (!extra || extra[0] != CUDA_PARAMS || extra[2] != CUDA_PARAMS_BYTES || extra[4] != CUDA_PARAMS_END)
+        wrong("cuLaunchKernel: no parameters where there are %u bytes of them", bytes);
+    if (*(size_t *)extra[3] != bytes)
+        wrong("cuLaunchKernel: %zu bytes of parameters and not %u", *(size_t *)extra[3], bytes);
+    memcpy(op->params, extra[1], bytes);
 }
 
 cuda_result cuLaunchKernel(cuda_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -314,7 +317,7 @@ cuda_result cuLaunchKernel(cuda_function function, unsigned grid_x, unsigned gri
         wrong("a launch of no function, or in another context");
     if (result)
         return result;
-    if (shared || extra)
+    if (shared || arguments)
         wrong("cuLaunchKernel: not what gpud gives");
     uint64_t group = (uint64_t)group_x * group_y * group_z, grid = (uint64_t)grid_x * grid_y * grid_z;
     if (!group || !grid || group_x > 1024 || group_y > 1024 || group_z > 64 || group > 1024 || grid_y > 65535 ||
@@ -325,7 +328,7 @@ cuda_result cuLaunchKernel(cuda_function function, unsigned grid_x, unsigned gri
     struct op *op = op_new(kernel_run);
     op->function = function;
     op->items = grid * group < 1u << 20 ? (unsigned)(grid * group) : 1u << 20;
-    params_take(op, arguments);
+    params_take(op, extra);
     __atomic_fetch_add(&function->module->in_work, 1, __ATOMIC_RELAXED);
     op_add(op, stream);
     return 0;
