@@ -4,8 +4,8 @@
  * An implementation owns the real device. Its caller has checked every number against its objects:
  * identifiers, ranges, argument kinds. Statuses are enum vgpgpu_status.
  *
- * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, signal, batch_end), while
- * another may be in its batch_run(); other operations may be called from any thread at the same time. A
+ * Threads: one thread at a time works on a queue (launch, copy, fill, operation, barrier, signal, batch_lend, batch_end),
+ * while another may be in its batch_run(); other operations may be called from any thread at the same time. A
  * program, kernel, queue or buffer is destroyed only after every batch that names it has ended.
  */
 #pragma once
@@ -163,6 +163,13 @@ struct device_ops {
      * is to, by one call of batch_run(), and whatever comes into the queue meanwhile waits.
      */
     bool (*batch_end)(struct device_queue *queue, bool may_run, device_done done, void *token);
+    /*
+     * Has a thread of the device's own call give(data), once and in the queue's order, which gives the queue a whole
+     * batch of launches, batch_end() without `may_run` included, and waits for nothing. For a device that has nothing
+     * else to do. `narrow`: no launch of it has work for two threads at a time. False: the caller is to give it. NULL:
+     * that is always so.
+     */
+    bool (*batch_lend)(struct device_queue *queue, bool narrow, void (*give)(void *data), void *data);
     /* Does the work that batch_end() left to its caller, to its end. NULL: it never does. */
     void (*batch_run)(struct device_queue *queue);
 };

@@ -190,6 +190,7 @@ const struct device_ops device_opencl = {
     .operation = opencl_operation,
     .barrier = opencl_barrier,
     .signal = opencl_signal,
+    .batch_lend = opencl_batch_lend,
     .batch_end = opencl_batch_end,
     .batch_run = opencl_batch_run,
 };

@@ -8,6 +8,16 @@
 #include "device.h"
 #include "opencl_api.h"
 
+/* Where a device's threads are while only one of them has work. */
+struct opencl_park {
+    pthread_mutex_t lock;
+    cl_context context;     /* lock */
+    cl_command_queue queue; /* lock: out of order; NULL until somebody is parked */
+    unsigned narrow;        /* lock: batches since something else was given to the device */
+    atomic_uint threads;    /* that are parked, or are to be */
+    atomic_uint turn;       /* a futex: who was parked in a former one leaves */
+};
+
 struct device {
     cl_platform_id platform;
     cl_device_id id;
@@ -17,6 +27,9 @@ struct device {
     bool spirv;
     bool clblast; /* it has no processor of this host, or is to be tested as if */
     bool native; /* it calls functions of this process in a queue's order */
+    bool lends;  /* and such a function may give the queue more */
+    unsigned units; /* compute units: threads, where it lends */
+    struct opencl_park park;
 };
 
 struct device_context {
@@ -91,8 +104,7 @@ struct device_queue {
     uint64_t start_ns;   /* 0: nothing enqueued yet */
     cl_event last;       /* of the newest command, if it has one */
     struct batch *batch; /* NULL until something needs it */
-    cl_event hold;       /* the gate that the batch's first commands wait for, or NULL */
-    unsigned held;       /* so many launches */
+    bool is_lent;        /* OpenCL's own thread gives it */
     unsigned taken_count;
     struct device_buffer *taken[MAX_TAKEN];
     /* Operations that were not given to OpenCL. While batch_run() is at work they are that's. */
@@ -109,9 +121,6 @@ struct device_queue {
 uint32_t opencl_begin(struct device_queue *queue);
 /* Where the next command's event goes: nowhere unless it is the last. */
 cl_event *opencl_event_place(struct device_queue *queue, bool last);
-/* An event that all wait for which comes into the queue in order from now on, until it is opened; NULL is open. */
-cl_int opencl_gate_make(struct device_queue *queue, cl_event *gate);
-void opencl_gate_open(cl_event gate);
 /* The batch under way; NULL: no memory. */
 struct batch *opencl_batch_get(struct device_queue *queue);
 /* Its work has ended. */
@@ -135,6 +144,9 @@ bool opencl_direct_signal(struct device_queue *queue, device_reached reached, vo
 /* Has what OpenCL gets next wait for a batch_run() that is under way. */
 uint32_t opencl_direct_gate(struct device_queue *queue);
 
+/* opencl_lend.c. Before anything but a narrow batch that was lent is given to the device: its threads may have work. */
+void opencl_unpark(struct device *device);
+
 /* An OpenCL error as a status; CL_SUCCESS is VGPGPU_OK. */
 uint32_t opencl_status(cl_int error);
 
@@ -157,6 +169,7 @@ uint32_t opencl_operation(struct device_queue *queue, const struct device_operat
                           bool last);
 uint32_t opencl_barrier(struct device_queue *queue, bool loose);
 uint32_t opencl_signal(struct device_queue *queue, device_reached reached, void *token);
+bool opencl_batch_lend(struct device_queue *queue, bool narrow, void (*give)(void *data), void *data);
 bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token);
 void opencl_batch_run(struct device_queue *queue);
 

@@ -2,10 +2,10 @@
  * engine.h: the device process of one machine: the real device, builds and a guest's kernels, which
  * are machine code in it where the device is the host's processor. It believes its front, and may be
  * ended at any time. engine.c brings it up and keeps what it has; engine_requests.c answers the
- * front; engine_messages.c carries out batches and destructions.
+ * front; engine_messages.c takes batches and destructions, engine_batch.c gives batches to the device.
  *
  * Threads: the main thread answers requests; the runner takes messages, and carries out what the
- * device leaves to it; meanwhile the standby takes them; the device's own report ends.
+ * device leaves to it; meanwhile the standby takes them; the device's own report ends, and may give a batch.
  */
 #pragma once
 

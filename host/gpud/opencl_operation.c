@@ -112,6 +112,29 @@ void opencl_direct_leave(struct device_queue *queue, struct batch *batch)
     pthread_mutex_unlock(&queue->lock);
 }
 
+/* An event that all wait for which comes into the queue in order from now on, until it is opened; NULL is open. */
+static cl_int gate_make(struct device_queue *queue, cl_event *gate)
+{
+    cl_int error;
+    cl_event made = opencl.CreateUserEvent(queue->context->handle, &error);
+    if (error)
+        return error;
+    error = opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &made, NULL);
+    if (error)
+        opencl.ReleaseEvent(made);
+    else
+        *gate = made;
+    return error;
+}
+
+static void gate_open(cl_event gate)
+{
+    if (!gate)
+        return;
+    opencl.SetUserEventStatus(gate, CL_COMPLETE);
+    opencl.ReleaseEvent(gate);
+}
+
 void opencl_batch_run(struct device_queue *queue)
 {
     struct batch *batch = queue->direct_batch;
@@ -128,7 +151,7 @@ void opencl_batch_run(struct device_queue *queue)
     cl_event gate = queue->gate;
     queue->gate = NULL;
     pthread_mutex_unlock(&queue->lock);
-    opencl_gate_open(gate);
+    gate_open(gate);
     opencl_batch_finish(batch, VGPGPU_OK);
 }
 
@@ -137,7 +160,7 @@ uint32_t opencl_direct_gate(struct device_queue *queue)
     cl_int error = CL_SUCCESS;
     pthread_mutex_lock(&queue->lock);
     if (queue->direct_runs && !queue->gate)
-        error = opencl_gate_make(queue, &queue->gate);
+        error = gate_make(queue, &queue->gate);
     pthread_mutex_unlock(&queue->lock);
     return opencl_status(error);
 }

@@ -192,6 +192,14 @@ static bool device_is_native(cl_device_id id)
     return (can & CL_EXEC_NATIVE_KERNEL) && device_is_unified(id);
 }
 
+/* PoCL is known to take commands from a native kernel; OpenCL does not say that others do. */
+static bool platform_is_pocl(cl_platform_id platform)
+{
+    char name[64] = "";
+    opencl.GetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof(name) - 1, name, NULL);
+    return strcmp(name, "Portable Computing Language") == 0;
+}
+
 int opencl_open(const char *selector, struct device **out, struct device_info *info, char *why)
 {
     struct found_device found[MAX_DEVICES];
@@ -218,6 +226,9 @@ int opencl_open(const char *selector, struct device **out, struct device_info *i
     device->unified = infos[chosen].features & VGPGPU_FEATURE_IN_PLACE;
     device->spirv = infos[chosen].program_kinds & 1u << VGPGPU_PROGRAM_SPIRV;
     device->native = device_is_native(device->id) && !is_as_others();
+    device->lends = device->native && platform_is_pocl(device->platform);
+    device->units = infos[chosen].compute_units;
+    pthread_mutex_init(&device->park.lock, NULL);
     device->clblast = !device->native && opencl_clblast_load();
     *info = infos[chosen];
     if (device->native)

@@ -10,7 +10,6 @@
 #include "checked.h"
 
 #define LOCAL_ALIGN 128u /* each local argument starts at a multiple of this, bytes */
-#define HOLD_MOST   64u  /* launches that wait for each other's arrival */
 
 uint64_t opencl_now_ns(void)
 {
@@ -37,51 +36,8 @@ uint32_t opencl_queue_create(struct device_context *context, struct device_queue
     return VGPGPU_OK;
 }
 
-cl_int opencl_gate_make(struct device_queue *queue, cl_event *gate)
-{
-    cl_int error;
-    cl_event made = opencl.CreateUserEvent(queue->context->handle, &error);
-    if (error)
-        return error;
-    error = opencl.EnqueueBarrierWithWaitList(queue->handle, 1, &made, NULL);
-    if (error)
-        opencl.ReleaseEvent(made);
-    else
-        *gate = made;
-    return error;
-}
-
-void opencl_gate_open(cl_event gate)
-{
-    if (!gate)
-        return;
-    opencl.SetUserEventStatus(gate, CL_COMPLETE);
-    opencl.ReleaseEvent(gate);
-}
-
-/*
- * Small kernels on this host's processor end sooner than the next one comes, and a thread that goes
- * to sleep and is woken for each of them costs more than they do. So the first launches of a batch
- * on an idle queue wait until they are all there.
- */
-static void hold_begin(struct device_queue *queue)
-{
-    if (!queue->context->device->native || queue->active != queue->handle ||
-        atomic_load(&queue->under_way))
-        return;
-    queue->held = 0;
-    opencl_gate_make(queue, &queue->hold); /* without one they are not held */
-}
-
-static void hold_end(struct device_queue *queue)
-{
-    opencl_gate_open(queue->hold);
-    queue->hold = NULL;
-}
-
 void opencl_queue_destroy(struct device_queue *queue)
 {
-    hold_end(queue);
     opencl.Finish(queue->handle);
     opencl.ReleaseCommandQueue(queue->handle);
     if (queue->loose)
@@ -95,6 +51,8 @@ uint32_t opencl_begin(struct device_queue *queue)
 {
     uint32_t status = VGPGPU_OK;
     if (!queue->start_ns) {
+        if (!queue->is_lent)
+            opencl_unpark(queue->context->device);
         queue->start_ns = opencl_now_ns();
         status = opencl_direct_gate(queue);
     }
@@ -178,12 +136,9 @@ static bool local_memory_fits(const struct device_launch *launch)
 uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *launch, bool last)
 {
     cl_kernel kernel = launch->kernel->handle;
-    bool first = !queue->start_ns;
     uint32_t status = local_memory_fits(launch) ? opencl_begin(queue) : VGPGPU_ERR_LIMIT;
     if (status)
         return status;
-    if (first && !last)
-        hold_begin(queue);
     for (unsigned i = 0; i < launch->arg_count; i++) {
         const struct device_arg *arg = &launch->args[i];
         if (arg->kind == VGPGPU_ARG_BUFFER) {
@@ -198,8 +153,6 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
     cl_int error = opencl.EnqueueNDRangeKernel(
         queue->active, kernel, launch->dimensions, NULL, launch->global,
         launch->local[0] ? launch->local : NULL, 0, NULL, opencl_event_place(queue, last));
-    if (++queue->held == HOLD_MOST)
-        hold_end(queue);
     return opencl_status(error);
 }
 
@@ -422,10 +375,13 @@ static void CL_CALLBACK batch_ended(cl_event last, cl_int execution, void *data)
     opencl_batch_finish(data, execution < 0 ? VGPGPU_ERR_EXEC : VGPGPU_OK);
 }
 
-/* Ends a batch that cannot be watched: waits for all of the queue. */
+/* Ends a batch that cannot be watched: waits for all of the queue. OpenCL's own thread would wait for itself: without
+ * memory for a command there, this process makes room for another. */
 static void batch_end_waiting(struct device_queue *queue, struct batch *batch, device_done done,
                               void *token, uint64_t start_ns)
 {
+    if (queue->is_lent)
+        abort();
     opencl.Finish(queue->handle);
     if (batch)
         batch_release(batch);
@@ -438,6 +394,8 @@ static void batch_watch(struct device_queue *queue, struct batch *batch, cl_even
     batch->told = queue;
     atomic_fetch_add(&queue->under_way, 1);
     if (opencl.SetEventCallback(last, CL_COMPLETE, batch_ended, batch)) {
+        if (queue->is_lent)
+            abort();
         opencl.Finish(queue->handle);
         opencl_batch_finish(batch, VGPGPU_OK);
     }
@@ -496,7 +454,6 @@ static cl_event batch_last_take(struct device_queue *queue)
 bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done, void *token)
 {
     struct batch *batch = opencl_batch_get(queue);
-    hold_end(queue);
     if (batch) {
         batch->done = done;
         batch->token = token;
@@ -524,5 +481,6 @@ bool opencl_batch_end(struct device_queue *queue, bool may_run, device_done done
     }
     if (last)
         opencl.ReleaseEvent(last);
+    queue->is_lent = false;
     return false;
 }

@@ -1,8 +1,9 @@
 /*
  * order_test.c: batches of a queue are carried out one after the other, whoever does it: a batch of
  * nothing but built-in operations is done by another thread of gpud than kernels and mixed batches,
- * and what follows it must wait. Random batches on two queues, none waited for, whose steps do not
- * commute.
+ * and what follows it must wait; one of many launches, on an idle device, is given to OpenCL by a thread of
+ * OpenCL's, which is all that it has where no launch has work for two. Random batches on two queues, few waited
+ * for, whose steps do not commute, and which share their kernels.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,8 @@
 #define BATCHES 24u
 
 static const char source[] = "kernel void add(global float *x) { x[get_global_id(0)] += 7.0f; }";
+static const char turn_source[] =
+    "kernel void turn(global float *x, float a) { x[get_global_id(0)] = a - x[get_global_id(0)]; }";
 
 static struct rig rig;
 static uint64_t random_state = 0x2545f4914f6cdd1dull;
@@ -64,13 +67,36 @@ static void kernel_add(uint32_t buffer)
     batch_arg_buffer(rig.batch, buffer, 0);
 }
 
+/* Launches of one group, or of as many as the device likes. */
+static void turns_add(uint32_t buffer, float *value)
+{
+    uint64_t count = 1 + random_below(40), local = random_below(3) ? NUMBERS : 0;
+    for (uint64_t i = 0; i < count; i++) {
+        float a = (float)random_below(100);
+        batch_launch(rig.batch, 2, NUMBERS, local);
+        batch_arg_buffer(rig.batch, buffer, 0);
+        batch_arg_value(rig.batch, &a, sizeof(a));
+        *value = a - *value;
+    }
+}
+
+static void idle_await(void)
+{
+    for (unsigned queue = 0; queue < QUEUES; queue++)
+        if (rig.fences[queue])
+            assert_int_equal(rig_wait(&rig, queue), 0);
+    rig_batch(&rig);
+}
+
 /* One batch; what it makes of a number is done to *value. */
 static void batch_random(unsigned queue, float *value)
 {
     uint32_t here = buffer_of(queue, 0), there = buffer_of(queue, 1);
     uint32_t flags = random_below(6) ? 0 : VGPGPU_SUBMIT_UNORDERED;
     rig_batch(&rig);
-    switch (random_below(flags ? 2 : 5)) {
+    if (!random_below(4))
+        idle_await();
+    switch (random_below(flags ? 2 : 7)) {
     case 0:
         kernel_add(here);
         *value += 7;
@@ -89,6 +115,10 @@ static void batch_random(unsigned queue, float *value)
         kernel_add(here);
         mirror_add(here);
         *value -= 7;
+        break;
+    case 4:
+    case 5:
+        turns_add(here, value);
         break;
     default:
         batch_copy(rig.batch, here, 0, there, 0, NUMBERS * sizeof(float));
@@ -129,6 +159,7 @@ static void test_order(void **state)
     (void)state;
     rig_open(&rig);
     rig_kernel(&rig, 1, "add", source, 1);
+    rig_kernel(&rig, 2, "turn", turn_source, 2);
     for (unsigned queue = 0; queue < QUEUES; queue++) {
         numbers[queue] = rig_guest_buffer(&rig, buffer_of(queue, 0), 1);
         assert_int_equal(front_buffer_device(rig.front, 1, buffer_of(queue, 1), 4096), 0);
