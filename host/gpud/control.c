@@ -206,6 +206,7 @@ static void ring_serve(struct machine *machine, struct chain *chain)
             if (ring_is_wanted(ring))
                 break;
         }
+        more = more || !virtqueue_is_empty(&ring->queue);
         ring_unlock(ring);
     }
 }

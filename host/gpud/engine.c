@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "log.h"
+#include "memory_limit.h"
 #include "sandbox.h"
 #include "sandbox_calls.h"
 
@@ -147,6 +148,7 @@ _Noreturn void engine_main(const struct engine_settings *settings)
     setenv("GOMP_SPINCOUNT", OMP_LOOKS, 0);
     log_alone();
     calls_watch(); /* which the sandbox does not allow any more */
+    memory_limit_enter(settings->memory);
     if (!engine.shared || sandbox_enter(settings->ops->sandbox, settings->folder))
         _exit(1);
     if (engine.ops->open(settings->selector, &engine.device, &engine.info, why)) {

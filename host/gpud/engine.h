@@ -20,6 +20,7 @@ struct engine_settings {
     int socket;         /* to the front */
     int shared;         /* a struct link_shared */
     int ended;          /* eventfd: wakes the front */
+    uint64_t memory;    /* bytes of the host's that the machine's buffers may take; 0: nobody bounds them */
 };
 
 enum thing_kind {

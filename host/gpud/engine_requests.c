@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "engine.h"
 #include "log.h"
+#include "memory_limit.h"
 
 #define MAX_PAYLOAD (64u << 20) /* a program is far less: the front sends what it has checked */
 
@@ -86,9 +87,11 @@ static uint32_t program_make(struct engine *engine, struct question *question)
     if (!thing || head->size > head->payload_bytes)
         return made(engine, question, thing, VGPGPU_ERR_NO_MEMORY);
     const char *source = question->payload + head->size;
+    memory_build_begin();
     uint32_t status =
         engine->ops->program_create(context->context, head->count, question->payload, source,
                                     head->payload_bytes - head->size, &thing->program, &log);
+    memory_build_end();
     question->reply = log;
     question->reply_bytes = log ? strlen(log) : 0;
     if (question->reply_bytes > LINK_LOG_BYTES)

@@ -17,7 +17,7 @@ static void event_queue_locked(struct machine *machine, struct context *context,
 
 static void events_send_locked(struct machine *machine, struct ring *ring)
 {
-    while (machine->due && ring_pop_locked(ring, &machine->event_chain)) {
+    while (machine->due && !ring_is_wanted(ring) && ring_pop_locked(ring, &machine->event_chain)) {
         struct context *context = machine->due;
         uint32_t written = 0;
         if (chain_write(&machine->event_chain, 0, &context->event, sizeof(context->event))) {
@@ -38,9 +38,12 @@ void events_flush(struct machine *machine)
     do {
         events_send_locked(machine, ring);
         virtqueue_want_kicks(&ring->queue, machine->due != NULL);
-    } while (machine->due && !virtqueue_is_empty(&ring->queue));
+    } while (machine->due && !ring_is_wanted(ring) && !virtqueue_is_empty(&ring->queue));
+    bool more = machine->due && !virtqueue_is_empty(&ring->queue);
     pthread_mutex_unlock(&machine->event_lock);
     ring_unlock(ring);
+    if (more) /* whoever wanted the ring has it now: the control thread goes on */
+        eventfd_signal(machine->control_wake);
 }
 
 void event_raise(struct machine *machine, struct context *context, const struct vgpgpu_event *event)

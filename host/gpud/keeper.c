@@ -121,6 +121,9 @@ static _Noreturn void device_child(struct keeper *keeper, unsigned device, int s
                                        .socket = socket,
                                        .shared = keeper->ends.shared[device],
                                        .ended = keeper->ends.ended};
+    const struct device_info *info = &keeper->settings->info;
+    if (info->type == VGPGPU_DEVICE_CPU) /* others have memory of their own */
+        settings.memory = info->global_memory;
     setpgid(0, 0); /* it is ended with all that it starts */
     signals_restore();
     cache_folder_forget(&keeper->own_cache);

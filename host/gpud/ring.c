@@ -54,6 +54,8 @@ bool ring_pop_locked(struct ring *ring, struct chain *chain)
         case VIRTQUEUE_BAD_CHAIN:
             log_guest("malformed descriptor chain given back");
             ring_push_locked(ring, chain->head, 0);
+            if (ring_is_wanted(ring)) /* a driver may have such without end */
+                return false;
             break;
         case VIRTQUEUE_BROKEN:
             if (!was_broken) {

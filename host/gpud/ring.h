@@ -31,8 +31,8 @@ static inline bool ring_is_wanted(struct ring *ring)
 }
 
 /*
- * Takes the next chain that is well formed, with the lock held. Others are given back here, and a
- * broken ring is reported to the front end once.
+ * Takes the next chain that is well formed, with the lock held. Others are given back here, until the lock is
+ * wanted, and a broken ring is reported to the front end once. False: there is none, or not now.
  */
 bool ring_pop_locked(struct ring *ring, struct chain *chain);
 /* Gives a chain back and calls the driver if it wants to know; with the lock held. */

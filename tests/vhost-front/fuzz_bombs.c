@@ -33,7 +33,10 @@ static const char unrolling[] =
     "__attribute__((opencl_unroll_hint(4096))) for (int j = 0; j < 4096; j++)\n"
     "__attribute__((opencl_unroll_hint(4096))) for (int k = 0; k < 4096; k++) x[i ^ j] += x[k] + x[j]; }\n";
 
-/* A table as large as memory, and one larger than an address. */
+/* A table that is small, but not to the compiler: 14 GiB, were there no limit. One as large as memory, and one larger
+ * than an address. */
+static const char ranges[] = "constant int t[1u << 28] = {[0 ... (1u << 28) - 1] = 7};\n"
+                             "kernel void bomb(global int *x) { x[0] = t[x[1]]; }\n";
 static const char table[] = "constant int t[1u << 28] = {1, 2, 3};\n"
                             "kernel void bomb(global int *x) { x[0] = t[x[1]]; }\n";
 static const char endless_table[] = "constant char t[1ul << 62] = {1};\n"
@@ -72,12 +75,14 @@ static char *text_make(unsigned which)
         return text_repeat(head, "x[1]+", "x[2]; }\n");
     case 6:
         return text_repeat(head, "(", "x[1]; }\n");
+    case 7:
+        return strdup(ranges);
     default:
         return text_repeat("typedef int ", "*", "deep;\nkernel void bomb(global int *x) { deep d = 0; x[0] = (int)d; }\n");
     }
 }
 
-#define BOMBS 8u
+#define BOMBS 9u
 
 void bomb_step(void)
 {

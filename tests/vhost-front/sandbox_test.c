@@ -116,6 +116,12 @@ static void test_limits(void **state)
         if (limits[i] == RLIMIT_CORE)
             assert_int_equal(limit.rlim_max, 0);
     }
+    const struct call data = {"limit of memory", SYS_prlimit64, {0, RLIMIT_DATA, 0, TEXT_AT}, 8, NULL, 0};
+    struct rlimit64 memory;
+    assert_int_equal(call_make(&rig, &data, cells), 0);
+    memcpy(&memory, (const char *)(uintptr_t)cells + TEXT_AT, sizeof(memory));
+    assert_true(memory.rlim_max > rig.front->config.global_memory && memory.rlim_max < 1ull << 50);
+    assert_int_equal(memory.rlim_max, memory.rlim_cur); /* a build's own has ended with it */
     const struct call others = {"another's limit", SYS_prlimit64, {1, RLIMIT_CORE}, 0, NULL, 0};
     assert_int_equal(call_make(&rig, &others, cells), VGPGPU_ERR_LOST);
     rig_close(&rig);
