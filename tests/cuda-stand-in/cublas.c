@@ -156,7 +156,7 @@ cuda_result cublasGemmStridedBatchedEx(cublas_handle handle, int turn_a, int tur
         (a_type == CUBLAS_F32 && c_type != CUBLAS_F32))
         return 15; /* CUBLAS_STATUS_NOT_SUPPORTED */
     if (m < 0 || n < 0 || k < 0 || count < 0 || a_leading < (turn_a ? k : m) || b_leading < (turn_b ? n : k) ||
-        c_leading < m || (count > 1 && c_step < (long long)c_leading * (n - 1) + m))
+        c_leading < m || (count > 1 && c_step < m))
         return 7; /* CUBLAS_STATUS_INVALID_VALUE */
     struct op *op = op_new(gemm_run);
     op->gemm = (struct gemm){.turn_a = turn_a,

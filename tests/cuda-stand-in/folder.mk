@@ -21,4 +21,9 @@ CUDA_STAND_IN_LINK := -Wl,--no-as-needed $(CUDA_STAND_IN_LIBS) -Wl,--as-needed -
 $(BUILD)/tests/gpud-cuda: $(GPUD_ASAN_OBJS) $(CUDA_STAND_IN_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) $(CUDA_STAND_IN_LINK) -lseccomp -lpthread
-TESTS += $(BUILD)/tests/gpud-cuda
+# The same with the driver's stand-in alone, for a host that has the other two.
+CUDA_DRIVER_LINK := $(subst $(CUDA_STAND_IN_LIBS),$(firstword $(CUDA_STAND_IN_LIBS)),$(CUDA_STAND_IN_LINK))
+$(BUILD)/tests/gpud-cuda-driver: $(GPUD_ASAN_OBJS) $(CUDA_STAND_IN_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $(GPUD_ASAN_OBJS) $(CUDA_DRIVER_LINK) -lseccomp -lpthread
+TESTS += $(BUILD)/tests/gpud-cuda $(BUILD)/tests/gpud-cuda-driver

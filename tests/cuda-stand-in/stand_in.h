@@ -9,6 +9,9 @@
  *
  * It starts only where the system gives what NVIDIA's driver needs (start.c): so gpud's sandbox is tried, too.
  *
+ * CUDA_STAND_IN_VERSION in the environment is the driver's, 12040 when it is not there. With 13000
+ * build/tests/gpud-cuda-driver takes the real NVRTC and cuBLAS of CUDA 13 where the host has them: CUDA C is compiled.
+ *
  * CUDA_STAND_IN_FAIL in the environment, or stand_in_fail() (hooks.h), makes calls fail: "NAME:N:CODE", the N-th call of a function;
  * "random:SEED:N", one of N calls that may fail, with "out of memory" or what else their manuals name.
  */

@@ -3,7 +3,9 @@
  * wrong use of the driver: arguments of each type, PTX that lies, kernels without their program, the same guest
  * memory many times, failures of the device and of each call. It says how gpud uses CUDA, and nothing of CUDA.
  *
- *     gpud_cuda_front [failures SEED]
+ *     gpud_cuda_front [failures SEED | compiler]
+ *
+ * The last has the real NVRTC of CUDA 13 compile, where the host has it: that needs no GPU.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -354,6 +356,57 @@ static void test_failures_of_every_call(void **state)
     }
 }
 
+/* ---- The real compiler, in gpud's sandbox: what it makes is read, and its kernels' parameters are as expected */
+
+static void test_compiler(void **state)
+{
+    static const struct {
+        const char *source, *kernel;
+        uint64_t args;
+        uint8_t sizes[6];
+    } cases[] = {
+        {"kernel void put(global int *out, int v) { out[0] = v; }", "put", 2, {8, 4}},
+        {"kernel void k(char a, short b, float c, double d, long e, global int *out)"
+         "{ out[get_global_id(0)] = a + b + (int)c + (int)d + (int)e; }", "k", 6, {1, 2, 4, 8, 8, 8}},
+        {"struct s { char c; double d[2]; short n; }; kernel void k(char a, struct s s, char b, global double *out)"
+         "{ out[0] = s.d[1] + a + b; }", "k", 4, {1, 32, 1, 8}},
+        {"struct t { short n[5]; }; kernel void k(struct t t, int4 v, char3 w, global int *out)"
+         "{ out[0] = t.n[3] + v.y + w.z; }", "k", 4, {10, 16, 3, 8}},
+        {"kernel void nop(void) {}", "nop", 0, {0}},
+        {"__device__ int deep(int n) { return n ? deep(n - 1) + 1 : 0; } kernel void k(global int *out)"
+         "{ out[0] = deep(out[1]); asm volatile(\"// .entry k(\"); }", "k", 1, {8}},
+    };
+    char log[2000];
+    struct rig rig;
+    uint64_t count;
+    (void)state;
+    rig_open(&rig);
+    rig_guest_buffer(&rig, 1, 1);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t value[32] = {0};
+        uint32_t status = front_program(rig.front, 1, i + 1, cases[i].source, log, sizeof(log));
+        if (status)
+            fail_msg("%s\n%s", cases[i].source, log);
+        assert_int_equal(front_kernel(rig.front, 1, i + 1, i + 1, "none", &count), VGPGPU_ERR_INVALID);
+        assert_int_equal(front_kernel(rig.front, 1, i + 1, i + 1, cases[i].kernel, &count), 0);
+        assert_int_equal(count, cases[i].args);
+        batch_launch(rig_batch(&rig), i + 1, 1, 1);
+        for (unsigned arg = 0; arg < count; arg++)
+            batch_arg_value(rig.batch, value, cases[i].sizes[arg]);
+        if (strcmp(cases[i].kernel, "put") == 0) /* the stand-in would look for what it writes to */
+            continue;
+        assert_int_equal(rig_run(&rig, i), 0);
+    }
+    assert_int_equal(front_program(rig.front, 1, 20, "kernel void k(void) { nonsense(; }", log, sizeof(log)),
+                     VGPGPU_ERR_BUILD);
+    assert_non_null(strstr(log, "nonsense"));
+    assert_non_null(strstr(log, "(1)")); /* the line */
+    assert_int_equal(front_program(rig.front, 1, 20, "#include \"/etc/passwd\"\n", log, sizeof(log)),
+                     VGPGPU_ERR_BUILD);
+    assert_null(strstr(log, "root:"));
+    rig_close(&rig);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -368,12 +421,18 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_failures_of_every_call),
     };
     const struct CMUnitTest failures[] = {cmocka_unit_test(test_failures)};
-    setenv("GPUD", "build/tests/gpud-cuda", 0);
+    const struct CMUnitTest compiler[] = {cmocka_unit_test(test_compiler)};
+    bool compiles = argc == 2 && strcmp(argv[1], "compiler") == 0;
+    setenv("GPUD", compiles ? "build/tests/gpud-cuda-driver" : "build/tests/gpud-cuda", 0);
     setenv("GPUD_DEVICE", "cuda", 0);
     setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 0);
     if (argc == 3 && strcmp(argv[1], "failures") == 0) {
         fuzz_seed = strtoull(argv[2], NULL, 0);
         return cmocka_run_group_tests(failures, rig_start, rig_stop);
+    }
+    if (compiles) {
+        setenv("CUDA_STAND_IN_VERSION", "13000", 1);
+        return cmocka_run_group_tests(compiler, rig_start, rig_stop);
     }
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
