@@ -136,7 +136,6 @@ static _Noreturn void keeper_child(struct broker *broker, struct machine_entry *
         .cache = settings->cache,
         .time_limit = settings->time_limit,
         .number = entry->number,
-        .ready_fd = settings->ready_fd,
         .counts = settings->counts,
     };
     setpgid(0, 0); /* and the terminal's Ctrl-C is the broker's to act on */
@@ -174,11 +173,9 @@ static void keepers_reap(struct broker *broker, int flags)
         struct machine_entry *entry = entry_find(broker, keeper);
         if (!entry)
             continue;
-        if (WIFSIGNALED(status)) {
+        if (WIFSIGNALED(status))
             log_line("machine %u: its keeper was ended by signal %d: the machine loses its device",
                      entry->number, WTERMSIG(status));
-            starter_tell(broker->settings->ready_fd, "lost\n");
-        }
         entry->keeper = 0;
     }
 }
@@ -203,6 +200,16 @@ static void keepers_end(struct broker *broker)
     keepers_reap(broker, 0);
 }
 
+static void ready_tell(int fd)
+{
+    static const char line[] = "ready\n";
+    if (fd < 0)
+        return;
+    ssize_t put = write(fd, line, strlen(line));
+    (void)put; /* whoever started gpud may have stopped listening */
+    close(fd);
+}
+
 int broker_run(const struct broker_settings *settings, const struct device_info *info)
 {
     static struct broker broker;
@@ -224,7 +231,7 @@ int broker_run(const struct broker_settings *settings, const struct device_info 
         return 1;
     }
     cache_stale_remove();
-    starter_tell(settings->ready_fd, "ready\n");
+    ready_tell(settings->ready_fd);
     while (!broker.ending) {
         struct pollfd events[2] = {{.fd = broker.signals, .events = POLLIN},
                                    {.fd = broker.listener, .events = POLLIN}};

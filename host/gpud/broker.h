@@ -9,7 +9,7 @@ struct broker_settings {
     const char *cache;    /* folder for built kernels shared by all machines, or NULL: one each */
     unsigned time_limit;  /* seconds of a batch or a build; 0: none */
     const struct device_ops *ops;
-    int ready_fd; /* told "ready" once connections are taken, "lost" by a machine's keeper; or -1 */
+    int ready_fd; /* told "ready" once connections are taken, then closed; or -1 */
     bool counts;  /* log at each machine's end what was there */
 };
 

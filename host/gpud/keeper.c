@@ -76,8 +76,6 @@ static _Noreturn void front_child(struct keeper *keeper, int messages, int wishe
     cache_folder_forget(&keeper->own_cache);
     relay_forget(&keeper->relay);
     close(keeper->signals);
-    if (keeper->settings->ready_fd >= 0)
-        close(keeper->settings->ready_fd);
     keeper->ends.keeper = wishes;
     front_main(messages, &keeper->ends, keeper->settings, last);
 }
@@ -133,8 +131,6 @@ static _Noreturn void device_child(struct keeper *keeper, unsigned device, int s
     for (unsigned i = 0; i < KEEPER_DEVICES; i++)
         if (i != device)
             close(keeper->ends.shared[i]);
-    if (keeper->settings->ready_fd >= 0)
-        close(keeper->settings->ready_fd);
     engine_main(&settings);
 }
 
@@ -211,20 +207,6 @@ static _Noreturn void keeper_end(struct keeper *keeper, int status)
     _exit(status);
 }
 
-void starter_tell(int ready_fd, const char *line)
-{
-    if (ready_fd < 0)
-        return;
-    ssize_t put = write(ready_fd, line, strlen(line));
-    (void)put; /* whoever started gpud may have stopped listening */
-}
-
-static _Noreturn void machine_lost(struct keeper *keeper)
-{
-    starter_tell(keeper->settings->ready_fd, "lost\n");
-    keeper_end(keeper, 1);
-}
-
 /* How many more fronts may die, once another has. */
 static unsigned deaths_left(struct keeper *keeper)
 {
@@ -244,7 +226,7 @@ static void front_replace(struct keeper *keeper, const char *why, int number)
     if (!left) {
         log_line("its front was ended by %s %d, after %u others: the machine loses its device", why,
                  number, FRONT_DEATHS - 1);
-        machine_lost(keeper);
+        keeper_end(keeper, 1);
     }
     log_line("its front was ended by %s %d: another takes its place", why, number);
     devices_end(keeper);
@@ -252,7 +234,7 @@ static void front_replace(struct keeper *keeper, const char *why, int number)
     relay_front_end(&keeper->relay);
     if (front_start(keeper, left == 1)) {
         log_line("no process for a front: %s: the machine loses its device", strerror(errno));
-        machine_lost(keeper);
+        keeper_end(keeper, 1);
     }
 }
 
@@ -266,13 +248,13 @@ static void front_ended(struct keeper *keeper)
     if (over && !status)
         keeper_end(keeper, 0);
     if (over)
-        machine_lost(keeper);
+        keeper_end(keeper, 1);
     if (WIFSIGNALED(status))
         front_replace(keeper, "signal", WTERMSIG(status));
     else if (!status)
         front_replace(keeper, "itself with status", 0);
     else
-        machine_lost(keeper);
+        keeper_end(keeper, 1);
 }
 
 static void children_reap(struct keeper *keeper)

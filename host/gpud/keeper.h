@@ -2,7 +2,8 @@
  * keeper.h: the process behind one machine's two: it starts the front and, when the front asks, a
  * device process; ends what they leave; and removes the machine's folder. It hands the front end's
  * messages on (relay.h), so that a front that is killed can be followed by another; it reads nothing that
- * a guest can write. Born of the broker, it lives on when that dies: its machine notices nothing.
+ * a guest can write. Born of the broker, it lives on when that dies: its machine notices nothing. When the
+ * machine loses its device the keeper ends: the front end's connection says so.
  */
 #pragma once
 
@@ -15,7 +16,6 @@ struct keeper_settings {
     const char *cache;       /* folder for built kernels; NULL: one of its own */
     unsigned time_limit;     /* seconds; 0: none */
     unsigned number;         /* the machine's, for the log */
-    int ready_fd;            /* told "lost" when the machine loses its device; or -1 */
     bool counts;             /* tell at the machine's end what was there */
 };
 
@@ -33,9 +33,6 @@ struct keeper_message {
 /* The keeper. */
 #define KEEPER_STARTED 'E' /* here is its socket, a descriptor */
 #define KEEPER_GONE    'G' /* it has ended, with all that it started */
-
-/* Says a line, with its end, to whoever started gpud. ready_fd -1: nobody listens. */
-void starter_tell(int ready_fd, const char *line);
 
 /* Keeps the machine at the end of `socket` and does not return. */
 _Noreturn void keeper_main(int socket, const struct keeper_settings *settings);

@@ -42,7 +42,8 @@ static void child_become(pid_t parent, char *const *words, const int *keep, unsi
     }
     close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* the user's are no business of a machine */
     for (unsigned i = 0; i < keep_count; i++)
-        fcntl(keep[i], F_SETFD, 0);
+        if (keep[i] >= 0)
+            fcntl(keep[i], F_SETFD, 0);
     if (first)
         child_go_first();
     execv(words[0], words);

@@ -14,7 +14,7 @@ struct child {
 };
 
 /*
- * Starts words[0]. `keep` are descriptors that the child inherits under the same numbers; standard
+ * Starts words[0]. `keep` are descriptors that the child inherits under the same numbers, -1 is none; standard
  * input and output become /dev/null. False: a line on standard error said why.
  *
  * first: its first thread goes before the host's ordinary work, where that is permitted; the threads and

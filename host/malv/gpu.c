@@ -81,16 +81,12 @@ static bool socket_connects(int fd, const char *path)
     return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-/* Does a gpud listen there? */
-static bool socket_serves(const char *path)
+/* Connects QEMU's end of the device, which is this side's too: it hangs up when nobody serves the device any more.
+ * False, with errno. */
+static bool line_connect(struct gpu *gpu, const char *path)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool serves = fd >= 0 && socket_connects(fd, path) && gpud_answers(fd);
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = why;
-    return serves;
+    gpu->line_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return gpu->line_fd >= 0 && socket_connects(gpu->line_fd, path);
 }
 
 enum finding { FOUND, NOT_THERE, WRONG };
@@ -99,14 +95,24 @@ static enum finding gpu_find(struct gpu *gpu)
 {
     const char *wanted = getenv("GPUD_SOCKET");
     const char *path = wanted && *wanted ? wanted : GPU_SHARED_SOCKET;
-    if (socket_serves(path)) {
-        strcpy(gpu->socket, path);
+    if (line_connect(gpu, path) && gpud_answers(gpu->line_fd))
         return FOUND;
-    }
+    int why = errno;
+    gpu_line_close(gpu);
     if (path != wanted)
         return NOT_THERE;
-    message("nobody serves a GPU at %s, which GPUD_SOCKET names: %s", path, strerror(errno));
+    message("nobody serves a GPU at %s, which GPUD_SOCKET names: %s", path, strerror(why));
     return WRONG;
+}
+
+/* Who is connected needs them no more. */
+static void gpu_hide(struct gpu *gpu)
+{
+    if (!gpu->folder[0])
+        return;
+    unlink(gpu->socket);
+    rmdir(gpu->folder);
+    gpu->folder[0] = '\0';
 }
 
 static bool gpu_start_own(struct gpu *gpu, const char *device, int cancel_fd)
@@ -126,8 +132,10 @@ static bool gpu_start_own(struct gpu *gpu, const char *device, int cancel_fd)
     bool started = child_start(&gpu->gpud, words, &ready[1], 1, false);
     close(ready[1]);
     enum readiness result = started ? ready_wait(&gpu->gpud, ready[0], cancel_fd) : CANCELLED;
-    gpu->notice_fd = ready[0];
-    fcntl(gpu->notice_fd, F_SETFL, O_NONBLOCK);
+    close(ready[0]);
+    if (result == READY && !line_connect(gpu, gpu->socket))
+        result = DIED;
+    gpu_hide(gpu);
     if (result == DIED) {
         child_end(&gpu->gpud, GRACE_MS);
         message("the GPU did not start, gpud's line above says why; --gpu off runs without one");
@@ -143,32 +151,16 @@ bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd)
     return finding == NOT_THERE ? gpu_start_own(gpu, device, cancel_fd) : finding == FOUND;
 }
 
-void gpu_hide(struct gpu *gpu)
+void gpu_line_close(struct gpu *gpu)
 {
-    if (!gpu->folder[0])
-        return;
-    unlink(gpu->socket);
-    rmdir(gpu->folder);
-    gpu->folder[0] = '\0';
-}
-
-/* Of gpud's first line only the first letter was read before. Without a word only those go that were killed,
- * all that serve the machine. */
-bool gpu_notice(struct gpu *gpu)
-{
-    char text[64] = "";
-    ssize_t count = read(gpu->notice_fd, text, sizeof(text) - 1);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
-    if (count <= 0) {
-        close(gpu->notice_fd);
-        gpu->notice_fd = -1;
-    }
-    return count == 0 || strstr(text, "lost") != NULL;
+    if (gpu->line_fd >= 0)
+        close(gpu->line_fd);
+    gpu->line_fd = -1;
 }
 
 void gpu_stop(struct gpu *gpu)
 {
+    gpu_line_close(gpu); /* with QEMU's, that is the machine's end to whoever served it */
     child_end(&gpu->gpud, GRACE_MS);
     gpu_hide(gpu);
 }

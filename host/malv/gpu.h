@@ -9,7 +9,7 @@
 
 struct gpu {
     struct child gpud;
-    int notice_fd;   /* our own gpud's lines to us, non-blocking; -1: it says no more */
+    int line_fd;     /* connected to who serves the device, which hangs up when it is lost; -1: it was */
     char folder[64]; /* "": there is none */
     char socket[108];
 };
@@ -18,16 +18,14 @@ struct gpu {
 
 /*
  * For "auto", finds a gpud that serves at GPUD_SOCKET of the environment, or at GPU_SHARED_SOCKET;
- * else, and for a name, starts one for `device` and waits until it listens. Gives up when cancel_fd,
- * a signalfd that is left unread, becomes readable. False: it said why, or it was cancelled.
+ * else, and for a name, starts one for `device` and waits until it listens. Then it connects for QEMU, which
+ * inherits ->line_fd. Gives up when cancel_fd, a signalfd that is left unread, becomes readable. False: it said
+ * why, or it was cancelled.
  */
 bool gpu_start(struct gpu *gpu, const char *device, int cancel_fd);
 
-/* Removes socket and folder; QEMU needs them only to connect. Safe to call again. */
-void gpu_hide(struct gpu *gpu);
+/* The device is lost: the line says no more. Safe to call again. */
+void gpu_line_close(struct gpu *gpu);
 
-/* Reads what gpud has to say. True: the machine has lost its GPU. */
-bool gpu_notice(struct gpu *gpu);
-
-/* Ends gpud and removes what is left. Safe to call on a zeroed gpu. */
+/* Ends gpud and removes what is left. Safe to call when nothing was started. */
 void gpu_stop(struct gpu *gpu);

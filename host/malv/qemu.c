@@ -146,10 +146,8 @@ static void add_board(struct word_list *list, const struct run_options *options)
 
 static void add_gpu(struct word_list *list, const struct machine *machine)
 {
-    char escaped[2 * PATH_MAX];
-    escape_commas(machine->gpu_socket, escaped, sizeof(escaped));
     word_add(list, "-chardev");
-    word_add(list, "socket,id=gpu,path=%s", escaped);
+    word_add(list, "socket,id=gpu,fd=%d", machine->gpu_fd);
     word_add(list, "-device");
     word_add(
         list,
@@ -222,7 +220,7 @@ static void add_rng(struct word_list *list, const struct run_options *options)
 /* How many virtio devices the machine has. */
 static unsigned devices_count(const struct machine *machine)
 {
-    return !!machine->gpu_socket + !!machine->options->root + has_rng(machine->options) +
+    return (machine->gpu_fd >= 0) + !!machine->options->root + has_rng(machine->options) +
            machine->options->bind_count;
 }
 
@@ -268,7 +266,7 @@ static void add_devices(struct word_list *list, const struct machine *machine)
         word_add(list, "-global");
         word_add(list, "virtio-mmio.force-legacy=false");
     }
-    if (machine->gpu_socket)
+    if (machine->gpu_fd >= 0)
         add_gpu(list, machine);
     if (machine->options->root)
         add_root(list, machine->options);
@@ -412,8 +410,8 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
                 TRANSPORTS, devices_count(machine));
         return false;
     }
-    const int keep[] = {machine->console_fd, machine->control_fd, machine->port_fd,
-                        machine->owner_fd};
+    const int keep[] = {machine->console_fd, machine->control_fd, machine->port_fd, machine->owner_fd,
+                        machine->gpu_fd};
     list = (struct word_list){0};
     for (char *const *word = qemu->words; *word; word++)
         word_add(&list, "%s", *word);
@@ -428,5 +426,5 @@ bool qemu_start(struct child *child, const struct qemu_program *qemu, const stru
     /* QEMU's first thread, for which timers and devices wait, sleeps most of the time, and what it does is short.
      * Where the machine's processors keep all of the host's busy, the host would let it wait for the end of
      * their slices, some milliseconds, each time. */
-    return child_start(child, list.words, keep, machine->owner_fd >= 0 ? 4 : 3, true);
+    return child_start(child, list.words, keep, sizeof(keep) / sizeof(keep[0]), true);
 }

@@ -12,10 +12,10 @@
 /* Everything that decides the machine. */
 struct machine {
     const struct run_options *options;
-    const char *kernel;     /* path */
-    const char *initrd;     /* path */
-    const char *gpu_socket; /* path, or NULL: no GPU */
-    int console_fd;         /* QEMU's ends of the two serial lines */
+    const char *kernel; /* path */
+    const char *initrd; /* path */
+    int gpu_fd;     /* connected to a gpud; -1: no GPU */
+    int console_fd; /* QEMU's ends of the two serial lines */
     int control_fd;
     int port_fd;  /* and of the faster line beside the second */
     int owner_fd; /* and of the third, for requests of the owner; -1: there is none */

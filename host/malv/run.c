@@ -169,7 +169,6 @@ static void line_read(struct run *run, int *fd)
         *fd = -1;
         return;
     }
-    gpu_hide(&run->gpu);
     if (fd == &run->control_fd)
         frame_reader_feed(&run->reader, bytes, (size_t)count, frame_handle, run);
     else if (fd == &run->port_fd)
@@ -320,7 +319,7 @@ static void run_step(struct run *run)
         [PORT] = {.fd = run->moved ? run->port_fd : -1, .events = POLLIN},
         [CONSOLE] = {.fd = run->console_fd, .events = POLLIN},
         [STDIN] = {.fd = -1, .events = POLLIN},
-        [GPU] = {.fd = run->gpu.notice_fd, .events = POLLIN},
+        [GPU] = {.fd = run->gpu.line_fd}, /* what comes is QEMU's; that it hangs up is for both */
     };
     owner_poll_prepare(&run->owner, fds + OWNER);
     size_check(run);
@@ -339,8 +338,10 @@ static void run_step(struct run *run)
     if (fds[STDIN].revents)
         outgoing_read_stdin(&run->outgoing);
     owner_poll_handle(&run->owner, fds + OWNER);
-    if (fds[GPU].revents && gpu_notice(&run->gpu))
+    if (fds[GPU].revents) {
+        gpu_line_close(&run->gpu);
         run->outgoing.gpu_lost_due = true;
+    }
     if (fds[SIGNALS].revents)
         signal_handle(run);
     terminal_check(run);
@@ -408,7 +409,7 @@ static bool machine_start(struct run *run, const char *kernel, const char *initr
         return false;
     if (with_gpu && !gpu_start(&run->gpu, run->options->gpu, run->signal_fd))
         return false;
-    machine.gpu_socket = with_gpu ? run->gpu.socket : NULL;
+    machine.gpu_fd = run->gpu.line_fd;
     if (!line_make(&run->console_fd, &machine.console_fd) ||
         !line_make(&run->control_fd, &machine.control_fd) ||
         !line_make(&run->port_fd, &machine.port_fd) ||
@@ -433,7 +434,7 @@ int machine_run(const struct run_options *options)
         .console_fd = -1,
         .control_fd = -1,
         .port_fd = -1,
-        .gpu.notice_fd = -1,
+        .gpu.line_fd = -1,
         .owner.listen_fd = -1,
         .owner.line_fd = -1,
         .outgoing.stdin_open = true,
