@@ -69,6 +69,16 @@ static uint32_t request_run(struct control_call *call)
     return requests[header.type].handle(call);
 }
 
+/* Nothing is done: fronts died in doing it. What it is about is lost with them, or never was. */
+static uint32_t request_refuse(const struct control_call *call)
+{
+    struct vgpgpu_request header = {0};
+    memcpy(&header, call->request, call->bytes < sizeof(header) ? call->bytes : sizeof(header));
+    log_line("request %u of context %u, which %u fronts have died with, is refused", header.type, header.context,
+             VIRTQUEUE_DEATHS);
+    return VGPGPU_ERR_LOST;
+}
+
 /* Writes a reply with as much payload as there is room for; returns the bytes written. */
 static uint32_t reply_write(const struct chain *chain, uint32_t status, uint64_t value,
                             const char *payload, size_t length)
@@ -175,11 +185,12 @@ static void chain_serve_locked(struct machine *machine, struct ring *ring, struc
         chain_read(chain, 0, request, chain->readable_bytes);
         call.request = request;
         call.bytes = chain->readable_bytes;
-        status = request_run(&call);
+        status = chain->refused ? request_refuse(&call) : request_run(&call);
     }
     free(request);
     bool dying = call.dying_object || call.dying_context;
     if (dying && reply_defer(machine, &call, chain)) {
+        virtqueue_put_down(&ring->queue, chain->head);
         garbage_collect(machine);
         deferred_finish_locked(machine, ring);
         return;

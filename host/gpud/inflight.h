@@ -15,9 +15,12 @@
 
 #define INFLIGHT_CONTEXTS 256u
 
+/* `in_hand` and `deaths` are this back end's own, in what the layout leaves free. */
 struct inflight_descriptor {
-    uint8_t taken; /* the chain that starts here is in work */
-    uint8_t padding[5];
+    uint8_t taken;   /* the chain that starts here is in work, */
+    uint8_t in_hand; /* and a thread of the front is at it now */
+    uint8_t deaths;  /* of fronts that had it in hand */
+    uint8_t padding[3];
     uint16_t next;
     uint64_t counter; /* in which order */
 };

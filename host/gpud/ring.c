@@ -52,7 +52,7 @@ bool ring_pop_locked(struct ring *ring, struct chain *chain)
         case VIRTQUEUE_CHAIN:
             return true;
         case VIRTQUEUE_BAD_CHAIN:
-            log_guest("malformed descriptor chain given back");
+            log_guest("%s descriptor chain given back", chain->refused ? "a fatal" : "malformed");
             ring_push_locked(ring, chain->head, 0);
             if (ring_is_wanted(ring)) /* a driver may have such without end */
                 return false;

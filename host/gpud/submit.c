@@ -77,7 +77,7 @@ static uint32_t submission_check_locked(struct submitter *submitter, struct time
                               .offset_align = submitter->machine->config.offset_align,
                               .before = header->fence - timeline->submitted,
                               .out = &submitter->decoded};
-    uint32_t status = commands_read(submitter, header);
+    uint32_t status = submitter->chain.refused ? VGPGPU_ERR_LOST : commands_read(submitter, header);
     if (!status && !fence_is_good(timeline, header->fence))
         status = VGPGPU_ERR_INVALID;
     if (!status && context_is_lost(timeline->context))
@@ -168,6 +168,8 @@ static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
 {
     struct vgpgpu_submit header;
     struct submission *submission = NULL;
+    if (submitter->chain.refused)
+        log_line("a submission that %u fronts have died with is refused", VIRTQUEUE_DEATHS);
     if (chain_read(&submitter->chain, 0, &header, sizeof(header)))
         submission = submission_create(submitter, &header);
     if (submission)

@@ -83,9 +83,15 @@ static void track_resume(struct virtqueue *queue, struct inflight_queue *infligh
     if (inflight->used_index != queue->used_index && inflight->last_head < queue->size)
         inflight->descriptors[inflight->last_head].taken = 0;
     inflight->used_index = queue->used_index;
-    for (unsigned i = 0; i < queue->size; i++)
-        if (inflight->descriptors[i].taken)
-            again_add(queue, (uint16_t)i);
+    for (unsigned i = 0; i < queue->size; i++) {
+        struct inflight_descriptor *note = &inflight->descriptors[i];
+        if (!note->taken)
+            continue;
+        again_add(queue, (uint16_t)i);
+        if (note->in_hand && note->deaths < UINT8_MAX)
+            note->deaths++;
+        note->in_hand = 0;
+    }
     queue->next_available = (uint16_t)(queue->used_index + queue->again_count);
 }
 
@@ -188,29 +194,47 @@ static bool table_walk(struct virtqueue *queue, struct chain *chain,
     return false;
 }
 
-static enum virtqueue_pop head_take(struct virtqueue *queue, uint16_t *head, bool *again)
+/* Another process may read the notes after this one's death: they are written in this order. */
+static void head_note(struct virtqueue *queue, uint16_t head)
 {
-    *again = queue->again_count != 0;
-    if (queue->again_count) {
-        *head = queue->again[--queue->again_count];
-        return VIRTQUEUE_CHAIN;
-    }
+    struct inflight_descriptor *note = &queue->inflight->descriptors[head];
+    note->counter = queue->counter++;
+    note->deaths = 0;
+    note->in_hand = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    note->taken = 1;
+}
+
+static enum virtqueue_pop head_take_again(struct virtqueue *queue, struct chain *chain)
+{
+    struct inflight_descriptor *note;
+    chain->head = queue->again[--queue->again_count];
+    note = &queue->inflight->descriptors[chain->head];
+    chain->again = true;
+    chain->refused = note->deaths >= VIRTQUEUE_DEATHS;
+    note->in_hand = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    return note->deaths > VIRTQUEUE_DEATHS ? VIRTQUEUE_BAD_CHAIN : VIRTQUEUE_CHAIN;
+}
+
+static enum virtqueue_pop head_take(struct virtqueue *queue, struct chain *chain)
+{
+    chain->again = chain->refused = false;
+    if (queue->again_count)
+        return head_take_again(queue, chain);
     uint16_t index = atomic_load_explicit(&queue->available->index, memory_order_acquire);
     uint16_t waiting = (uint16_t)(index - queue->next_available);
     if (!waiting)
         return VIRTQUEUE_EMPTY;
-    *head =
+    chain->head =
         *(volatile uint16_t *)&queue->available->ring[queue->next_available & (queue->size - 1)];
-    if (waiting > queue->size || *head >= queue->size) {
+    if (waiting > queue->size || chain->head >= queue->size) {
         queue->broken = true;
         return VIRTQUEUE_BROKEN;
     }
     queue->next_available++;
-    if (queue->inflight) {
-        queue->inflight->descriptors[*head].counter = queue->counter++;
-        atomic_signal_fence(memory_order_seq_cst); /* another process may read it after our death */
-        queue->inflight->descriptors[*head].taken = 1;
-    }
+    if (queue->inflight)
+        head_note(queue, chain->head);
     return VIRTQUEUE_CHAIN;
 }
 
@@ -220,14 +244,12 @@ enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain)
         return VIRTQUEUE_BROKEN;
     if (!queue->size)
         return VIRTQUEUE_EMPTY;
-    uint16_t head;
-    enum virtqueue_pop got = head_take(queue, &head, &chain->again);
-    if (got != VIRTQUEUE_CHAIN)
-        return got;
-    chain->head = head;
+    enum virtqueue_pop got = head_take(queue, chain);
     chain->readable = chain->writable = 0;
     chain->readable_bytes = chain->writable_bytes = 0;
-    if (!table_walk(queue, chain, queue->descriptors, queue->size, head, false)) {
+    if (got != VIRTQUEUE_CHAIN)
+        return got;
+    if (!table_walk(queue, chain, queue->descriptors, queue->size, chain->head, false)) {
         chain->readable = chain->writable = 0;
         return VIRTQUEUE_BAD_CHAIN;
     }
@@ -247,12 +269,19 @@ bool virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
     if (queue->inflight) {
         atomic_signal_fence(memory_order_seq_cst);
         queue->inflight->descriptors[head].taken = 0;
+        queue->inflight->descriptors[head].in_hand = 0;
         atomic_signal_fence(memory_order_seq_cst);
         queue->inflight->used_index = queue->used_index;
     }
     /* The driver clears the flag and then looks at the index; here it is the other way round. */
     atomic_thread_fence(memory_order_seq_cst);
     return !(*(volatile uint16_t *)&queue->available->flags & AVAILABLE_NO_INTERRUPT);
+}
+
+void virtqueue_put_down(struct virtqueue *queue, uint16_t head)
+{
+    if (queue->size && queue->inflight)
+        queue->inflight->descriptors[head].in_hand = 0;
 }
 
 void virtqueue_want_kicks(struct virtqueue *queue, bool want)

@@ -19,6 +19,7 @@
 #include "inflight.h"
 
 #define VIRTQUEUE_MAX_SIZE 1024u /* descriptors of a ring */
+#define VIRTQUEUE_DEATHS   2u    /* of fronts, with a chain in hand, and it is refused; one more, and it is not even read */
 #define CHAIN_MAX_PARTS    4096u /* pieces of one chain */
 #define CHAIN_MAX_BYTES    (1u << 28)
 
@@ -40,7 +41,8 @@ struct virtqueue {
 /* A chain taken from the ring. The pieces point into guest memory. */
 struct chain {
     uint16_t head;
-    bool again;        /* a front that was killed has had it in work */
+    bool again;        /* a front that was killed has had it in work, */
+    bool refused;      /* and so many died with it in hand that it is not to be carried out */
     unsigned readable; /* parts[0 .. readable) */
     unsigned writable; /* parts[readable .. readable + writable) */
     uint64_t readable_bytes;
@@ -71,6 +73,9 @@ bool virtqueue_is_past(const struct virtqueue *queue, uint16_t mark);
  * be told: the caller then signals the call descriptor.
  */
 bool virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
+
+/* It stays in work, but nobody is at it now. */
+void virtqueue_put_down(struct virtqueue *queue, uint16_t head);
 
 /* Tells the driver whether kicks are needed. After turning them on, look at the ring once more. */
 void virtqueue_want_kicks(struct virtqueue *queue, bool want);
