@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "lib/mlrt/mlrt.h"
-#include "modules/mlaas/gpu_evict/evict.h"
+#include "modules/mlaas/gpu_evict/evict/evict.h"
 
 #define BUFFERS GPU_MEMORY_CANDIDATES
 #define ROUNDS  30u

@@ -3,6 +3,8 @@
  *
  *     gpu-replay [--model FILE.mlm] [--quota SHARE] TRACE...   a line of JSON each
  *     gpu-replay --samples [--quota SHARE] TRACE...            what a model is trained on, as CSV
+ *     gpu-replay --decisions [--model ...] TRACE...            each answer of gpu_evict, a line each: to see that two
+ *                                                              builds of it decide the same
  *
  * SHARE is the quota by the working set, 0.6 unless it is given; at least what the largest batch names.
  */
@@ -10,7 +12,7 @@
 #include <string.h>
 
 #include "lib/mlrt/mlrt.h"
-#include "modules/mlaas/gpu_evict/evict.h"
+#include "modules/mlaas/gpu_evict/evict/evict.h"
 #include "replay.h"
 
 #define MODEL_BYTES_MAX 65536u
@@ -20,6 +22,7 @@ static struct mlrt_model model;
 static uint64_t model_file[MODEL_BYTES_MAX / 8];
 static uint64_t workspace[WORKSPACE_MAX / 8] __attribute__((aligned(32)));
 static struct evict evict;
+static bool with_model, answers_shown;
 
 /* ---- gpu_evict --------------------------------------------------------------------------------- */
 
@@ -61,19 +64,32 @@ static void freed_evict(void *context, struct gpu_memory_buffer *b)
     evict_freed(context, b);
 }
 
+static uint32_t answer_show(const char *what, const struct gpu_memory_question *q, uint32_t answer)
+{
+    if (answers_shown)
+        printf("%s %llu of %u\n", what, answer < q->count ? (unsigned long long)q->list[answer]->id : 0, q->count);
+    return answer;
+}
+
 static uint32_t victim_evict(void *context, const struct gpu_memory_question *q)
 {
-    return evict_victim(context, q);
+    return answer_show("leaves", q, evict_victim(context, q));
 }
 
 static uint32_t prefetch_evict(void *context, const struct gpu_memory_question *q)
 {
-    return evict_prefetch(context, q);
+    return answer_show("comes", q, evict_prefetch(context, q));
 }
 
 static struct replay_policy replay_evict = {
     .name = "gpu_evict", .context = &evict, .touch = touch_evict, .moved = moved_evict, .freed = freed_evict,
     .victim = victim_evict, .prefetch = prefetch_evict};
+
+static bool own_run(const struct trace *trace, uint64_t quota, struct replay_result *own)
+{
+    evict_init(&evict, with_model ? model_ask : NULL);
+    return replay_run(trace, quota, &replay_evict, own);
+}
 
 /* ---- Samples ----------------------------------------------------------------------------------- */
 
@@ -172,15 +188,13 @@ static bool belady_run(const struct trace *trace, uint64_t quota, struct replay_
     return true;
 }
 
-static bool figures_print(const char *name, const struct trace *trace, uint64_t quota, bool with_model)
+static bool figures_print(const char *name, const struct trace *trace, uint64_t quota)
 {
     struct replay_result lru, own, belady, informed;
     uint64_t online;
 
-    evict_init(&evict, with_model ? model_ask : NULL);
-    if (!replay_run(trace, quota, &replay_lru, &lru) || !replay_run(trace, quota, &replay_evict, &own) ||
-        !belady_run(trace, quota, &belady) || 
-        !informed_run(trace, quota, &informed, &online))
+    if (!replay_run(trace, quota, &replay_lru, &lru) || !own_run(trace, quota, &own) ||
+        !belady_run(trace, quota, &belady) || !informed_run(trace, quota, &informed, &online))
         return false;
     printf("{\"trace\": \"%s\", \"working_set\": %llu, \"quota\": %llu, \"touches\": %llu, \"touched\": %llu", name,
            (unsigned long long)trace->working_set, (unsigned long long)quota, (unsigned long long)own.touches,
@@ -199,9 +213,10 @@ static bool figures_print(const char *name, const struct trace *trace, uint64_t 
     return !own.nonsense;
 }
 
-static bool trace_do(const char *path, double share, bool samples, bool with_model)
+static bool trace_do(const char *path, double share, bool samples)
 {
     FILE *in = fopen(path, "r");
+    struct replay_result own;
     struct trace trace;
     uint64_t quota;
     bool good;
@@ -216,29 +231,34 @@ static bool trace_do(const char *path, double share, bool samples, bool with_mod
         return false;
     quota = (uint64_t)((double)trace.working_set * share);
     quota = quota < trace.largest ? trace.largest : quota;
-    good = samples ? samples_print(&trace, quota) : figures_print(path, &trace, quota, with_model);
+    if (samples)
+        good = samples_print(&trace, quota);
+    else
+        good = answers_shown ? own_run(&trace, quota, &own) : figures_print(path, &trace, quota);
     trace_free(&trace);
     return good;
 }
 
 int main(int argc, char **argv)
 {
-    bool samples = false, with_model = false, good = argc > 1;
+    bool samples = false, good = argc > 1;
     double share = 0.6;
 
     for (int i = 1; i < argc && good; i++) {
         if (!strcmp(argv[i], "--samples")) {
             samples = true;
+        } else if (!strcmp(argv[i], "--decisions")) {
+            answers_shown = true;
         } else if (!strcmp(argv[i], "--model") && i + 1 < argc) {
             good = with_model = model_load(argv[++i]);
         } else if (!strcmp(argv[i], "--quota") && i + 1 < argc) {
             share = atof(argv[++i]);
             good = share > 0;
         } else {
-            good = argv[i][0] != '-' && trace_do(argv[i], share, samples, with_model);
+            good = argv[i][0] != '-' && trace_do(argv[i], share, samples);
         }
     }
     if (argc == 1 || !good)
-        fprintf(stderr, "usage: gpu-replay [--samples] [--model FILE] [--quota SHARE] TRACE...\n");
+        fprintf(stderr, "usage: gpu-replay [--samples|--decisions] [--model FILE] [--quota SHARE] TRACE...\n");
     return !good;
 }

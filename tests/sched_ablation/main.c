@@ -6,7 +6,7 @@
 #include <microlake/boot.h>
 #include <microlake/memory.h>
 #include <microlake/module.h>
-#include <microlake/policy.h>
+#include <microlake/policy_module.h>
 
 #include "modules/mlaas/sched_burst/history.c"
 #include "modules/mlaas/sched_burst/lane.c"
@@ -43,19 +43,12 @@ static struct policy lane_policy = {.ops = &lane_ops, .extends = "sched_fair"};
 static int ablation_init(void)
 {
     const char *choice = boot_option("sched", 0);
-    int result;
 
     if (!choice || (strcmp(choice, "lane_mean") && strcmp(choice, "lane_none")))
         return ERR_INVALID;
     by_mean = !strcmp(choice, "lane_mean");
     memcpy(lane_policy.name, choice, sizeof("lane_mean"));
-    result = policy_register("sched", &lane_policy);
-    if (result != OK)
-        return result;
-    result = policy_set("sched", lane_policy.name);
-    if (result != OK)
-        policy_unregister("sched", &lane_policy);
-    return result;
+    return policy_offer("sched", &lane_policy, true);
 }
 
 KMOD_MANIFEST(.name = "sched_ablation", .version = "1.0.0", .needs = "sched_fair",

@@ -2,7 +2,8 @@
 # the symbols that other modules may use, one a line with a reason; all others become local.
 # HOT: sources that are compiled for speed; all others for size.
 # INSTALL := none: only the tests' boot archive has it.
-# NEEDS: lib/* folders are linked in; modules/* folders are ones whose exported header is included.
+# NEEDS: lib/* folders and libraries below the module's own folder are linked in; other modules/* folders are
+# ones whose exported header is included.
 # NAME.kmod.full is the linked module, for gdb; NAME.kmod, what a machine loads, is made from it.
 # Every module is signed with the build's key, which is made on first use (exports.mk).
 KMODPACK := $(BUILD)/host/kmodpack
@@ -10,7 +11,7 @@ KMODSIGN := $(BUILD)/host/kmodsign
 MODULE_KEY := $(BUILD)/keys/module.key
 SRCS_$(DIR) := $(addprefix $(DIR)/,$(SRCS))
 NEEDS_$(DIR) := $(NEEDS)
-KMOD_OBJS_$(NAME) := $(call objects,k,$(sort $(SRCS_$(DIR)) $(call needs_srcs,$(filter lib/%,$(NEEDS)))))
+KMOD_OBJS_$(NAME) := $(call objects,k,$(sort $(SRCS_$(DIR)) $(call needs_srcs,$(filter lib/% $(DIR)/%,$(NEEDS)))))
 KMOD_EXPORTS_$(NAME) := $(wildcard $(DIR)/exports)
 $(BUILD)/modules/$(NAME).kmod: $(KMOD_OBJS_$(NAME)) $(KMOD_EXPORTS_$(NAME)) tools/build/link-kmod $(KMODPACK) $(MODULE_KEY) $(DIR)/folder.mk | $(KMODSIGN)
 	@mkdir -p $(@D)

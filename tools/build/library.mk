@@ -1,4 +1,4 @@
-# A folder under lib/: compiled into whoever names it in NEEDS, in that one's flavor. For the kernel, HOT
+# A folder under lib/, or of a module by itself: compiled into whoever names it in NEEDS, in that one's flavor. For the kernel, HOT
 # sources are compiled for speed, VECTOR sources for speed and with vector registers; who calls those does
 # it between cpu_vector_begin() and cpu_vector_end(). They align the stack themselves: the kernel's is
 # aligned to 8 only.

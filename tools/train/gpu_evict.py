@@ -68,7 +68,7 @@ def classes(rows):
 
 
 def plain_rule(rows):
-    """evict.c's, for comparison."""
+    """guess.c's, for comparison."""
     aligned, last, second = (rows[:, INPUTS + i] for i in range(3))
     answer = np.where(rows[:, INPUTS + MEAN] > 0, MEAN, UNKNOWN)
     answer = np.where((last > 0) & (np.abs(last - second) <= last // 16 + 1), LAST, answer)

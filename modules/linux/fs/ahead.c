@@ -4,10 +4,9 @@
 #include "modules/linux/fs/ahead.h"
 
 #include <microlake/aspace.h>
-#include <microlake/boot.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
-#include <microlake/policy.h>
+#include <microlake/policy_module.h>
 #include <microlake/thread.h>
 #include <microlake/time.h>
 #include <microlake/trace.h>
@@ -350,12 +349,9 @@ void ahead_stream_free(struct ahead_stream *s)
 int ahead_init(void)
 {
     int r = policy_class_register(&class, &ondemand);
-    const char *choice = boot_option("readahead", 0);
 
     if (r == OK)
-        r = policy_register(READAHEAD_CLASS, &fixed);
-    if (r == OK && choice && strcmp(choice, fixed.name) == 0)
-        r = policy_set(READAHEAD_CLASS, fixed.name);
+        r = policy_offer(READAHEAD_CLASS, &fixed, false);
     cache_wasted_set(page_wasted);
     return r;
 }

@@ -63,28 +63,27 @@ static void auto_leave(void *context, const char *class_name)
     mutex_unlock(&lock);
 }
 
-static void auto_describe(void *context, const char *class_name, struct text *out)
+static void say(const char *class_name, void (*fn)(const struct flight *f, struct text *out), struct text *out)
 {
     struct flight *f;
 
-    (void)context;
     mutex_lock(&lock);
     f = flight_find_locked(class_name);
     if (f)
-        flight_describe(f, out);
+        fn(f, out);
     mutex_unlock(&lock);
+}
+
+static void auto_describe(void *context, const char *class_name, struct text *out)
+{
+    (void)context;
+    say(class_name, flight_describe, out);
 }
 
 static void auto_recall(void *context, const char *class_name, struct text *out)
 {
-    struct flight *f;
-
     (void)context;
-    mutex_lock(&lock);
-    f = flight_find_locked(class_name);
-    if (f)
-        flight_recall(f, out);
-    mutex_unlock(&lock);
+    say(class_name, flight_recall, out);
 }
 
 static int auto_teach(void *context, const char *class_name, const char *line)

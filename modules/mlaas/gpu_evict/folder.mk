@@ -2,7 +2,6 @@
 $(call objects,k,modules/mlaas/gpu_evict/gpu_evict.c): modules/mlaas/gpu_evict/gpu_evict.mlm
 DIR := modules/mlaas/gpu_evict
 NAME := gpu_evict
-SRCS := gpu_evict.c evict.c
-HOT := evict.c
-NEEDS := modules/mlaas/mlrt modules/mlaas/models
+SRCS := gpu_evict.c
+NEEDS := modules/mlaas/mlrt modules/mlaas/models modules/mlaas/gpu_evict/evict
 include tools/build/kmod.mk

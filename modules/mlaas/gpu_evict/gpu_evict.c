@@ -1,13 +1,11 @@
 /*
  * gpu_evict.c: the module of policy "gpu_evict" of class "gpu_memory": it expects each buffer's next use and
- * gives up who is expected last. evict.h has the algorithm, tools/train/gpu_evict.py trains its model, which
+ * gives up who is expected last. evict/ has the algorithm, tools/train/gpu_evict.py trains its model, which
  * `mlctl model replace` can change. The option gpu_memory=gpu_evict makes it the machine's policy.
  */
-#include <microlake/boot.h>
-#include <microlake/memory.h>
-#include <microlake/policy.h>
+#include <microlake/policy_module.h>
 
-#include "evict.h"
+#include "evict/evict.h"
 #include "modules/mlaas/models/include/models.h"
 #include "uapi/kmod.h"
 
@@ -77,7 +75,6 @@ static struct policy policy = {.name = "gpu_evict", .ops = &ops};
 
 static int gpu_evict_init(void)
 {
-    const char *choice = boot_option(GPU_MEMORY_CLASS, 0);
     int r;
 
     want.embedded = evict_model_bytes;
@@ -86,13 +83,9 @@ static int gpu_evict_init(void)
     r = models_open(&slot, &want);
     if (r != OK)
         return r;
-    r = policy_register(GPU_MEMORY_CLASS, &policy);
-    if (r == OK && choice && !strcmp(choice, policy.name))
-        r = policy_set(GPU_MEMORY_CLASS, policy.name);
-    if (r == OK)
-        return OK;
-    policy_unregister(GPU_MEMORY_CLASS, &policy);
-    models_close(&slot);
+    r = policy_offer(GPU_MEMORY_CLASS, &policy, false);
+    if (r != OK)
+        models_close(&slot);
     return r;
 }
 

@@ -2,10 +2,7 @@
  * mem_readahead.c: the learned policy of the class "readahead". pattern.c has what it does for each kind of
  * accesses; a forest says which kind a stream's are. tools/train/mem_readahead.py makes it.
  */
-#include <microlake/boot.h>
-#include <microlake/log.h>
-#include <microlake/memory.h>
-#include <microlake/policy.h>
+#include <microlake/policy_module.h>
 
 #include "modules/mlaas/models/include/models.h"
 #include "pattern.h"
@@ -43,20 +40,15 @@ static struct policy policy = {.name = "mem_readahead", .ops = &ops, .extends = 
 
 static int mem_readahead_init(void)
 {
-    const char *choice = boot_option("readahead", 0);
     int r;
 
     want.embedded_bytes = (size_t)(readahead_model_end - readahead_model);
     r = models_open(&slot, &want);
     if (r != OK)
         return r;
-    r = policy_register(READAHEAD_CLASS, &policy);
-    if (r == OK && choice && strcmp(choice, policy.name) == 0)
-        r = policy_set(READAHEAD_CLASS, policy.name);
-    if (r != OK) {
-        policy_unregister(READAHEAD_CLASS, &policy);
+    r = policy_offer(READAHEAD_CLASS, &policy, false);
+    if (r != OK)
         models_close(&slot);
-    }
     return r;
 }
 

@@ -3,10 +3,8 @@
  * for threads whose next burst a model predicts to be short (lane.h). It becomes active when it is
  * set, or when the option `sched=sched_burst` says so.
  */
-#include <microlake/boot.h>
-#include <microlake/memory.h>
 #include <microlake/module.h>
-#include <microlake/policy.h>
+#include <microlake/policy_module.h>
 
 #include "lane.h"
 #include "model.h"
@@ -26,25 +24,13 @@ static const struct sched_ops burst_ops = {
 static struct policy burst_policy = {
     .name = "sched_burst", .ops = &burst_ops, .extends = "sched_fair"};
 
-static int burst_register(void)
-{
-    const char *choice = boot_option("sched", 0);
-    int result = policy_register("sched", &burst_policy);
-
-    if (result != OK || !choice || strcmp(choice, burst_policy.name) != 0)
-        return result;
-    result = policy_set("sched", burst_policy.name);
-    if (result != OK)
-        policy_unregister("sched", &burst_policy);
-    return result;
-}
-
 static int burst_init(void)
 {
     int result = model_open();
 
-    if (result == OK)
-        result = burst_register();
+    if (result != OK)
+        return result;
+    result = policy_offer("sched", &burst_policy, false);
     if (result != OK)
         model_close();
     return result;

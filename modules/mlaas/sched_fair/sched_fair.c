@@ -2,10 +2,8 @@
  * sched_fair.c: the module of the fair scheduler, policy "sched_fair" of class "sched". The policy
  * becomes active when the module is loaded, unless the option `sched=NAME` chooses another.
  */
-#include <microlake/boot.h>
-#include <microlake/memory.h>
 #include <microlake/module.h>
-#include <microlake/policy.h>
+#include <microlake/policy_module.h>
 
 #include "include/urgent.h"
 
@@ -23,17 +21,7 @@ static struct policy fair_policy = {.name = "sched_fair", .ops = &fair_ops};
 
 static int fair_init(void)
 {
-    const char *choice = boot_option("sched", 0);
-    int result = policy_register("sched", &fair_policy);
-
-    if (result != OK)
-        return result;
-    if (choice && strcmp(choice, fair_policy.name) != 0)
-        return OK;
-    result = policy_set("sched", fair_policy.name);
-    if (result != OK)
-        policy_unregister("sched", &fair_policy);
-    return result;
+    return policy_offer("sched", &fair_policy, true);
 }
 
 static void fair_exit(void)

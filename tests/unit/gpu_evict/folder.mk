@@ -2,7 +2,7 @@
 DIR := tests/unit/gpu_evict
 NAME := gpu_evict
 SRCS := gpu_evict_test.c
-COVERS := modules/mlaas/gpu_evict/evict.c bench/gpu-replay/replay.c bench/gpu-replay/offline.c \
-  bench/gpu-replay/informed.c bench/gpu-replay/trace.c
+COVERS := $(addprefix bench/gpu-replay/,replay.c offline.c informed.c trace.c)
+NEEDS := modules/mlaas/gpu_evict/evict
 EXTRA := -Ikernel/include
 include tools/build/unit-test.mk

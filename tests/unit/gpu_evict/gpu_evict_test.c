@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "bench/gpu-replay/replay.h"
-#include "modules/mlaas/gpu_evict/evict.h"
+#include "modules/mlaas/gpu_evict/evict/evict.h"
 
 static struct evict evict;
 static uint64_t seed;
