@@ -39,6 +39,9 @@ void crc_device_close(struct crc_device *d);
 int crc_device_register(struct crc_device *d, const struct vgpgpu_segment *segments, uint32_t count,
                         uint64_t offset, uint64_t bytes, uint32_t *reg);
 
+/* Requests that have a lane of it. */
+unsigned crc_device_in_work(const struct crc_device *d);
+
 /* Work has failed on it: it is to be closed, when nobody is inside any more. */
 bool crc_device_failed(const struct crc_device *d);
 

@@ -14,6 +14,7 @@
 #include "lib/gpucmd/gpucmd.h"
 
 #define LANES       8u
+#define ALL_LANES   ((1u << LANES) - 1)
 #define CELL_WORDS  16u /* cells of two lanes share no cache line */
 #define BATCH_BYTES 1024u
 #define WAIT_NS     (60 * NS_PER_SEC)
@@ -144,7 +145,7 @@ static int lane_try(struct crc_device *d)
     int lane = -1;
 
     mutex_lock(&d->lock);
-    if (d->lanes != (1u << LANES) - 1) {
+    if (d->lanes != ALL_LANES) {
         lane = __builtin_ctz(~d->lanes);
         d->lanes |= 1u << lane;
     }
@@ -152,11 +153,17 @@ static int lane_try(struct crc_device *d)
     return lane;
 }
 
+static bool lane_is_free(struct crc_device *d)
+{
+    return __atomic_load_n(&d->lanes, __ATOMIC_RELAXED) != ALL_LANES;
+}
+
 static unsigned lane_take(struct crc_device *d)
 {
     int lane;
 
-    WAIT_UNTIL(&d->lane_free, (lane = lane_try(d)) >= 0, TIME_NEVER, 0);
+    while ((lane = lane_try(d)) < 0)
+        WAIT_UNTIL(&d->lane_free, lane_is_free(d), TIME_NEVER, 0);
     return (unsigned)lane;
 }
 
@@ -225,6 +232,15 @@ int crc_device_register(struct crc_device *d, const struct vgpgpu_segment *segme
     }
     lane_give(d, lane);
     return r;
+}
+
+unsigned crc_device_in_work(const struct crc_device *d)
+{
+    unsigned count = 0;
+
+    for (unsigned lanes = __atomic_load_n(&d->lanes, __ATOMIC_RELAXED); lanes; lanes &= lanes - 1)
+        count++;
+    return count;
 }
 
 bool crc_device_failed(const struct crc_device *d)

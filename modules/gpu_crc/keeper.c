@@ -210,5 +210,6 @@ void keeper_figures(struct gpu_crc_figures *out)
     mutex_lock(&lock);
     out->ready = device && !broken;
     out->crossing = crossing;
+    out->in_work = device ? crc_device_in_work(device) : 0;
     mutex_unlock(&lock);
 }

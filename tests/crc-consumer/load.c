@@ -8,8 +8,10 @@
 
 #include "tests/kernel/crew.h"
 
-#define THREADS 6u /* on two processors, and more than one lane each */
-#define ROUNDS  30u
+#define THREADS 12u /* on two processors, and more than there are lanes */
+#define ROUNDS  20u
+#define LARGE   (DATA_BYTES / 2)
+#define SMALL   4096u
 #define LOST_NS (120 * NS_PER_SEC)
 
 static struct crew crew;
@@ -17,10 +19,10 @@ static bool crew_works;
 static uint32_t mistakes; /* atomic */
 
 /* A part of the noise that `state` chooses. */
-static void part_check(uint64_t *state)
+static void part_check(uint64_t *state, size_t most)
 {
     size_t from = ktest_random(state) % (DATA_BYTES / 2);
-    size_t bytes = 1 + ktest_random(state) % (DATA_BYTES / 2);
+    size_t bytes = 1 + ktest_random(state) % most;
 
     if (gpu_crc(0, noise + from, bytes, GPU_CRC_DEVICE) != crc_expected(0, noise + from, bytes))
         __atomic_fetch_add(&mistakes, 1, __ATOMIC_RELAXED);
@@ -30,8 +32,11 @@ static void rounds_work(void *arg)
 {
     uint64_t state = (uintptr_t)arg;
 
-    for (unsigned i = 0; i < ROUNDS; i++)
-        part_check(&state);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        part_check(&state, LARGE);
+        part_check(&state, SMALL); /* with these, lanes change hands often */
+        part_check(&state, SMALL);
+    }
 }
 
 static void endless_work(void *arg)
@@ -39,7 +44,7 @@ static void endless_work(void *arg)
     uint64_t state = (uintptr_t)arg;
 
     while (!crew_stops(&crew))
-        part_check(&state);
+        part_check(&state, LARGE);
 }
 
 static void crew_start(void (*work)(void *arg))
@@ -52,10 +57,14 @@ static void crew_start(void (*work)(void *arg))
 
 void case_many_at_once(void)
 {
+    struct gpu_crc_figures figures;
+
     device_awaited();
     crew_start(rounds_work);
     EXPECT(crew_wait(&crew, 120));
     EXPECT(mistakes == 0);
+    gpu_crc_figures(&figures);
+    EXPECT(figures.in_work == 0);
 }
 
 /* Returns with threads at work: whoever unloads this module finds it so. */
@@ -106,7 +115,7 @@ void case_device_comes_back(void)
     case_goes_on_when_lost();
     EXPECT(device_awaited());
     gpu_crc_figures(&before);
-    part_check(&state);
+    part_check(&state, LARGE);
     gpu_crc_figures(&after);
     EXPECT(after.on_device == before.on_device + 1 && mistakes == 0);
 }

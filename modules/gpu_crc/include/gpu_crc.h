@@ -43,6 +43,7 @@ struct gpu_crc_figures {
     uint64_t on_device; /* requests the device has answered */
     uint64_t on_processor;
     uint64_t given_up; /* requests that failed on the device; the processor answered those, too */
+    unsigned in_work;  /* requests that are on the device now */
 };
 
 /* Any context. */
