@@ -9,6 +9,7 @@
  *   ENOMEM  no memory                E2BIG   over a limit       ENODEV  the device is gone
  *   EIO     the device failed the work   ETIME  its time limit ended it   ENOEXEC  does not build
  *   ETIMEDOUT  a wait ended first        EOPNOTSUPP  not on this back end
+ *   EINTR   a signal came while it waited; nothing was done
  */
 #pragma once
 

@@ -3,15 +3,13 @@
  */
 #include "internal.h"
 
-#define OBJECTS_MAX 65536u /* of one kind, whatever a device claims */
-
 static void context_init(struct gpu_context *ctx, struct gpu_device *d)
 {
     ctx->device = d;
     mutex_init(&ctx->lock);
     wait_queue_init(&ctx->sleepers);
     for (unsigned kind = 0; kind < GPU_OBJECT_KINDS; kind++)
-        ctx->objects[kind].limit = MIN(d->config.max_objects, OBJECTS_MAX);
+        ctx->objects[kind].limit = d->config.max_objects;
 }
 
 static int fences_create(struct gpu_context *ctx)

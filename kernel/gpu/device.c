@@ -7,7 +7,13 @@
 #include "internal.h"
 
 #define DEVICES_MAX  16u
-#define CONTEXTS_MAX 4096u /* whatever a device claims */
+
+/* Whatever a device claims. The heap's objects end at 2 MiB. */
+#define CONTEXTS_MAX      4096u
+#define OBJECTS_MAX       65536u /* of one kind */
+#define SEGMENTS_MAX      65536u
+#define BATCH_BYTES_MAX   (1u << 20)
+#define PROGRAM_BYTES_MAX (1u << 20)
 
 static struct spinlock list_lock = SPINLOCK_INIT;
 static struct list devices = LIST_INIT(devices); /* guarded by list_lock */
@@ -57,6 +63,15 @@ int gpu_device_unregister(struct gpu_device *d)
     return OK;
 }
 
+static void config_limit(struct vgpgpu_config *c)
+{
+    c->max_contexts = MIN(c->max_contexts, CONTEXTS_MAX);
+    c->max_objects = MIN(c->max_objects, OBJECTS_MAX);
+    c->max_segments = MIN(c->max_segments, SEGMENTS_MAX);
+    c->max_submit_bytes = MIN(c->max_submit_bytes, BATCH_BYTES_MAX);
+    c->max_program_bytes = MIN(c->max_program_bytes, PROGRAM_BYTES_MAX);
+}
+
 static int device_start(struct gpu_device *d)
 {
     int r = OK;
@@ -65,9 +80,10 @@ static int device_start(struct gpu_device *d)
     if (!d->started && !d->lost) {
         r = d->ops->start(d->driver, &d->config);
         d->started = r == OK;
+        config_limit(&d->config);
         if (d->started)
             gpu_residency_init(d);
-        d->contexts.limit = MIN(d->config.max_contexts, CONTEXTS_MAX);
+        d->contexts.limit = d->config.max_contexts;
     }
     mutex_unlock(&d->start_lock);
     return d->lost ? ERR_LOST : r;

@@ -102,6 +102,8 @@ struct gpu_buffer {
 
 struct gpu_timeline {
     uint64_t last;     /* newest fence value; guarded by submit_lock */
+    uint64_t armed;    /* what sleepers have asked the device to tell of, 0: nothing; guarded by submit_lock */
+    uint64_t seen;     /* that the device has signalled: never more than it has */
     uint64_t usual_ns; /* how long waits take of late; a hint, not locked */
 };
 
@@ -116,13 +118,20 @@ struct gpu_context {
     struct gpu_timeline queues[VGPGPU_QUEUES_PER_CONTEXT];
     struct wait_queue sleepers; /* threads that wait for a fence of this context */
     bool manages;               /* it has had managed buffers; set once */
+    bool given_up;              /* its work did not end in time: nobody waits for the rest before it is closed */
 };
 
 /* The nth device, started, with a user's claim on it. */
 int gpu_device_get(unsigned nth, struct gpu_device **out);
 void gpu_device_put(struct gpu_device *device);
 
-/* Waits until everything submitted so far has ended, or the device is lost. */
+/* Until when one waits for work, or for room, that does not come on: option gpu.patience=SECONDS, 0: for ever. */
+uint64_t gpu_patience_due(void);
+/* gpu_fence_wait() as long as work of the queue ends; else ERR_TIMED_OUT. */
+int gpu_work_wait(struct gpu_context *ctx, uint32_t queue, uint64_t fence, unsigned flags,
+                  enum vgpgpu_status *failed);
+
+/* Waits until everything submitted so far has ended, nothing ends any more, or the device is lost. */
 void gpu_context_drain(struct gpu_context *ctx);
 
 /* Makes an object on the device under a new number; `object` is what the number stands for here. */

@@ -5,8 +5,6 @@
  */
 #include "internal.h"
 
-#define SEGMENTS_MAX 65536u /* whatever a device claims */
-
 /* What programs and kernels are here: something that exists. */
 static char present;
 
@@ -140,8 +138,7 @@ static int buffer_announce(struct gpu_context *ctx, struct gpu_buffer *b, uint32
 static int buffer_fill(struct gpu_context *ctx, struct gpu_buffer *b,
                        struct vgpgpu_segment **segments, uint32_t *count)
 {
-    uint32_t max = MIN(ctx->device->config.max_segments, SEGMENTS_MAX);
-    int r = gpu_memory_create(b->size, max, &b->memory);
+    int r = gpu_memory_create(b->size, ctx->device->config.max_segments, &b->memory);
 
     if (r != OK)
         return r;

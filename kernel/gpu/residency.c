@@ -35,12 +35,13 @@ void gpu_residency_init(struct gpu_device *d)
     d->residency.quota = boot_option_number("gpu.quota", d->config.global_memory);
 }
 
-static void uses_reap(struct gpu_residency *r)
+/* Those of `over` (NULL: nobody's), whose work is waited for no more, have ended whatever its fences say. */
+static void uses_reap(struct gpu_residency *r, const struct gpu_context *over)
 {
     list_for_each_safe (it, &r->uses) {
         struct use *u = list_entry(it, struct use, link);
 
-        if (!gpu_fence_poll(u->ctx, u->queue, u->fence))
+        if (u->ctx != over && !gpu_fence_poll(u->ctx, u->queue, u->fence))
             continue;
         for (uint32_t i = 0; i < u->count; i++)
             if (--u->buffers[i]->pins == 0)
@@ -75,7 +76,7 @@ static int move_wait(struct gpu_managed *m, struct gpu_context *ctx, uint32_t qu
 
     if (!m->fence || (m->ctx == ctx && m->queue == queue))
         return OK;
-    r = gpu_fence_wait(m->ctx, m->queue, m->fence, TIME_NEVER, WAIT_INTERRUPTIBLE, &failed);
+    r = gpu_work_wait(m->ctx, m->queue, m->fence, WAIT_INTERRUPTIBLE, &failed);
     return r == OK ? gpu_status(failed) : r;
 }
 
@@ -154,6 +155,12 @@ static void left(struct gpu_managed *m, bool copied)
     gpu_count(&gpu_counters.evictions, 1);
 }
 
+/* Who waited was called off, or has waited long enough. */
+static bool wait_ended(int r)
+{
+    return r == ERR_INTERRUPTED || r == ERR_TIMED_OUT;
+}
+
 /* No work uses the stand-in any more. A device that is asked to end a buffer before counts as lost if that takes
  * long. */
 static int work_wait(struct gpu_managed *m)
@@ -161,10 +168,10 @@ static int work_wait(struct gpu_managed *m)
     int r = OK;
 
     if (m->pins)
-        r = gpu_fence_wait(m->ctx, m->pin_queue, m->pin_fence, TIME_NEVER, WAIT_INTERRUPTIBLE, NULL);
-    if (m->fence && r != ERR_INTERRUPTED)
-        r = gpu_fence_wait(m->ctx, m->queue, m->fence, TIME_NEVER, WAIT_INTERRUPTIBLE, NULL);
-    return r == ERR_INTERRUPTED ? r : OK;
+        r = gpu_work_wait(m->ctx, m->pin_queue, m->pin_fence, WAIT_INTERRUPTIBLE, NULL);
+    if (m->fence && !wait_ended(r))
+        r = gpu_work_wait(m->ctx, m->queue, m->fence, WAIT_INTERRUPTIBLE, NULL);
+    return wait_ended(r) ? r : OK;
 }
 
 /* v leaves. Where `next` can use what it leaves behind, it gets it: no object goes and comes then, and nothing
@@ -175,7 +182,7 @@ static int evict(struct gpu_managed *v, struct gpu_managed *next, uint32_t queue
     uint32_t at = same ? queue : queue_find(v->ctx);
     int r = move_wait(v, v->ctx, at);
 
-    if (r == ERR_INTERRUPTED)
+    if (wait_ended(r))
         return r;
     if (copied) {
         r = move_submit(v, at, v->device_id, v->id);
@@ -211,9 +218,9 @@ static int room_make(struct gpu_managed *m, uint32_t queue)
     if (list_empty(&r->uses))
         return ERR_NO_MEMORY;
     oldest = list_entry(list_first(&r->uses), struct use, link);
-    result = gpu_fence_wait(oldest->ctx, oldest->queue, oldest->fence, TIME_NEVER, WAIT_INTERRUPTIBLE, NULL);
-    uses_reap(r);
-    return result == ERR_INTERRUPTED ? result : OK;
+    result = gpu_work_wait(oldest->ctx, oldest->queue, oldest->fence, WAIT_INTERRUPTIBLE, NULL);
+    uses_reap(r, NULL);
+    return wait_ended(result) ? result : OK;
 }
 
 static int stand_in_get(struct gpu_managed *m, uint32_t queue)
@@ -430,7 +437,7 @@ int gpu_residency_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_
         return wrong ? ERR_INVALID : ERR_NO_MEMORY;
     }
     mutex_lock(&gpu_residency_lock);
-    uses_reap(residency);
+    uses_reap(residency, NULL);
     residency->asking = ctx;
     residency->asking_queue = queue;
     r = use_run(u, batch);
@@ -499,7 +506,7 @@ void gpu_residency_drop(struct gpu_context *ctx, struct gpu_buffer *b)
         return;
     mutex_lock(&gpu_residency_lock);
     gpu_context_drain(ctx); /* what was under way, the copies made for others included */
-    uses_reap(r);
+    uses_reap(r, ctx);
     forget(r, b->managed);
     if (b->managed->device_id)
         stand_in_remove(b->managed);
@@ -515,7 +522,7 @@ uint64_t gpu_residency_leave(struct gpu_context *ctx)
         return 0;
     mutex_lock(&gpu_residency_lock);
     gpu_context_drain(ctx);
-    uses_reap(r);
+    uses_reap(r, ctx);
     list_for_each_safe (it, &r->buffers) {
         struct gpu_managed *m = list_entry(it, struct gpu_managed, link);
 
@@ -547,7 +554,7 @@ int gpu_quota(unsigned nth, const uint64_t *fresh, uint64_t *now)
     if (r != OK)
         return r;
     mutex_lock(&gpu_residency_lock);
-    uses_reap(&d->residency);
+    uses_reap(&d->residency, NULL);
     if (fresh)
         d->residency.quota = *fresh;
     *now = d->residency.quota;

@@ -3,14 +3,11 @@
  */
 #include "internal.h"
 
-#define BATCH_BYTES_MAX (1u << 20) /* whatever a device claims; the heap's objects end at 2 MiB */
-
 struct vgpgpu_submit *gpu_batch_alloc(struct gpu_context *ctx, uint32_t command_bytes)
 {
-    uint32_t limit = MIN(ctx->device->config.max_submit_bytes, BATCH_BYTES_MAX);
     struct vgpgpu_submit *batch;
 
-    if (command_bytes > limit || command_bytes % 8)
+    if (command_bytes > ctx->device->config.max_submit_bytes || command_bytes % 8)
         return NULL;
     batch = kmalloc(sizeof(*batch) + command_bytes);
     if (!batch)
@@ -39,6 +36,8 @@ static int submit_once(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_su
 
     batch->queue = queue;
     batch->fence = value;
+    if (__atomic_load_n(&ctx->fences[queue].signalled, __ATOMIC_RELAXED) > line->last)
+        d->ops->lose(d->driver, "signals what was never submitted"); /* this would seem to have ended at once */
     r = d->lost ? ERR_LOST : d->ops->submit(d->driver, batch);
     if (r == OK)
         *fence = line->last = value;
@@ -56,7 +55,7 @@ int gpu_submit_plain(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_subm
         r = submit_once(ctx, queue, batch, flags / GPU_SIGNALS(1), fence);
         if (r != ERR_AGAIN || (flags & GPU_NOWAIT))
             break;
-        r = d->ops->submit_wait(d->driver);
+        r = d->ops->submit_wait(d->driver, gpu_patience_due());
         if (r == OK)
             r = ERR_AGAIN;
     }

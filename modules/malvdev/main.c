@@ -64,7 +64,7 @@ static int malv_mmap(void *file, uint64_t offset, uint64_t length, unsigned prot
         return ERR_INVALID;
     }
     *object_offset = inside;
-    return OK;
+    return number ? OK : LINUX_MAP_NO_WRITE; /* a fence that the device has not signalled would cost all the device */
 }
 
 static const struct linux_device_ops device_ops = {

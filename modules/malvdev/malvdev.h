@@ -17,6 +17,7 @@ struct malv_file {
     struct mutex lock;          /* of what follows (watch.c) */
     struct malv_watch *watches; /* one a queue; NULL: nobody has asked yet. Read without the lock */
     struct linux_poll_source source;
+    bool closing; /* set once */
 };
 
 /* mmap offsets of buffers: the number above, bytes below. Number 0 is the fence page. */
@@ -28,7 +29,7 @@ long malv_ioctl(void *file, unsigned command, uint64_t argument);
  * when it is lower than one that is still waited for. */
 int malv_notify(struct malv_file *f, uint32_t queue, uint64_t fence);
 unsigned malv_poll(void *file, struct linux_poll_source **source);
-void malv_watches_close(struct malv_file *f); /* waits for the fences that were asked for */
+void malv_watches_close(struct malv_file *f);
 
 /* Our statuses, and the device's, as the errnos that uapi/malv.h promises. */
 long malv_errno(int status);

@@ -8,6 +8,8 @@
 
 #include "malvdev.h"
 
+#define PERIOD_NS NS_PER_SEC /* how often one that sleeps looks whether the file is closed */
+
 struct malv_watch {
     struct malv_file *file;
     uint32_t queue;
@@ -38,7 +40,9 @@ static void watch_run(void *arg)
     uint64_t fence = 0;
 
     while ((fence = watch_next(w, fence))) {
-        gpu_fence_wait(w->file->ctx, w->queue, fence, TIME_NEVER, 0, NULL);
+        while (gpu_fence_wait(w->file->ctx, w->queue, fence, time_now() + PERIOD_NS, 0, NULL) == ERR_TIMED_OUT &&
+               !__atomic_load_n(&w->file->closing, __ATOMIC_RELAXED))
+            ;
         linux_poll_notify(&w->file->source);
     }
 }
@@ -126,6 +130,7 @@ unsigned malv_poll(void *file, struct linux_poll_source **source)
 
 void malv_watches_close(struct malv_file *f)
 {
+    __atomic_store_n(&f->closing, true, __ATOMIC_RELAXED);
     for (uint32_t i = 0; f->watches && i < VGPGPU_QUEUES_PER_CONTEXT; i++)
         watch_join(&f->watches[i]);
     kfree(f->watches);

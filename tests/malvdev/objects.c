@@ -95,6 +95,7 @@ void case_mappings(void)
     CHECK(words != MAP_FAILED && fences != MAP_FAILED);
     if (words == MAP_FAILED || fences == MAP_FAILED)
         return;
+    CHECK_ERRNO(mprotect(fences, PAGE, both), EACCES);
     for (size_t i = 0; i < 3 * PAGE / sizeof(*words); i++)
         if (words[i])
             check_failed(__FILE__, __LINE__, "a new buffer is zeroed");

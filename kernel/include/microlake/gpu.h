@@ -8,7 +8,7 @@
  * docs/gpu-in-the-kernel.md has an example.
  *
  * ERR_RANGE is more than the device allows of something, ERR_LIMIT that all numbers are taken,
- * ERR_LOST that the device is gone for good.
+ * ERR_LOST that the device is gone for good. What is destroyed is gone whatever that returns.
  *
  * Thread context, may sleep, unless said otherwise. A context may be used from several threads at
  * once; only gpu_context_close() must be the last call.
@@ -38,7 +38,8 @@ int gpu_context_open(unsigned nth_device, struct gpu_context **out);
 int gpu_context_limit(struct gpu_context *ctx, uint32_t time_ms);
 
 /* Ends the context's work and releases all its objects. Memory that is still mapped somewhere lives
- * until it is unmapped. */
+ * until it is unmapped. Work that does not come on for gpu.patience seconds (150) is waited for no more: the device
+ * is asked to end it, and is lost if it does not. */
 void gpu_context_close(struct gpu_context *ctx);
 
 enum gpu_object_kind { GPU_BUFFER, GPU_PROGRAM, GPU_KERNEL, GPU_OBJECT_KINDS };
@@ -127,10 +128,11 @@ enum gpu_submit_flags {
 
 /*
  * Submits to in-order queue 0..63 and takes the batch over, except for ERR_AGAIN. *fence: the value
- * to wait for. ERR_INVALID, ERR_LOST. In a context that has had managed buffers it may sleep whatever the
+ * to wait for. ERR_INVALID, ERR_LOST; ERR_INTERRUPTED and, when the device takes nothing for gpu.patience seconds,
+ * ERR_TIMED_OUT while it waits for room: nothing was submitted. In a context that has had managed buffers it may sleep whatever the
  * flags (GPU_NOWAIT: ERR_INVALID), the commands are looked at here, and errors are also ERR_RANGE: the
  * managed buffers that the batch names are more than the quota; ERR_NOT_FOUND, ERR_UNSUPPORTED: a number or
- * a command that does not exist; ERR_NO_MEMORY; ERR_INTERRUPTED: nothing was submitted.
+ * a command that does not exist; ERR_NO_MEMORY.
  */
 int gpu_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch, unsigned flags,
                uint64_t *fence);
@@ -222,10 +224,12 @@ struct gpu_driver_ops {
     /* Any context. Takes the batch over on OK, to free it with gpu_batch_free(). ERR_AGAIN: full.
      */
     int (*submit)(void *driver, struct vgpgpu_submit *batch);
-    /* Sleeps until submit may have room again. ERR_LOST. */
-    int (*submit_wait)(void *driver);
+    /* Sleeps until submit may have room again. ERR_LOST, ERR_INTERRUPTED, ERR_TIMED_OUT at time `due`. */
+    int (*submit_wait)(void *driver, uint64_t due);
     /* ERR_LOST once the device is known to be gone; called now and then by those who wait long. */
     int (*alive)(void *driver);
+    /* It does what no device does: "the device `what`". Any context. */
+    void (*lose)(void *driver, const char *what);
 };
 
 /* The device exists from now on. ERR_INVALID, ERR_NO_MEMORY, ERR_LIMIT. */

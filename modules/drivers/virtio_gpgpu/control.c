@@ -46,7 +46,7 @@ static void control_drain(struct gpgpu *g)
     if (any)
         wait_wake_all(&g->control_sleepers.queue);
     if (r == ERR_LOST)
-        gpgpu_lost(g);
+        gpgpu_lose(g, "gives back requests that it does not have");
 }
 
 void gpgpu_control_used(struct virtio_queue *q)
@@ -107,12 +107,13 @@ static void silence_check(struct gpgpu *g, uint64_t waited)
 static void call_wait(struct gpgpu *g, struct control_call *call,
                       bool (*condition)(struct gpgpu *g, struct control_call *call))
 {
-    uint64_t started = time_now();
+    uint64_t started = time_now(), due;
     int r;
 
     sleepers_enter(&g->control_sleepers, g->control);
     do {
-        r = WAIT_UNTIL(&g->control_sleepers.queue, condition(g, call), time_now() + PERIOD_NS, 0);
+        due = time_now() + PERIOD_NS; /* however often others' answers wake this one */
+        r = WAIT_UNTIL(&g->control_sleepers.queue, condition(g, call), due, 0);
         silence_check(g, time_now() - started);
     } while (r == ERR_TIMED_OUT && gpgpu_status_check(g) == OK);
     sleepers_leave(&g->control_sleepers, g->control);
@@ -137,8 +138,8 @@ static void call_run(struct gpgpu *g, struct control_call *call)
         cpu_relax();
 }
 
-int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes,
-                  struct vgpgpu_reply *reply, uint32_t reply_room)
+int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes, const void *reply,
+                  uint32_t reply_room, struct vgpgpu_reply *header)
 {
     struct control_call call = {
         .buffers = {{virt_to_phys(request), request_bytes, false},
@@ -150,10 +151,9 @@ int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes,
     call_run(g, &call);
     if (!call.queued || g->lost)
         return ERR_LOST;
-    if (call.written < sizeof(*reply) || reply->length > call.written - sizeof(*reply)) {
-        log_error("virtio_gpgpu: the device sent a malformed reply");
-        gpgpu_lost(g);
-        return ERR_LOST;
-    }
-    return OK;
+    memcpy(header, reply, sizeof(*header));
+    if (call.written >= sizeof(*header) && header->length <= call.written - sizeof(*header))
+        return OK;
+    gpgpu_lose(g, "sent a malformed reply");
+    return ERR_LOST;
 }

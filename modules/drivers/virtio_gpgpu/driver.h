@@ -38,6 +38,9 @@ struct gpgpu {
 /* The device is of no use any more. Any context. */
 void gpgpu_lost(struct gpgpu *g);
 
+/* The same with a line in the log: "the device `what`". */
+void gpgpu_lose(void *driver, const char *what);
+
 /* ERR_LOST, and all that belongs to it, when the device says that it has given up. Any context. */
 int gpgpu_status_check(struct gpgpu *g);
 
@@ -50,11 +53,11 @@ void sleepers_leave(struct gpgpu_sleepers *s, struct virtio_queue *q);
 
 /*
  * One control request: `request` and `reply` are heap memory. Sleeps. OK when the device answered
- * with at least a reply's header and a payload length that fits what it wrote; the status in it is
- * the caller's to look at. ERR_LOST, ERR_INVALID.
+ * with at least a reply's header and a payload length that fits what it wrote; *header is a copy
+ * that the device can't change, and the status in it the caller's to look at. ERR_LOST.
  */
-int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes,
-                  struct vgpgpu_reply *reply, uint32_t reply_room);
+int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes, const void *reply,
+                  uint32_t reply_room, struct vgpgpu_reply *header);
 void gpgpu_control_used(struct virtio_queue *q);
 void gpgpu_control_lost(struct gpgpu *g);
 
@@ -75,7 +78,7 @@ int gpgpu_query(void *driver, struct gpu_question *question);
  * ------------------------------------------------------------------------------------ */
 
 int gpgpu_submit(void *driver, struct vgpgpu_submit *batch);
-int gpgpu_submit_wait(void *driver);
+int gpgpu_submit_wait(void *driver, uint64_t due);
 void gpgpu_submit_reap(struct gpgpu *g); /* frees batches that the device has read */
 void gpgpu_submit_used(struct virtio_queue *q);
 void gpgpu_submit_lost(struct gpgpu *g);

@@ -7,7 +7,8 @@
 
 #include "driver.h"
 
-#define EVENTS 32u
+#define EVENTS         32u
+#define EVENTS_AT_ONCE 1024u /* in one interrupt: nobody waits for so many */
 
 static int event_give(struct gpgpu *g, struct vgpgpu_event *event)
 {
@@ -35,8 +36,7 @@ static void event_handle(struct gpgpu *g, const struct vgpgpu_event *event)
     if (event->type == VGPGPU_EVENT_FENCE) {
         gpu_fence_event(g->gpu, event->context);
     } else if (event->type == VGPGPU_EVENT_LOST) {
-        log_error("virtio_gpgpu: the device says that it is lost");
-        gpgpu_lost(g);
+        gpgpu_lose(g, "says that it is lost");
     }
 }
 
@@ -46,12 +46,14 @@ void gpgpu_event_used(struct virtio_queue *q)
 {
     struct gpgpu *g = virtio_queue_context(q);
     struct vgpgpu_event event;
-    uint32_t written;
+    uint32_t written, count = 0;
     void *token;
     int r;
 
     COUNT(gpu_interrupts, 1);
     while ((r = virtio_queue_take(q, &token, &written)) == OK) {
+        if (count++ == EVENTS_AT_ONCE)
+            gpgpu_lose(g, "floods the machine with events");
         memcpy(&event, token, sizeof(event));
         if (!g->lost)
             event_give(g, token);
@@ -59,7 +61,7 @@ void gpgpu_event_used(struct virtio_queue *q)
             event_handle(g, &event);
     }
     if (r == ERR_LOST)
-        gpgpu_lost(g);
+        gpgpu_lose(g, "sends events that it has no room for");
     else
         virtio_queue_kick(q);
 }

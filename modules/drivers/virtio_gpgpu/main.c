@@ -50,12 +50,19 @@ void gpgpu_lost(struct gpgpu *g)
     gpu_device_lost(g->gpu);
 }
 
+void gpgpu_lose(void *driver, const char *what)
+{
+    struct gpgpu *g = driver;
+
+    if (!g->lost)
+        log_error("virtio_gpgpu: the device %s", what);
+    gpgpu_lost(g);
+}
+
 int gpgpu_status_check(struct gpgpu *g)
 {
-    if (!g->lost && virtio_device_failed(g->virtio)) {
-        log_error("virtio_gpgpu: the device asks for a reset");
-        gpgpu_lost(g);
-    }
+    if (!g->lost && virtio_device_failed(g->virtio))
+        gpgpu_lose(g, "asks for a reset");
     return g->lost ? ERR_LOST : OK;
 }
 
@@ -70,11 +77,20 @@ static void gpgpu_config_changed(struct virtio_device *d)
 /* ---- Start
  * --------------------------------------------------------------------------------------- */
 
+/* Names are for logs and terminals: they end, and have no character that these would obey. */
+static void name_clean(char *name, size_t size)
+{
+    name[size - 1] = 0;
+    for (; *name; name++)
+        if (*name < ' ' || *name > '~')
+            *name = '?';
+}
+
 static int config_check(struct vgpgpu_config *c)
 {
-    c->backend[sizeof(c->backend) - 1] = 0;
-    c->backend_version[sizeof(c->backend_version) - 1] = 0;
-    c->device_name[sizeof(c->device_name) - 1] = 0;
+    name_clean(c->backend, sizeof(c->backend));
+    name_clean(c->backend_version, sizeof(c->backend_version));
+    name_clean(c->device_name, sizeof(c->device_name));
     if (c->magic != VGPGPU_MAGIC)
         return ERR_BAD_FORMAT;
     if (c->version != VGPGPU_VERSION) {
@@ -84,7 +100,8 @@ static int config_check(struct vgpgpu_config *c)
     }
     if (c->features == UINT32_MAX) /* a device of before there was this field */
         memset(&c->program_kinds, 0, sizeof(*c) - offsetof(struct vgpgpu_config, program_kinds));
-    if (!c->max_contexts || !c->max_objects || !c->max_segments || !c->max_buffer)
+    if (!c->max_contexts || !c->max_objects || !c->max_segments || !c->max_buffer ||
+        !c->offset_align || (c->offset_align & (c->offset_align - 1)))
         return ERR_BAD_FORMAT;
     return OK;
 }
@@ -175,6 +192,7 @@ static const struct gpu_driver_ops driver_ops = {
     .submit = gpgpu_submit,
     .submit_wait = gpgpu_submit_wait,
     .alive = gpgpu_alive,
+    .lose = gpgpu_lose,
 };
 
 static struct gpgpu *served; /* by the host's gpud; NULL: none. Changed while nobody is told. */

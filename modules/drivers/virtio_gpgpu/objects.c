@@ -20,11 +20,12 @@ static const uint32_t destroy_types[GPU_OBJECT_KINDS] = {
     [GPU_KERNEL] = VGPGPU_KERNEL_DESTROY,
 };
 
-/* A request and room for its reply in one block of the heap, which the device can reach. */
+/* A request and room for its reply in one block of the heap, which the device can reach and change at any time. */
 struct exchange {
     struct vgpgpu_reply *reply;
     void *request;
     uint32_t request_bytes, reply_room;
+    struct vgpgpu_reply header; /* of the reply, as it was checked */
 };
 
 static bool exchange_open(struct exchange *e, uint32_t request_bytes, uint32_t payload_room)
@@ -44,9 +45,9 @@ static void exchange_close(struct exchange *e)
 /* Sends it; the device's status becomes ours. */
 static int exchange_run(struct gpgpu *g, struct exchange *e)
 {
-    int r = gpgpu_request(g, e->request, e->request_bytes, e->reply, e->reply_room);
+    int r = gpgpu_request(g, e->request, e->request_bytes, e->reply, e->reply_room, &e->header);
 
-    return r == OK ? gpu_status(e->reply->status) : r;
+    return r == OK ? gpu_status(e->header.status) : r;
 }
 
 /* Requests that are a header only. A destruction must not fail for want of memory, because what it
@@ -75,11 +76,23 @@ static int request_plain(struct gpgpu *g, uint32_t type, uint32_t context, uint3
 /* The question: destroy context 0, which never exists. Any answer will do. */
 int gpgpu_alive(void *driver)
 {
-    int r = gpgpu_status_check(driver);
+    struct gpgpu *g = driver;
 
-    if (r == OK)
-        r = request_plain(driver, VGPGPU_CONTEXT_DESTROY, 0, 0);
-    return r == ERR_LOST ? ERR_LOST : OK;
+    if (gpgpu_status_check(g) == OK)
+        request_plain(g, VGPGPU_CONTEXT_DESTROY, 0, 0);
+    return g->lost ? ERR_LOST : OK;
+}
+
+/* The memory of what is destroyed soon serves somebody else. So the device has let go of it, or has never heard of
+ * it, or gets none of this memory any more. */
+static int destruction_run(struct gpgpu *g, uint32_t type, uint32_t context, uint32_t object)
+{
+    int r = request_plain(g, type, context, object);
+
+    if (r == OK || r == ERR_NOT_FOUND || r == ERR_LOST)
+        return r;
+    gpgpu_lose(g, "does not let go of what is destroyed");
+    return ERR_LOST;
 }
 
 int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page)
@@ -120,7 +133,7 @@ int gpgpu_context_limit(void *driver, uint32_t context, uint32_t time_ms)
 
 int gpgpu_context_destroy(void *driver, uint32_t context)
 {
-    int r = request_plain(driver, VGPGPU_CONTEXT_DESTROY, context, 0);
+    int r = destruction_run(driver, VGPGPU_CONTEXT_DESTROY, context, 0);
 
     gpgpu_submit_reap(driver);
     return r;
@@ -128,7 +141,7 @@ int gpgpu_context_destroy(void *driver, uint32_t context)
 
 int gpgpu_destroy(void *driver, uint32_t context, enum gpu_object_kind kind, uint32_t id)
 {
-    return request_plain(driver, destroy_types[kind], context, id);
+    return destruction_run(driver, destroy_types[kind], context, id);
 }
 
 static struct vgpgpu_request header_of(const struct gpu_create *what)
@@ -185,7 +198,7 @@ static void log_copy(const struct gpu_program_source *source, const struct excha
 
     if (!source->log_bytes || !source->log)
         return;
-    length = MIN(e->reply->length, source->log_bytes - 1);
+    length = MIN(e->header.length, source->log_bytes - 1);
     memcpy(source->log, e->reply + 1, length);
     source->log[length] = 0;
 }
@@ -237,10 +250,10 @@ static int kernel_create(struct gpgpu *g, struct gpu_create *what)
     request->program = what->kernel.program;
     strlcpy(request->name, what->kernel.name, sizeof(request->name));
     r = exchange_run(g, &e);
-    if (r == OK && e.reply->value > VGPGPU_MAX_ARGS)
+    if (r == OK && e.header.value > VGPGPU_MAX_ARGS)
         r = ERR_IO;
     if (r == OK)
-        what->kernel.arg_count = (uint32_t)e.reply->value;
+        what->kernel.arg_count = (uint32_t)e.header.value;
     exchange_close(&e);
     return r;
 }
@@ -273,8 +286,8 @@ int gpgpu_query(void *driver, struct gpu_question *question)
     };
     r = exchange_run(g, &e);
     if (r == OK) {
-        question->bytes = MIN(e.reply->length, room);
-        question->total = e.reply->value;
+        question->bytes = MIN(e.header.length, room);
+        question->total = e.header.value;
         memcpy(question->out, e.reply + 1, question->bytes);
     }
     exchange_close(&e);

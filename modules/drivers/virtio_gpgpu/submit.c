@@ -21,7 +21,7 @@ void gpgpu_submit_reap(struct gpgpu *g)
     while ((r = virtio_queue_take(g->submit, &batch, &written)) == OK)
         gpu_batch_free(batch);
     if (r == ERR_LOST)
-        gpgpu_lost(g);
+        gpgpu_lose(g, "gives back batches that it does not have");
 }
 
 void gpgpu_submit_used(struct virtio_queue *q)
@@ -73,15 +73,17 @@ static bool submit_has_room(struct gpgpu *g)
     return g->lost || virtio_queue_room(g->submit) > 0;
 }
 
-int gpgpu_submit_wait(void *driver)
+int gpgpu_submit_wait(void *driver, uint64_t due)
 {
     struct gpgpu *g = driver;
+    uint64_t until;
     int r;
 
     sleepers_enter(&g->submit_sleepers, g->submit);
     do {
-        r = WAIT_UNTIL(&g->submit_sleepers.queue, submit_has_room(g), time_now() + PERIOD_NS, 0);
-    } while (r == ERR_TIMED_OUT && gpgpu_alive(g) == OK);
+        until = MIN(due, time_now() + PERIOD_NS);
+        r = WAIT_UNTIL(&g->submit_sleepers.queue, submit_has_room(g), until, WAIT_INTERRUPTIBLE);
+    } while (r == ERR_TIMED_OUT && until < due && gpgpu_alive(g) == OK);
     sleepers_leave(&g->submit_sleepers, g->submit);
-    return g->lost ? ERR_LOST : OK;
+    return g->lost ? ERR_LOST : r;
 }

@@ -49,6 +49,8 @@ void linux_poll_notify(struct linux_poll_source *source);
 /* ---- Character devices --------------------------------------------------------------------------
  */
 
+#define LINUX_MAP_NO_WRITE 1 /* of mmap, below */
+
 struct linux_device_ops {
     /*
      * A program opens the device: *file becomes what the other callbacks get. flags are open()'s.
@@ -69,7 +71,8 @@ struct linux_device_ops {
     long (*ioctl)(void *file, unsigned command, uint64_t argument);
 
     /* Which object lies behind [offset, offset + length) of the file, and where in it. Gives the
-     * caller a reference. prot: enum map_prot; shared: MAP_SHARED was asked for. NULL: ENODEV. */
+     * caller a reference. prot: enum map_prot; shared: MAP_SHARED was asked for. LINUX_MAP_NO_WRITE is as
+     * good as OK; such a shared mapping can't be made writable later. NULL: ENODEV. */
     int (*mmap)(void *file, uint64_t offset, uint64_t length, unsigned prot, bool shared,
                 struct memobj **object, uint64_t *object_offset);
 

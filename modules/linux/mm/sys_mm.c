@@ -95,6 +95,10 @@ static int file_object(struct task *t, struct map_request *m, struct memobj **ob
         r = LINUX_ERRNO(EPERM);
     else
         r = f->ops->map(f, m->offset, m->length, m->prot, m->shared, object, offset);
+    if (r == LINUX_MAP_NO_WRITE) {
+        m->flags |= m->shared ? MAP_NOWRITE : 0;
+        r = OK;
+    }
     if (r == OK && f->node)
         node_name_object(f->node, *object);
     if (m->shared && (!file_writable(f) || (f->node && (f->node->seals & SEALS_AGAINST_WRITING))))
