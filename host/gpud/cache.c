@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "user.h"
 
 #define PREFIX "gpud-cache-"
 #define TRIES  16u
@@ -30,22 +31,32 @@ static int entry_remove(const char *path, const struct stat *file, int kind, str
     return remove(path);
 }
 
-/* Opens a folder of this user's and takes its lock. -1: it is not one, is gone, or is in use. */
+/* Opens a folder of this user's, or a machine's, and takes its lock. -1: it is not one, is gone, or is in use. */
 static int folder_lock(const char *path)
 {
     struct stat file;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    if (fstat(fd, &file) == 0 && file.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+    if (fstat(fd, &file) == 0 && user_is_ours(file.st_uid) && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
         fstat(fd, &file) == 0 && file.st_nlink)
         return fd;
     close(fd);
     return -1;
 }
 
+static int folder_give(struct cache_folder *folder, uid_t owner)
+{
+    if (owner == geteuid() || fchown(folder->lock, owner, owner) == 0)
+        return 0;
+    int why = errno;
+    cache_folder_remove(folder);
+    errno = why;
+    return -1;
+}
+
 /* Between its making and its locking, another gpud may take the folder for left over: once more. */
-int cache_folder_make(struct cache_folder *folder)
+int cache_folder_make(struct cache_folder *folder, uid_t owner)
 {
     for (unsigned i = 0; i < TRIES; i++) {
         snprintf(folder->path, sizeof(folder->path), "%s/" PREFIX "XXXXXX", base_folder());
@@ -53,7 +64,7 @@ int cache_folder_make(struct cache_folder *folder)
             break;
         folder->lock = folder_lock(folder->path);
         if (folder->lock >= 0)
-            return 0;
+            return folder_give(folder, owner);
         errno = EBUSY;
     }
     folder->path[0] = 0;

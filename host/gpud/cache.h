@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #define CACHE_PATH_BYTES 128u
 
 struct cache_folder {
@@ -11,8 +13,8 @@ struct cache_folder {
     int lock;                    /* descriptor of the folder, locked; valid while there is a path */
 };
 
-/* Makes a folder that only this user can enter. 0, or -1 with errno. */
-int cache_folder_make(struct cache_folder *folder);
+/* Makes a folder that only `owner`, and root, can enter. 0, or -1 with errno. */
+int cache_folder_make(struct cache_folder *folder, uid_t owner);
 
 /* Removes it with all that is in it. Safe to call when there is none. */
 void cache_folder_remove(struct cache_folder *folder);

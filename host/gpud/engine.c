@@ -2,7 +2,9 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -129,10 +131,28 @@ static struct link_shared *shared_map(int fd)
     return NULL;
 }
 
+/*
+ * Libraries are told of the folder by a descriptor that the linker inherits: that leads there past folders that
+ * the process's user may not enter. False after a line in the log.
+ */
+static bool folder_tell(const char *folder, char *path, size_t room)
+{
+    int fd = open(folder, O_PATH | O_DIRECTORY);
+    if (fd < 0) {
+        log_line("cannot open %s: %s", folder, strerror(errno));
+        return false;
+    }
+    snprintf(path, room, "/proc/self/fd/%d", fd);
+    setenv("POCL_CACHE_DIR", path, 1);
+    setenv("CUDA_CACHE_PATH", path, 1);
+    setenv("TMPDIR", path, 1);
+    return true;
+}
+
 _Noreturn void engine_main(const struct engine_settings *settings)
 {
     static struct engine engine;
-    char why[DEVICE_WHY_BYTES];
+    char why[DEVICE_WHY_BYTES], folder[32];
     pthread_t runner, standby;
     prctl(PR_SET_NAME, "gpud-device");
     engine.ops = settings->ops;
@@ -142,14 +162,11 @@ _Noreturn void engine_main(const struct engine_settings *settings)
     pthread_mutex_init(&engine.lock, NULL);
     pthread_mutex_init(&engine.take_lock, NULL);
     pthread_mutex_init(&engine.ends_lock, NULL);
-    setenv("POCL_CACHE_DIR", settings->folder, 1);
-    setenv("CUDA_CACHE_PATH", settings->folder, 1);
-    setenv("TMPDIR", settings->folder, 1);
     setenv("GOMP_SPINCOUNT", OMP_LOOKS, 0);
-    log_alone();
     calls_watch(); /* which the sandbox does not allow any more */
     memory_limit_enter(settings->memory);
-    if (!engine.shared || sandbox_enter(settings->ops->sandbox, settings->folder))
+    if (!engine.shared || !folder_tell(settings->folder, folder, sizeof(folder)) ||
+        sandbox_enter(settings->ops->sandbox, folder, settings->user))
         _exit(1);
     if (engine.ops->open(settings->selector, &engine.device, &engine.info, why)) {
         log_line("%s", why);

@@ -10,13 +10,15 @@
 #pragma once
 
 #include <pthread.h>
+#include <sys/types.h>
 #include "link.h"
 #include "submit_decode.h"
 
 struct engine_settings {
     const struct device_ops *ops;
     const char *selector;
-    const char *folder; /* for temporary files and built kernels */
+    const char *folder; /* for temporary files and built kernels, */
+    uid_t user;         /* whose it is, and the process will be */
     int socket;         /* to the front */
     int shared;         /* a struct link_shared */
     int ended;          /* eventfd: wakes the front */

@@ -10,6 +10,7 @@
 #include "lost.h"
 #include "machine.h"
 #include "sandbox.h"
+#include "user.h"
 
 static void counts_write(char *text, size_t room, const struct link_counts *counts)
 {
@@ -103,7 +104,7 @@ _Noreturn void front_main(int socket, const struct remote_ends *ends,
     prctl(PR_SET_NAME, "gpud-front");
     if (last)
         lost_watch(&machine); /* which the sandbox does not allow any more */
-    if (sandbox_enter_front() || machine_start(&machine, socket, ends, &settings->info,
+    if (sandbox_enter_front(user_of_front(getppid())) || machine_start(&machine, socket, ends, &settings->info,
                                                settings->time_limit * 1000000000ull))
         _exit(1);
     sandbox_settle_front();

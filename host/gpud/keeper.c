@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +21,9 @@
 #include "link.h"
 #include "log.h"
 #include "relay.h"
+#include "said.h"
 #include "seal.h"
+#include "user.h"
 
 #define COUNT_MS 3000 /* what a front has to count what is there at its machine's end */
 
@@ -30,16 +33,25 @@
 struct keeper {
     const struct keeper_settings *settings;
     const char *folder;
+    uid_t user; /* whose it is, and device processes are */
     struct cache_folder own_cache; /* none when it uses a shared one */
     int signals;
     int socket;              /* to the front */
-    int grace_ms;            /* until it ends, when it has been asked to; -1: it has not */
+    uint64_t end_ns;         /* when it ends, having been asked to; 0: it has not */
+    struct said front_said, device_said;
     struct remote_ends ends; /* what the front has of it */
     struct relay relay;
     pid_t front;
     uint64_t deaths_ns; /* when the deaths of fronts so far will be forgotten, a second each */
     pid_t devices[KEEPER_DEVICES]; /* 0: there is none */
 };
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static void signals_restore(void)
 {
@@ -76,6 +88,9 @@ static _Noreturn void front_child(struct keeper *keeper, int messages, int wishe
     cache_folder_forget(&keeper->own_cache);
     relay_forget(&keeper->relay);
     close(keeper->signals);
+    close(keeper->device_said.read);
+    close(keeper->device_said.write);
+    said_begin(&keeper->front_said);
     keeper->ends.keeper = wishes;
     front_main(messages, &keeper->ends, keeper->settings, last);
 }
@@ -116,6 +131,7 @@ static _Noreturn void device_child(struct keeper *keeper, unsigned device, int s
     struct engine_settings settings = {.ops = keeper->settings->ops,
                                        .selector = keeper->settings->selector,
                                        .folder = keeper->folder,
+                                       .user = keeper->user,
                                        .socket = socket,
                                        .shared = keeper->ends.shared[device],
                                        .ended = keeper->ends.ended};
@@ -131,6 +147,9 @@ static _Noreturn void device_child(struct keeper *keeper, unsigned device, int s
     for (unsigned i = 0; i < KEEPER_DEVICES; i++)
         if (i != device)
             close(keeper->ends.shared[i]);
+    close(keeper->front_said.read);
+    close(keeper->front_said.write);
+    said_begin(&keeper->device_said);
     engine_main(&settings);
 }
 
@@ -175,7 +194,7 @@ static void device_ended(struct keeper *keeper, unsigned device)
 {
     int status = 0;
     device_end(keeper, device, &status);
-    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && said_may(&keeper->device_said))
         log_line("the device process was ended by signal %d", WTERMSIG(status));
     front_tell(keeper, KEEPER_GONE, device, -1);
 }
@@ -203,6 +222,8 @@ static _Noreturn void keeper_end(struct keeper *keeper, int status)
         kill(keeper->front, SIGKILL);
         waitpid(keeper->front, NULL, 0);
     }
+    said_end(&keeper->device_said);
+    said_end(&keeper->front_said);
     cache_folder_remove(&keeper->own_cache);
     _exit(status);
 }
@@ -211,9 +232,7 @@ static _Noreturn void keeper_end(struct keeper *keeper, int status)
 static unsigned deaths_left(struct keeper *keeper)
 {
     const uint64_t second = 1000000000u;
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    uint64_t now = (uint64_t)time.tv_sec * second + (uint64_t)time.tv_nsec;
+    uint64_t now = now_ns();
     keeper->deaths_ns = (keeper->deaths_ns > now ? keeper->deaths_ns : now) + second;
     uint64_t deaths = (keeper->deaths_ns - now + second - 1) / second;
     return deaths < FRONT_DEATHS ? FRONT_DEATHS - (unsigned)deaths : 0;
@@ -280,7 +299,7 @@ static void signal_handle(struct keeper *keeper)
     if (signal.ssi_signo == SIGCHLD)
         children_reap(keeper);
     else if (keeper->settings->counts)
-        keeper->grace_ms = COUNT_MS; /* its machine may have gone, and its front be counting */
+        keeper->end_ns = now_ns() + COUNT_MS * 1000000ull; /* its machine may have gone, and its front be counting */
     else
         keeper_end(keeper, 0);
 }
@@ -307,19 +326,51 @@ static void signals_prepare(struct keeper *keeper)
     keeper->signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* 0: it is time. */
+static int pause_ms(const struct keeper *keeper)
+{
+    uint64_t now = keeper->end_ns ? now_ns() : 0;
+    if (!keeper->end_ns)
+        return -1;
+    return now < keeper->end_ns ? (int)((keeper->end_ns - now) / 1000000u) + 1 : 0;
+}
+
 static void events_handle(struct keeper *keeper)
 {
-    struct pollfd events[4] = {{.fd = keeper->signals, .events = POLLIN},
-                               {.fd = keeper->socket, .events = POLLIN}};
-    relay_poll(&keeper->relay, events + 2);
-    if (poll(events, 4, keeper->grace_ms) == 0)
+    struct pollfd events[6] = {{.fd = keeper->signals, .events = POLLIN},
+                               {.fd = keeper->socket, .events = POLLIN},
+                               {.fd = keeper->front_said.read, .events = POLLIN},
+                               {.fd = keeper->device_said.read, .events = POLLIN}};
+    relay_poll(&keeper->relay, events + 4);
+    int pause = pause_ms(keeper);
+    if (!pause)
         keeper_end(keeper, 0);
+    poll(events, 6, pause);
+    if (events[2].revents)
+        said_take(&keeper->front_said);
+    if (events[3].revents)
+        said_take(&keeper->device_said);
     if (events[0].revents) /* what else there is may be a former front's */
         signal_handle(keeper);
     else if (events[1].revents)
         wish_handle(keeper);
-    else if (!relay_serve(&keeper->relay, events + 2))
+    else if (!relay_serve(&keeper->relay, events + 4))
         kill(keeper->front, SIGKILL);
+}
+
+/* 0, or -1 with errno. */
+static int folder_choose(struct keeper *keeper)
+{
+    struct stat shared;
+    keeper->folder = keeper->settings->cache;
+    if (keeper->folder) {
+        int error = stat(keeper->folder, &shared);
+        keeper->user = shared.st_uid;
+        return error;
+    }
+    keeper->user = user_of_devices(getpid());
+    keeper->folder = keeper->own_cache.path;
+    return cache_folder_make(&keeper->own_cache, keeper->user);
 }
 
 _Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
@@ -329,16 +380,13 @@ _Noreturn void keeper_main(int socket, const struct keeper_settings *settings)
     prctl(PR_SET_NAME, "gpud-keeper");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     keeper.settings = settings;
-    keeper.grace_ms = -1;
-    keeper.folder = settings->cache;
     signals_prepare(&keeper);
-    if (!settings->cache && cache_folder_make(&keeper.own_cache)) {
+    if (folder_choose(&keeper)) {
         log_line("refused: no folder for temporary files: %s", strerror(errno));
         _exit(1);
     }
-    if (!settings->cache)
-        keeper.folder = keeper.own_cache.path;
-    if (relay_init(&keeper.relay, socket) || ends_make(&keeper)) {
+    int deaf = said_make(&keeper.front_said, "front") | said_make(&keeper.device_said, "device process");
+    if (deaf || relay_init(&keeper.relay, socket) || ends_make(&keeper)) {
         log_line("refused: no memory or descriptors: %s", strerror(errno));
         keeper_end(&keeper, 1);
     }

@@ -11,33 +11,37 @@
 #define GUEST_LINES 20
 
 static int log_fd = STDERR_FILENO;
-static unsigned machine_number;
+static const char *mark = "gpud: ";
+static char machine_mark[40];
 static atomic_uint guest_lines;
 
 void log_machine(unsigned number)
 {
-    machine_number = number;
+    snprintf(machine_mark, sizeof(machine_mark), "gpud: machine %u: ", number);
+    mark = machine_mark;
 }
 
-void log_alone(void)
+void log_into(int fd)
 {
-    if (getenv("GPUD_LIBRARY_OUTPUT"))
-        return;
+    const char *all = getenv("GPUD_LIBRARY_OUTPUT");
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (null < 0 || own < 0)
-        return;
-    log_fd = own;
-    dup2(null, STDOUT_FILENO);
-    dup2(null, STDERR_FILENO);
-    close(null);
+    log_fd = fd;
+    mark = "";
+    if (null < 0)
+        _exit(1); /* never with the user's own */
+    dup2(null, STDIN_FILENO);
+    if (!all || !*all) {
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+    }
+    if (null > STDERR_FILENO)
+        close(null);
 }
 
 static void log_write(const char *format, va_list values)
 {
     char line[512];
-    int used = machine_number ? snprintf(line, sizeof(line), "gpud: machine %u: ", machine_number)
-                              : snprintf(line, sizeof(line), "gpud: ");
+    int used = snprintf(line, sizeof(line), "%s", mark);
     int more = vsnprintf(line + used, sizeof(line) - (size_t)used, format, values);
     if (more < 0)
         return;

@@ -1,5 +1,6 @@
 /*
- * log.h: gpud's messages, one line each on standard error, marked with the machine they concern.
+ * log.h: gpud's messages, one line each on standard error, marked with the machine they concern. Those of a
+ * machine's own processes go by way of its keeper (said.h).
  * Any thread may log. A guest cannot flood the log: log_guest() falls silent after a few lines.
  */
 #pragma once
@@ -8,9 +9,10 @@
 void log_machine(unsigned number);
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /*
- * From here on standard output and error lead nowhere, for a process in which libraries and guests' kernels
- * print; its own lines still come. With GPUD_LIBRARY_OUTPUT in the environment all of it comes.
+ * For a process that reads what a guest wrote, or in which libraries and guests' kernels print: its lines go
+ * into `fd`, unmarked; standard input, output and error lead nowhere. With GPUD_LIBRARY_OUTPUT in the environment
+ * the last two stay as they are.
  */
-void log_alone(void);
+void log_into(int fd);
 /* For what a guest or a front end did wrong: at most 20 lines a process. */
 void log_guest(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -3,6 +3,7 @@
  * gives each machine a virtio-gpgpu device (docs/virtio-gpgpu.md) on this host's real one.
  */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 #include "broker.h"
 #include "log.h"
+#include "user.h"
 
 #define LIST_ROOM 64u
 
@@ -166,11 +168,35 @@ static int options_parse(int argc, char **argv, struct options *options)
     return 0;
 }
 
+static bool folder_is_empty(const char *folder)
+{
+    struct dirent *entry;
+    bool empty = true;
+    DIR *all = opendir(folder);
+    while (all && (entry = readdir(all)) != NULL)
+        empty &= !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+    if (all)
+        closedir(all);
+    return all && empty;
+}
+
+/* Machines' processes are not root's: nor may the folder be that they share. */
 static int cache_prepare(const char *folder)
 {
-    if (mkdir(folder, 0700) == 0 || errno == EEXIST)
+    struct stat found;
+    if ((mkdir(folder, 0700) < 0 && errno != EEXIST) || stat(folder, &found) < 0) {
+        log_line("cannot make --cache %s: %s", folder, strerror(errno));
+        return -1;
+    }
+    if (found.st_uid || !user_of_sharers())
         return 0;
-    log_line("cannot make --cache %s: %s", folder, strerror(errno));
+    if (!folder_is_empty(folder)) {
+        log_line("--cache %s is root's, with what is in it: remove it, or give all of it to a user of its own", folder);
+        return -1;
+    }
+    if (chown(folder, user_of_sharers(), user_of_sharers()) == 0)
+        return 0;
+    log_line("cannot give --cache %s to another user: %s", folder, strerror(errno));
     return -1;
 }
 
@@ -210,6 +236,8 @@ int main(int argc, char **argv)
         log_line("%s", why);
         return 1;
     }
+    if (!user_of_sharers())
+        log_line("machines' processes are root's: this root may not become another user, or is not to");
     memory_limit(&info, options.memory);
     return broker_run(&options.broker, &info);
 }

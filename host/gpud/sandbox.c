@@ -28,6 +28,7 @@
 #include <unistd.h>
 #include "log.h"
 #include "sandbox_calls.h"
+#include "user.h"
 
 /* Rights newer than the distribution's header, each from the Landlock version named. */
 #define RIGHT_TRUNCATE (1ull << 14) /* 3 */
@@ -53,8 +54,8 @@ struct ruleset {
 #define OPEN_FILES 1024u
 #define CUDA_FILES 16384u /* its driver opens the device many times for each context */
 
-/* Processes and threads of this user. */
-static rlim_t tasks_count(void)
+/* Processes and threads of a user. */
+static rlim_t tasks_count(uid_t user)
 {
     rlim_t count = 0;
     DIR *folder = opendir("/proc");
@@ -64,7 +65,7 @@ static rlim_t tasks_count(void)
         struct stat tasks;
         snprintf(path, sizeof(path), "/proc/%s/task", entry->d_name);
         if (isdigit((unsigned char)entry->d_name[0]) && stat(path, &tasks) == 0 &&
-            tasks.st_uid == getuid())
+            tasks.st_uid == user)
             count += tasks.st_nlink - 2; /* a folder each */
     }
     if (folder)
@@ -217,9 +218,16 @@ static void files_shut(enum sandbox_kind kind, const char *folder)
     rules_enter(rules);
 }
 
-static void rights_drop(rlim_t open_files)
+/* Who becomes another user lives on without his parent, unless he says so again. */
+static void parent_keep(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+}
+
+static void rights_drop(rlim_t open_files)
+{
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     limits_set(open_files);
 }
@@ -233,25 +241,35 @@ static bool is_left_away(const char *wish, const char *what)
     return true;
 }
 
-int sandbox_enter(enum sandbox_kind kind, const char *folder)
+/* Who becomes another user may not look at himself in /proc, unless he says that this is fine: libraries do. */
+int sandbox_enter(enum sandbox_kind kind, const char *folder, uid_t user)
 {
     const char *wish = getenv("GPUD_SANDBOX");
+    pid_t parent = getppid();
     rights_drop(kind == SANDBOX_CUDA ? CUDA_FILES : OPEN_FILES);
-    limit_set(RLIMIT_NPROC, tasks_count() + MORE_TASKS);
+    limit_set(RLIMIT_NPROC, tasks_count(user) + MORE_TASKS);
     if (!is_left_away(wish, "files"))
         files_shut(kind, folder);
+    if (user_become(user, true))
+        return -1;
+    prctl(PR_SET_DUMPABLE, 1);
     capabilities_drop();
+    parent_keep(parent);
     return is_left_away(wish, "calls") ? 0 : sandbox_calls_shut(kind, wish && strcmp(wish, "strict") == 0);
 }
 
-int sandbox_enter_front(void)
+int sandbox_enter_front(uid_t user)
 {
+    pid_t parent = getppid();
     struct ruleset set;
     int rules;
     rights_drop(OPEN_FILES);
     if (ruleset_make(&set, &rules))
         rules_enter(rules); /* which allow nothing */
+    if (user_become(user, false))
+        return -1;
     capabilities_drop();
+    parent_keep(parent);
     return sandbox_calls_shut_front();
 }
 

@@ -1,4 +1,12 @@
-# Other builds of gpud for its tests. One whose device process lies: see liar.c.
+# Other builds of gpud for its tests. One whose front dies of certain requests: see fragile.c.
+GPUD_FRAGILE_OBJS := $(call objects,s,tests/gpud-variants/fragile.c)
+GPUD_FRAGILE := chain_read control_context_create control_context_destroy control_buffer_create
+$(BUILD)/tests/gpud-fragile: $(GPUD_ASAN_OBJS) $(GPUD_FRAGILE_OBJS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined $(foreach f,$(GPUD_FRAGILE),-Wl,--wrap=$(f)) -o $@ $^ -lseccomp -lpthread
+TESTS += $(BUILD)/tests/gpud-fragile
+
+# One whose device process lies: see liar.c.
 GPUD_LIAR_OBJS := $(call objects,s,tests/gpud-variants/liar.c)
 $(BUILD)/tests/gpud-lying: $(GPUD_ASAN_OBJS) $(GPUD_LIAR_OBJS)
 	@mkdir -p $(@D)
@@ -17,4 +25,4 @@ $(GPUD_COVER_OWN): tests/gpud-variants/coverage.c
 	$(Q)$(CC) $(CFLAGS_cover) -c $< -o $@
 $(BUILD)/tests/gpud-coverage: $(GPUD_COVER_OBJS) $(GPUD_COVER_OWN)
 	$(Q)$(CC) -o $@ $^ -lseccomp -lpthread
-DEPS += $(call deps_of,$(GPUD_LIAR_OBJS) $(GPUD_COVER_OBJS) $(GPUD_COVER_OWN))
+DEPS += $(call deps_of,$(GPUD_FRAGILE_OBJS) $(GPUD_LIAR_OBJS) $(GPUD_COVER_OBJS) $(GPUD_COVER_OWN))

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"
-#include "tests/fragile-gpud/fragile.h"
+#include "tests/gpud-variants/fragile.h"
 
 #define EMPTY       UINT32_MAX /* a reply's status: there was none */
 #define WAIT_MS     60000

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ static char cache_path[64];
 static pid_t gpud;
 static int log_fd; /* each line is one write, and those of several processes follow each other */
 static pid_t newest_keeper;
+bool rig_folders_apart;
 
 /* GPUD_TESTS in the environment: the one test, or the pattern of those, that are run. */
 __attribute__((constructor)) static void tests_pick(void)
@@ -107,8 +109,8 @@ bool rig_goes_on(unsigned long done)
 static pid_t broker_start(void)
 {
     const char *program = getenv("GPUD");
-    return gpud_start_counting(program ? program : "build/host/gpud", socket_path, cache_path,
-                               log_fd);
+    return gpud_start_counting(program ? program : "build/host/gpud", socket_path,
+                               rig_folders_apart ? NULL : cache_path, log_fd);
 }
 
 int rig_start(void **state)
@@ -127,7 +129,7 @@ int rig_start(void **state)
 }
 
 /* All of it, however long. */
-static const char *log_read(void)
+const char *rig_log(void)
 {
     static char *text;
     static size_t room;
@@ -151,7 +153,7 @@ static const char *log_read(void)
 bool rig_log_has(const char *text)
 {
     for (int waited = 0; waited < 5000; waited++) {
-        if (strstr(log_read(), text))
+        if (strstr(rig_log(), text))
             return true;
         poll(NULL, 0, 1);
     }
@@ -161,7 +163,7 @@ bool rig_log_has(const char *text)
 unsigned rig_log_count(const char *text)
 {
     unsigned count = 0;
-    for (const char *at = log_read(); (at = strstr(at, text)) != NULL; at++)
+    for (const char *at = rig_log(); (at = strstr(at, text)) != NULL; at++)
         count++;
     return count;
 }
@@ -176,14 +178,14 @@ void rig_log_is_clean(void)
         bad += rig_log_count(line);
     }
     if (bad)
-        print_error("%s", log_read());
+        print_error("%s", rig_log());
     assert_int_equal(bad, 0);
 }
 
 /* Every machine that ended by itself says that nothing was left over. */
 static bool nothing_leaks(void)
 {
-    const char *log = log_read();
+    const char *log = rig_log();
     if (strstr(log, "SOMETHING WAS LEFT OVER") || strstr(log, "cuda stand-in:")) {
         print_error("%s", log);
         return false;
@@ -197,14 +199,14 @@ int rig_stop(void **state)
     (void)state;
     int status = gpud_stop(gpud);
     if (getenv("GPUD_LOG"))
-        fputs(log_read(), stderr);
+        fputs(rig_log(), stderr);
     bool clean = access(socket_path, F_OK) != 0;
     snprintf(command, sizeof(command), "rm -rf %s", folder);
     if (system(command) != 0)
         return -1;
     if (status != 0 || !clean)
         print_error("gpud ended with status %d%s\n%s", status, clean ? "" : " and left its socket",
-                    log_read());
+                    rig_log());
     return status == 0 && clean && nothing_leaks() ? 0 : -1;
 }
 
@@ -246,6 +248,39 @@ pid_t rig_process(const char *name)
     if (keeper)
         newest_keeper = keeper; /* after the broker's death nobody lists it */
     return strcmp(name, "gpud-keeper") == 0 ? newest_keeper : child_find(newest_keeper, name);
+}
+
+bool rig_users_apart(void)
+{
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(getuid() || setgroups(0, NULL) || setresuid(2010000001, 2010000001, 2010000001));
+    waitpid(child, &status, 0);
+    return !status;
+}
+
+int64_t rig_user(pid_t process, unsigned groups)
+{
+    char path[64], line[256];
+    unsigned id[4], known = 0;
+    int64_t user = -1;
+    bool same = true;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)process);
+    FILE *status = fopen(path, "r");
+    while (status && fgets(line, sizeof(line), status)) {
+        if (sscanf(line, "%*1[UG]id: %u %u %u %u", &id[0], &id[1], &id[2], &id[3]) == 4) {
+            user = known++ ? user : id[0];
+            for (unsigned i = 0; i < 4; i++)
+                same &= id[i] == user;
+        }
+        if (strncmp(line, "Groups:", 7) == 0)
+            for (const char *at = line; (at = strpbrk(at, "0123456789")) != NULL; at += strspn(at, "0123456789"))
+                same &= groups-- > 0;
+    }
+    if (status)
+        fclose(status);
+    return known == 2 && same ? user : -1;
 }
 
 bool rig_kill(const char *name)

@@ -28,6 +28,8 @@ double rig_seconds(void);
  * GPUD_LOG in the environment it shows what gpud said. GPUD_TESTS there is a pattern of the tests that
  * are run. */
 int rig_start(void **state);
+/* Set before that: machines have no folder for built kernels in common, but one each. */
+extern bool rig_folders_apart;
 int rig_stop(void **state);
 const char *rig_socket(void);
 /* Ends the broker with SIGKILL and starts another in its place. Machines live on. */
@@ -35,11 +37,18 @@ void rig_broker_replace(void);
 /* A process of the machine that connected last: "gpud-keeper", "gpud-front" or "gpud-device". 0:
  * there is none. */
 pid_t rig_process(const char *name);
+/* Whether this is root, who may become any user: then machines have users of their own. */
+bool rig_users_apart(void);
+/* Whose it is: its user, where all of its user and group numbers are the same and it is in no other group than
+ * `groups` at most; else -1. */
+int64_t rig_user(pid_t process, unsigned groups);
 /* Ends it with SIGKILL. False: there is none now. */
 bool rig_kill(const char *name);
 pid_t rig_broker(void);
 /* Waits until no process of a machine that has gone is left. */
 void rig_processes_end(void);
+/* What gpud has said so far; until the next call. */
+const char *rig_log(void);
 /* Whether gpud has said that, within a few seconds. */
 bool rig_log_has(const char *text);
 /* How often gpud has said that so far. */
