@@ -476,7 +476,6 @@ cuda_result cuMemHostUnregister(void *memory)
     return result;
 }
 
-cuda_result cuMemHostGetDevicePointer_v2(cuda_pointer *out, void *memory, unsigned flags);
 cuda_result cuMemHostGetDevicePointer_v2(cuda_pointer *out, void *memory, unsigned flags)
 {
     cuda_result result = call_begin("cuMemHostGetDevicePointer_v2", true, true);

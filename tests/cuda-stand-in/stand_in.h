@@ -113,6 +113,8 @@ uint8_t *memory_at(uint64_t place, uint64_t bytes);
 /* The same, and it is the caller's error if they are not. */
 uint8_t *memory_need(uint64_t place, uint64_t bytes, const char *what);
 
+cuda_result cuMemHostGetDevicePointer_v2(cuda_pointer *out, void *memory, unsigned flags);
+
 /* streams.c */
 void stream_check(cuda_stream stream);
 void op_add(struct op *op, cuda_stream stream); /* takes the op over */

@@ -226,6 +226,30 @@ cuda_result cuMemcpyDtoDAsync_v2(cuda_pointer target, cuda_pointer source, size_
     return 0;
 }
 
+/* ---- To and from memory of the host, which gpud does not use but a program of figures does: it is registered */
+
+static cuda_result host_copy(const char *name, cuda_pointer place, void *memory, bool up, size_t bytes,
+                             cuda_stream stream)
+{
+    cuda_pointer host = 0;
+    cuda_result result = cuMemHostGetDevicePointer_v2(&host, memory, 0);
+    if (result)
+        wrong("%s of memory that is not registered", name);
+    return up ? cuMemcpyDtoDAsync_v2(place, host, bytes, stream) : cuMemcpyDtoDAsync_v2(host, place, bytes, stream);
+}
+
+cuda_result cuMemcpyHtoDAsync_v2(cuda_pointer target, const void *source, size_t bytes, cuda_stream stream);
+cuda_result cuMemcpyHtoDAsync_v2(cuda_pointer target, const void *source, size_t bytes, cuda_stream stream)
+{
+    return host_copy("cuMemcpyHtoDAsync_v2", target, (void *)(uintptr_t)source, true, bytes, stream);
+}
+
+cuda_result cuMemcpyDtoHAsync_v2(void *target, cuda_pointer source, size_t bytes, cuda_stream stream);
+cuda_result cuMemcpyDtoHAsync_v2(void *target, cuda_pointer source, size_t bytes, cuda_stream stream)
+{
+    return host_copy("cuMemcpyDtoHAsync_v2", source, target, false, bytes, stream);
+}
+
 cuda_result cuMemcpy2DAsync_v2(const struct cuda_copy_2d *copy, cuda_stream stream);
 cuda_result cuMemcpy2DAsync_v2(const struct cuda_copy_2d *copy, cuda_stream stream)
 {
