@@ -66,6 +66,8 @@ struct device_kernel {
     cl_device_id device;
     cl_kernel handle;
     uint64_t local_bytes; /* that a work-group may still be given as arguments */
+    /* Of arguments that are numbers, or vectors of them: PoCL takes shorter ones. 0: of others OpenCL alone knows. */
+    uint8_t value_bytes[VGPGPU_MAX_ARGS];
 };
 
 #define MAX_TAKEN 256u /* buffers in place that one batch takes from the guest */

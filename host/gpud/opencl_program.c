@@ -100,7 +100,28 @@ static bool type_is_handle(const char *type)
     return strncmp(type, "image", 5) == 0 || strncmp(type, "pipe", 4) == 0;
 }
 
-static cl_int arg_want(cl_kernel kernel, cl_uint index, uint8_t *want)
+/* Bytes of a number, or of a vector of them, by its type's name; 0: it is none. */
+static uint8_t number_bytes(const char *type)
+{
+    static const struct {
+        const char *name;
+        uint8_t bytes;
+    } numbers[] = {{"char", 1}, {"uchar", 1}, {"short", 2}, {"ushort", 2}, {"half", 2},  {"int", 4},
+                   {"uint", 4}, {"float", 4}, {"long", 8},  {"ulong", 8},  {"double", 8}};
+    static const struct {
+        const char *name;
+        uint8_t count;
+    } vectors[] = {{"", 1}, {"2", 2}, {"3", 4}, {"4", 4}, {"8", 8}, {"16", 16}};
+    size_t letters = strcspn(type, "0123456789");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        for (size_t j = 0; j < sizeof(vectors) / sizeof(vectors[0]); j++)
+            if (strlen(numbers[i].name) == letters && strncmp(type, numbers[i].name, letters) == 0 &&
+                strcmp(type + letters, vectors[j].name) == 0)
+                return (uint8_t)(numbers[i].bytes * vectors[j].count);
+    return 0;
+}
+
+static cl_int arg_want(cl_kernel kernel, cl_uint index, uint8_t *want, uint8_t *bytes)
 {
     cl_kernel_arg_address_qualifier place = 0;
     char type[256] = "";
@@ -112,6 +133,7 @@ static cl_int arg_want(cl_kernel kernel, cl_uint index, uint8_t *want)
     if (error)
         return error;
     bool pointer = strchr(type, '*') != NULL;
+    *bytes = number_bytes(type);
     if (!pointer && type_is_handle(type))
         *want = DEVICE_ARG_NEVER;
     else if (place == CL_KERNEL_ARG_ADDRESS_LOCAL)
@@ -132,15 +154,15 @@ static uint64_t local_bytes_left(const struct device *device, cl_kernel kernel)
     return own < device->local_bytes ? device->local_bytes - own : 0;
 }
 
-static uint32_t kernel_inspect(cl_kernel kernel, uint8_t *wants, uint32_t *arg_count)
+static uint32_t kernel_inspect(struct device_kernel *kernel, uint8_t *wants, uint32_t *arg_count)
 {
     cl_uint count = 0;
-    if (opencl.GetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof(count), &count, NULL))
+    if (opencl.GetKernelInfo(kernel->handle, CL_KERNEL_NUM_ARGS, sizeof(count), &count, NULL))
         return VGPGPU_ERR_EXEC;
     if (count > VGPGPU_MAX_ARGS)
         return VGPGPU_ERR_LIMIT;
     for (cl_uint i = 0; i < count; i++)
-        if (arg_want(kernel, i, &wants[i]))
+        if (arg_want(kernel->handle, i, &wants[i], &kernel->value_bytes[i]))
             return VGPGPU_ERR_UNSUPPORTED;
     *arg_count = count;
     return VGPGPU_OK;
@@ -156,7 +178,7 @@ uint32_t opencl_kernel_create(struct device_program *program, const char *name, 
     kernel->handle = opencl.CreateKernel(program->handle, name, &error);
     uint32_t status = error == CL_INVALID_KERNEL_NAME ? VGPGPU_ERR_INVALID : opencl_status(error);
     if (!status) {
-        status = kernel_inspect(kernel->handle, wants, arg_count);
+        status = kernel_inspect(kernel, wants, arg_count);
         if (status)
             opencl.ReleaseKernel(kernel->handle);
     }

@@ -108,13 +108,17 @@ static void buffers_give_back(struct device_queue *queue)
     queue->taken_count = 0;
 }
 
-static cl_int arg_set(cl_kernel kernel, cl_uint index, const struct device_arg *arg)
+static cl_int arg_set(const struct device_kernel *of, cl_uint index, const struct device_arg *arg)
 {
+    cl_kernel kernel = of->handle;
+    uint8_t bytes = of->value_bytes[index];
     if (arg->kind == VGPGPU_ARG_BUFFER) {
         cl_int error;
         cl_mem memory = opencl_buffer_from(arg->buffer, arg->offset, &error);
         return memory ? opencl.SetKernelArg(kernel, index, sizeof(memory), &memory) : error;
     }
+    if (arg->kind == VGPGPU_ARG_VALUE && bytes && arg->size != bytes)
+        return CL_INVALID_ARG_SIZE;
     return opencl.SetKernelArg(kernel, index, arg->size, arg->value);
 }
 
@@ -146,7 +150,7 @@ uint32_t opencl_launch(struct device_queue *queue, const struct device_launch *l
             if (status)
                 return status;
         }
-        cl_int error = arg_set(kernel, i, arg);
+        cl_int error = arg_set(launch->kernel, i, arg);
         if (error)
             return opencl_status(error);
     }

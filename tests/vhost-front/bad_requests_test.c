@@ -275,6 +275,7 @@ static void c_value_huge(void) { launch_add(); arg_at(1)->size = UINT64_MAX; }
 static void c_value_past_end(void) { launch_add(); arg_at(1)->size = 256; }
 static void c_value_object(void) { launch_add(); arg_at(1)->object = 1; }
 static void c_value_wrong_size(void) { launch_add(); arg_at(1)->size = 8; }
+static void c_value_short(void) { launch_add(); arg_at(1)->size = 3; }
 static void c_local_for_value(void) { launch_add(); arg_at(1)->kind = VGPGPU_ARG_LOCAL; }
 static void c_local_no_size(void) { batch_launch(rig.batch, 2, 1, 1); batch_arg_local(rig.batch, 0); }
 static void c_local_absurd(void) { batch_launch(rig.batch, 2, 1, 1); batch_arg_local(rig.batch, 1ull << 40); }
@@ -336,6 +337,7 @@ static const struct {
     {"value past the command's end", VGPGPU_ERR_INVALID, c_value_past_end},
     {"value with an object", VGPGPU_ERR_INVALID, c_value_object},
     {"value of the wrong size", VGPGPU_ERR_EXEC, c_value_wrong_size},
+    {"value a little shorter", VGPGPU_ERR_EXEC, c_value_short},
     {"local memory where a value belongs", VGPGPU_ERR_INVALID, c_local_for_value},
     {"no local memory", VGPGPU_ERR_INVALID, c_local_no_size},
     {"absurd local memory", VGPGPU_ERR_LIMIT, c_local_absurd},

@@ -34,7 +34,7 @@ $(eval $(call gpud_test,gpud_edges,edges_test.c guarded.c fuzz_random.c rig.c,te
 $(eval $(call gpud_test,gpud_bad_operations,bad_operations_test.c rig.c,lib/gpucmd))
 COVERS := tests/unit/tensors/rules.c
 $(eval $(call gpud_test,gpud_fuzz,gpud_fuzz.c fuzz_bombs.c fuzz_command_rules.c fuzz_commands.c fuzz_control.c fuzz_count.c \
-  fuzz_events.c fuzz_machine.c fuzz_model.c fuzz_operations.c fuzz_random.c fuzz_rings.c fuzz_rules.c rig.c,tests/tensor-reference,-lm,$(BUILD)/tests/gpud-asan))
+  fuzz_crowds.c fuzz_events.c fuzz_kills.c fuzz_machine.c fuzz_model.c fuzz_operations.c fuzz_random.c fuzz_rings.c fuzz_rules.c rig.c,tests/tensor-reference,-lm,$(BUILD)/tests/gpud-asan))
 $(eval $(call gpud_test,gpud_fuzz_messages,fuzz_messages.c fuzz_random.c rig.c,,,$(BUILD)/tests/gpud-asan))
 $(eval $(call gpud_test,gpud_kills,kills_test.c fuzz_random.c rig.c))
 $(eval $(call gpud_test,gpud_cuda_front,cuda_test.c fuzz_random.c rig.c,,,$(BUILD)/tests/gpud-cuda))

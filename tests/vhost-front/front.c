@@ -183,6 +183,7 @@ static void queue_clear(struct front *front, unsigned index)
     memset(front_at(front, queue->guest), 0, 3 * (size_t)VGPGPU_PAGE);
     queue->used_seen = 0;
     queue->free_count = 0;
+    memset(queue->length, 0, sizeof(queue->length)); /* of chains that were on their way */
     for (unsigned i = FRONT_QUEUE_SIZE; i > 0; i--)
         queue->free[queue->free_count++] = (uint16_t)(i - 1);
 }

@@ -43,6 +43,7 @@ struct fuzz {
     uint64_t fence;     /* of the low contexts */
     uint32_t home_queue; /* the home's next queue on which nothing failed */
     uint64_t home_fences[VGPGPU_QUEUES_PER_CONTEXT];
+    bool lossy;      /* the device process has been killed: what was in it is lost */
     uint8_t *binary; /* of a good program, as the device gave it */
     size_t binary_bytes;
 };
@@ -68,6 +69,10 @@ const struct vgpgpu_reply *request_post(const void *request, size_t bytes, uint3
 bool fuzz_take(unsigned queue, uint16_t *head, uint32_t *written);
 /* Waits for the home's queue; its status. */
 uint32_t home_wait(uint32_t queue);
+/* The next queue of the home on which nothing failed: a failure is told once (fuzz_commands.c). */
+uint32_t home_queue_next(void);
+/* home_wait() of a batch that is the queue's newest, which must be one that the specification has. */
+uint32_t home_outcome(uint32_t queue);
 
 /* ---- What is there (fuzz_model.c). */
 enum model_kind { MODEL_CONTEXT, MODEL_BUFFER, MODEL_PROGRAM, MODEL_KERNEL, MODEL_KINDS };
@@ -109,9 +114,12 @@ extern unsigned counts_undocumented;
 #define FUZZ_OWN_FIRST 96u
 #define FUZZ_OWN_COUNT 8u
 void descriptors_make(unsigned queue);
+/* Takes all chains that the device has. */
+void ring_settle(unsigned queue);
 
 /* ---- The steps. */
 void control_step(void);  /* fuzz_control.c */
+size_t control_make(uint8_t *out); /* a request, of FUZZ_REQUEST_BYTES at most */
 void submit_step(void);   /* fuzz_commands.c: several commands in a low context */
 void command_step(void);  /* fuzz_commands.c: one in the home */
 void header_step(void);   /* fuzz_commands.c: a submission's own fields, in the home */
@@ -119,6 +127,10 @@ void ring_step(void);     /* fuzz_rings.c */
 void race_step(void);     /* fuzz_rings.c: all of it changes while it is read */
 void flood_step(void);    /* fuzz_rings.c: a ring that never becomes empty */
 void event_step(void);    /* fuzz_events.c */
+void crowd_step(void);    /* fuzz_crowds.c: many launches in one submission */
+void full_step(void);     /* fuzz_crowds.c: more submissions than the device takes */
+void kill_step(void);     /* fuzz_kills.c: a process of gpud's is killed in the middle of all that */
+extern unsigned kills_of_fronts, kills_lost; /* so far, and device processes that went with any */
 void bomb_step(void);     /* fuzz_bombs.c: a build without an end */
 extern unsigned bombs_seen, bombs_lost; /* so far, and device processes that went with them */
 /* fuzz_operations.c: adds a built-in operation to a batch. */

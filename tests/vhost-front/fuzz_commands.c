@@ -45,13 +45,13 @@ static void args_random(struct front_batch *batch)
 /* What the kernels of fuzz_source want. */
 static void args_fitting(struct front_batch *batch, uint32_t kernel)
 {
-    uint64_t value = random_next();
+    uint64_t value[40] = {random_next()};
     if (kernel == 2) {
         batch_arg_local(batch, 1 + random_or_edge(4096));
         return;
     }
     batch_arg_buffer(batch, random_buffer(), random_or_edge(FUZZ_BUFFER_BYTES / 128 + 4) * 128);
-    batch_arg_value(batch, &value, one_in(20) ? 8 : 4);
+    batch_arg_value(batch, value, !one_in(16) ? 4 : one_in(2) ? 1 + random_below(16) : 250 + random_below(10));
 }
 
 static void items_bound(struct vgpgpu_cmd_launch *launch)
@@ -145,6 +145,11 @@ static void command_make(struct front_batch *batch)
     struct vgpgpu_command *command = (void *)(batch->commands + start);
     if (one_in(4))
         bytes_spoil(command, sizeof(*command));
+    else if (one_in(30)) { /* more than it should be */
+        memset(batch->commands + batch->bytes, 0, 8);
+        command->bytes += 8;
+        batch->bytes += 8;
+    }
 }
 
 /* ---- Submissions */
@@ -175,15 +180,14 @@ void submit_step(void)
     front_submit_raw(fuzz.rig.front, &submission, one_in(20) ? random_below(bytes + 1) : bytes);
 }
 
-/* The next queue of the home on which nothing failed: a failure is told once. */
-static uint32_t queue_next(void)
+uint32_t home_queue_next(void)
 {
     if (fuzz.home_queue == VGPGPU_QUEUES_PER_CONTEXT)
         home_renew();
     return fuzz.home_queue;
 }
 
-static uint32_t home_outcome(uint32_t queue)
+uint32_t home_outcome(uint32_t queue)
 {
     uint32_t status = home_wait(queue);
     if (status > VGPGPU_ERR_EXEC || status == VGPGPU_ERR_NO_MEMORY)
@@ -197,15 +201,18 @@ static uint32_t home_outcome(uint32_t queue)
 /* Operations and their types a device may not have. */
 static void verdict_check(enum verdict verdict, const struct vgpgpu_command *command, uint32_t status)
 {
-    if (verdict == WRONG && !status)
-        fail_msg("a command of kind %u is wrong and was done", command->op);
-    if (verdict == RIGHT && status && (command->op != VGPGPU_CMD_OPERATION || status != VGPGPU_ERR_UNSUPPORTED))
-        fail_msg("a command of kind %u is right: status %u", command->op, status);
+    const uint32_t *words = (const void *)command;
+    bool refused = status && (command->op != VGPGPU_CMD_OPERATION || status != VGPGPU_ERR_UNSUPPORTED);
+    if (verdict == OPEN || (verdict == WRONG ? status != VGPGPU_OK : !refused))
+        return;
+    for (uint32_t i = 0; i < command->bytes / 4; i++)
+        print_error("%08x%c", words[i], i % 8 == 7 ? '\n' : ' ');
+    fail_msg("a command of kind %u is %s: status %u", command->op, verdict == WRONG ? "wrong" : "right", status);
 }
 
 void command_step(void)
 {
-    uint32_t queue = queue_next(), room = 1 + random_below(8);
+    uint32_t queue = home_queue_next(), room = 1 + random_below(8);
     struct front_batch *batch = rig_batch(&fuzz.rig);
     const struct vgpgpu_command *command = (const void *)batch->commands;
     command_make(batch);
@@ -221,7 +228,7 @@ void command_step(void)
 void header_step(void)
 {
     static struct submission submission;
-    uint32_t queue = queue_next();
+    uint32_t queue = home_queue_next();
     struct front_batch *batch = rig_batch(&fuzz.rig);
     uint64_t *fence = &fuzz.home_fences[queue];
     bool wrong_fence = one_in(3);

@@ -129,7 +129,7 @@ static void model_change(const void *request)
 /* Room may run out, and not every device has binaries of all programs. */
 static bool may_refuse(uint32_t type, uint32_t status)
 {
-    return status == VGPGPU_ERR_NO_MEMORY || (type == VGPGPU_QUERY && status == VGPGPU_ERR_UNSUPPORTED);
+    return status == VGPGPU_ERR_NO_MEMORY || (fuzz.lossy && status == VGPGPU_ERR_LOST) || (type == VGPGPU_QUERY && status == VGPGPU_ERR_UNSUPPORTED);
 }
 
 void model_check(const void *request, size_t bytes, uint32_t status)

@@ -39,7 +39,7 @@ static void descriptor_make(struct front_descriptor *descriptor, bool indirect)
 }
 
 /* All chains that the device has are given back first: these descriptors may be part of one. */
-static void ring_settle(unsigned index)
+void ring_settle(unsigned index)
 {
     struct front *front = fuzz.rig.front;
     struct front_queue *queue = &front->queues[index];
