@@ -114,16 +114,16 @@ static void message_fd(struct front *front, uint32_t request, unsigned index, in
     message_send(front, &message, request, sizeof(message.payload.number));
 }
 
-static void config_get(struct front *front)
+bool front_config(struct front *front, uint32_t offset, uint32_t size, void *out)
 {
-    struct vhost_message message = {
-        .payload.config = {.offset = 0, .size = sizeof(front->config), .flags = 0}};
-    message_send(front, &message, VHOST_GET_CONFIG,
-                 VHOST_CONFIG_HEADER_BYTES + sizeof(front->config));
-    if (vhost_message_receive(front->socket, &message) != 1 ||
-        message.size != VHOST_CONFIG_HEADER_BYTES + sizeof(front->config))
+    struct vhost_message message = {.payload.config = {.offset = offset, .size = size, .flags = 0}};
+    message_send(front, &message, VHOST_GET_CONFIG, VHOST_CONFIG_HEADER_BYTES + size);
+    if (vhost_message_receive(front->socket, &message) != 1)
         front_die("no configuration");
-    memcpy(&front->config, message.payload.config.bytes, sizeof(front->config));
+    if (message.size != VHOST_CONFIG_HEADER_BYTES + size)
+        return false;
+    memcpy(out, message.payload.config.bytes, size);
+    return true;
 }
 
 static void memory_share(struct front *front)
@@ -248,7 +248,8 @@ static void connection_open(struct front *front, const char *path)
     struct vhost_message owner = {0};
     message_send(front, &owner, VHOST_SET_OWNER, 0);
     message_number(front, VHOST_SET_FEATURES, features);
-    config_get(front);
+    if (!front_config(front, 0, sizeof(front->config), &front->config))
+        front_die("no configuration");
     inflight_share(front);
     memory_share(front);
 }

@@ -85,6 +85,9 @@ void front_close(struct front *front);
 /* Connects anew once gpud has hung up: the rings go on where the used rings say. */
 void front_reconnect(struct front *front, const char *socket);
 
+/* Reads of the configuration space, 256 bytes at most. False: refused. */
+bool front_config(struct front *front, uint32_t offset, uint32_t size, void *out);
+
 /* Guest memory: zeroed pages that follow each other; guest-physical addresses. */
 uint64_t front_pages(struct front *front, uint64_t pages);
 void *front_at(struct front *front, uint64_t guest);

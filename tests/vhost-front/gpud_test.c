@@ -34,6 +34,26 @@ static void test_config(void **state)
     front_close(front);
 }
 
+/* A front end that knows the first form of the configuration space asks for that, and has what it knows. */
+static void test_config_of_the_first_form(void **state)
+{
+    enum { FIRST_BYTES = 216 };
+    struct rig rig;
+    uint8_t bytes[256];
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(offsetof(struct vgpgpu_config, program_kinds), FIRST_BYTES);
+    assert_true(front_config(rig.front, 0, FIRST_BYTES, bytes));
+    assert_memory_equal(bytes, &rig.front->config, FIRST_BYTES);
+    assert_true(front_config(rig.front, FIRST_BYTES - 4, 4, bytes));
+    assert_memory_equal(bytes, (const uint8_t *)&rig.front->config + FIRST_BYTES - 4, 4);
+    assert_false(front_config(rig.front, 0, sizeof(rig.front->config) + 1, bytes));
+    assert_false(front_config(rig.front, sizeof(rig.front->config), 1, bytes));
+    rig_batch(&rig);
+    assert_int_equal(rig_run(&rig, 0), 0);
+    rig_close(&rig);
+}
+
 static const char numbers_text[] = "kernel void numbers(global int *out) { out[get_local_id(0)] = 1; }";
 
 /* A kind that the device does not name is refused, one that it names is not. */
@@ -702,6 +722,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_config_of_the_first_form),
         cmocka_unit_test(test_program_kinds),
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_groups),
