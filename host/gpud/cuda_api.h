@@ -90,8 +90,9 @@ enum { CUBLAS_COMPUTE_F32 = 68, CUBLAS_DEFAULT = -1 };
     X(device_name, "cuDeviceGetName", (char *name, int bytes, cuda_device device))                 \
     X(device_attribute, "cuDeviceGetAttribute", (int *value, int which, cuda_device device))       \
     X(device_memory, "cuDeviceTotalMem_v2", (size_t * bytes, cuda_device device))                  \
-    X(context_create, "cuCtxCreate_v2", (cuda_context *, unsigned flags, cuda_device device))      \
-    X(context_destroy, "cuCtxDestroy_v2", (cuda_context context))                                  \
+    X(primary_flags, "cuDevicePrimaryCtxSetFlags_v2", (cuda_device device, unsigned flags))        \
+    X(primary_hold, "cuDevicePrimaryCtxRetain", (cuda_context * context, cuda_device device))      \
+    X(primary_release, "cuDevicePrimaryCtxRelease_v2", (cuda_device device))                       \
     X(context_push, "cuCtxPushCurrent_v2", (cuda_context context))                                 \
     X(context_pop, "cuCtxPopCurrent_v2", (cuda_context * context))                                 \
     X(memory_alloc, "cuMemAlloc_v2", (cuda_pointer * memory, size_t bytes))                        \

@@ -165,6 +165,7 @@ static int cuda_open(const char *selector, struct device **out, struct device_in
             snprintf(why, DEVICE_WHY_BYTES, "out of memory");
             return -1;
         }
+        cuda.primary_flags(id, CUDA_CONTEXT_BLOCKING);
         **out = (struct device){
             .id = id, .major = attribute(id, CUDA_MAJOR), .minor = attribute(id, CUDA_MINOR)};
         return 0;
@@ -187,20 +188,17 @@ static uint32_t cuda_context_create(struct device *device, struct device_context
     if (!context)
         return VGPGPU_ERR_NO_MEMORY;
     context->device = device;
-    uint32_t status =
-        cuda_status(cuda.context_create(&context->handle, CUDA_CONTEXT_BLOCKING, device->id));
-    if (status) {
+    uint32_t status = cuda_status(cuda.primary_hold(&context->handle, device->id));
+    if (status)
         free(context);
-        return status;
-    }
-    cuda_leave(); /* a new context is current to the thread that made it */
-    *out = context;
-    return VGPGPU_OK;
+    else
+        *out = context;
+    return status;
 }
 
 static void cuda_context_destroy(struct device_context *context)
 {
-    cuda_status(cuda.context_destroy(context->handle));
+    cuda_status(cuda.primary_release(context->device->id));
     free(context);
 }
 

@@ -14,9 +14,13 @@ struct device {
     int major, minor; /* of its instructions */
 };
 
+/*
+ * All have the device's primary context: one of the driver's own takes some hundred megabytes of the device and a tenth
+ * of a second to make, and the kernels of two never run at the same time.
+ */
 struct device_context {
     struct device *device;
-    cuda_context handle;
+    cuda_context handle; /* held once for each */
 };
 
 struct device_buffer {

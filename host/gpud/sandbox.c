@@ -52,7 +52,7 @@ struct ruleset {
 #define MORE_TASKS 1024u        /* beyond what the user runs already: the limit is the user's */
 #define FILE_BYTES (1ull << 30) /* one file of the cache */
 #define OPEN_FILES 1024u
-#define CUDA_FILES 16384u /* its driver opens the device many times for each context */
+#define CUDA_FILES 16384u /* its driver opens the device many times */
 
 /* Processes and threads of a user. */
 static rlim_t tasks_count(uid_t user)

@@ -39,7 +39,9 @@ bool direct_open(char *why)
     *(void **)&direct.upload = dlsym(library, "cuMemcpyHtoDAsync_v2");
     *(void **)&direct.download = dlsym(library, "cuMemcpyDtoHAsync_v2");
     check(cuda.device_get(&direct.device, 0), "CUDA: a device");
-    check(cuda.context_create(&direct.context, CUDA_CONTEXT_BLOCKING, direct.device), "CUDA: a context");
+    check(cuda.primary_flags(direct.device, CUDA_CONTEXT_BLOCKING), "CUDA: a context's flags");
+    check(cuda.primary_hold(&direct.context, direct.device), "CUDA: a context");
+    check(cuda.context_push(direct.context), "CUDA: a context");
     check(cuda.stream_create(&direct.stream, CUDA_STREAM_NON_BLOCKING), "CUDA: a stream");
     static char log[1000];
     int options[2] = {CUDA_JIT_ERROR_LOG, CUDA_JIT_ERROR_LOG_BYTES};
@@ -86,20 +88,12 @@ void direct_close(void)
     check(cuda.module_unload(direct.module), "CUDA: a module");
     check(cuda.stream_destroy(direct.stream), "CUDA: a stream");
     cuda.context_pop(&former);
-    check(cuda.context_destroy(direct.context), "CUDA: a context");
+    check(cuda.primary_release(direct.device), "CUDA: a context");
 }
 
 static void stream_wait(const char *what)
 {
     check(cuda.stream_wait(direct.stream), what);
-}
-
-void direct_context(void)
-{
-    cuda_context made, former;
-    check(cuda.context_create(&made, CUDA_CONTEXT_BLOCKING, direct.device), "CUDA: a context");
-    cuda.context_pop(&former);
-    check(cuda.context_destroy(made), "CUDA: a context");
 }
 
 void direct_launches(unsigned count)

@@ -20,7 +20,6 @@ void direct_buffers(size_t bytes);
 /* Of the three: the host's side, to be written and read while nothing is under way. */
 void *direct_memory(unsigned which);
 
-void direct_context(void); /* makes one and destroys it */
 void direct_launches(unsigned count);
 void direct_callback(void);
 /* c = a * b, square; device: in its memory, and not in the host's. */

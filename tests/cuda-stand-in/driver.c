@@ -266,36 +266,37 @@ static void context_free(cuda_context context)
     free(context);
 }
 
-cuda_result cuCtxCreate_v2(cuda_context *out, unsigned flags, cuda_device device);
-cuda_result cuCtxCreate_v2(cuda_context *out, unsigned flags, cuda_device device)
+static struct primary {
+    cuda_context context; /* while it is held */
+    unsigned holds, flags;
+} primaries[2];
+static pthread_mutex_t primaries_lock = PTHREAD_MUTEX_INITIALIZER;
+
+cuda_result cuDevicePrimaryCtxSetFlags_v2(cuda_device device, unsigned flags);
+cuda_result cuDevicePrimaryCtxSetFlags_v2(cuda_device device, unsigned flags)
 {
-    cuda_result result = call_begin("cuCtxCreate_v2", false, true);
-    device_check("cuCtxCreate_v2", device);
-    if (result)
-        return result;
-    if (flags != CUDA_CONTEXT_BLOCKING || depth == MOST_DEPTH)
-        wrong("cuCtxCreate_v2: flags %u, %u contexts on the stack", flags, depth);
+    device_check("cuDevicePrimaryCtxSetFlags_v2", device);
+    primaries[device - 100].flags = flags;
+    return 0;
+}
+
+static cuda_result context_make(cuda_context *out)
+{
     cuda_context context = calloc(1, sizeof(*context));
     context->magic = MAGIC_CONTEXT;
-    for (unsigned i = 0; i < CONTEXT_FILES && !result; i++)
-        if ((context->files[i] = eventfd(0, EFD_CLOEXEC)) < 0)
-            result = RESULT_OPERATING_SYSTEM;
-    if (result) {
-        context_free(context);
-        return result;
-    }
-    *out = stack[depth++] = context;
+    for (unsigned i = 0; i < CONTEXT_FILES; i++)
+        if ((context->files[i] = eventfd(0, EFD_CLOEXEC)) < 0) {
+            context_free(context);
+            return RESULT_OPERATING_SYSTEM;
+        }
+    *out = context;
     counts_add(&(struct stand_in_counts){.contexts = 1});
     contexts_say();
     return 0;
 }
 
-cuda_result cuCtxDestroy_v2(cuda_context context);
-cuda_result cuCtxDestroy_v2(cuda_context context)
+static void context_end(cuda_context context)
 {
-    cuda_result result = call_begin("cuCtxDestroy_v2", false, false);
-    if (context->magic != MAGIC_CONTEXT)
-        wrong("a context is destroyed that is none");
     for (unsigned i = 0; i < depth; i++)
         if (stack[i] == context)
             wrong("a context is destroyed that is on its thread's stack");
@@ -305,6 +306,39 @@ cuda_result cuCtxDestroy_v2(cuda_context context)
     context_free(context);
     counts_take(&(struct stand_in_counts){.contexts = 1});
     contexts_say();
+}
+
+cuda_result cuDevicePrimaryCtxRetain(cuda_context *out, cuda_device device);
+cuda_result cuDevicePrimaryCtxRetain(cuda_context *out, cuda_device device)
+{
+    cuda_result result = call_begin("cuDevicePrimaryCtxRetain", false, true);
+    device_check("cuDevicePrimaryCtxRetain", device);
+    struct primary *primary = &primaries[device - 100];
+    if (primary->flags != CUDA_CONTEXT_BLOCKING)
+        wrong("a context whose waits keep a processor busy");
+    pthread_mutex_lock(&primaries_lock);
+    if (!result && !primary->holds)
+        result = context_make(&primary->context);
+    if (!result) {
+        primary->holds++;
+        *out = primary->context;
+    }
+    pthread_mutex_unlock(&primaries_lock);
+    return result;
+}
+
+cuda_result cuDevicePrimaryCtxRelease_v2(cuda_device device);
+cuda_result cuDevicePrimaryCtxRelease_v2(cuda_device device)
+{
+    cuda_result result = call_begin("cuDevicePrimaryCtxRelease_v2", false, false);
+    device_check("cuDevicePrimaryCtxRelease_v2", device);
+    struct primary *primary = &primaries[device - 100];
+    pthread_mutex_lock(&primaries_lock);
+    if (!primary->holds)
+        wrong("a context is released that nobody holds");
+    if (--primary->holds == 0)
+        context_end(primary->context);
+    pthread_mutex_unlock(&primaries_lock);
     return result;
 }
 

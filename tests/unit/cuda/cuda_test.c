@@ -518,7 +518,7 @@ static void test_failures_one_by_one(void **state)
     static const struct {
         const char *call;
         unsigned times; /* that a round makes it */
-    } calls[] = {{"cuCtxCreate_v2", 1},        {"cuStreamCreate", 1},      {"cuMemAlloc_v2", 1},
+    } calls[] = {{"cuDevicePrimaryCtxRetain", 1}, {"cuStreamCreate", 1},      {"cuMemAlloc_v2", 1},
                  {"cuMemHostRegister_v2", 1},  {"cuModuleLoadDataEx", 1},  {"cuModuleGetFunction", 1},
                  {"cuMemcpyDtoDAsync_v2", 6},  {"cuMemcpy2DAsync_v2", 1},  {"cuMemsetD8Async", 1},
                  {"cuMemsetD16Async", 1},      {"cuMemsetD32Async", 7},    {"cublasCreate_v2", 1},
