@@ -33,6 +33,7 @@
 #define TRANSPORT_SIZE       512u
 #define TRANSPORT_FIRST_LINE 5u
 #define ROOT_TAG             "root"
+#define PATIENCE_MORE        90u /* seconds */
 
 #define WORDS_MAX 160
 #define TEXT_MAX  (192 * 1024) /* bound paths are up to 8 KiB each, escaped */
@@ -364,6 +365,18 @@ static bool command_options_write(char *out, size_t size, const struct run_optio
     return room;
 }
 
+/* How long the machine waits for work of which nothing ends: longer than gpud lets it take. Behind what the user
+ * says, because the first counts. */
+static bool patience_write(char *out, size_t size)
+{
+    const char *text = getenv("GPUD_TIME_LIMIT");
+    char *end;
+    unsigned long limit = text ? strtoul(text, &end, 10) : 0;
+    if (!text || !*text || *end || limit > UINT32_MAX)
+        return true;
+    return option_add(out, size, " gpu.patience=%lu", limit ? limit + PATIENCE_MORE : 0);
+}
+
 /* The kernel's own options: what the launcher adds, then what the user appends. */
 static bool own_options_write(char *out, size_t size, const struct machine *machine)
 {
@@ -379,6 +392,8 @@ static bool own_options_write(char *out, size_t size, const struct machine *mach
         room &= option_add(out, size, "%s", options->append);
     for (size_t length = strlen(out); length > 0 && out[length - 1] == ' ';)
         out[--length] = '\0';
+    if (machine->gpu_fd >= 0)
+        room &= patience_write(out, size);
     return room && command_options_write(out, size, options);
 }
 

@@ -20,6 +20,7 @@
 #define CANARY   0xa5
 #define UNSIGNALLED 63u /* the queue that a liar about `alive` never signals */
 
+unsigned drive_failures; /* of work, as its fences tell; atomic */
 static bool stop;                   /* atomic */
 static uint64_t building, built_at; /* threads that build; when one last ended to; atomic */
 
@@ -80,6 +81,8 @@ static int fence_await(struct gpu_context *ctx, uint32_t queue, uint64_t fence)
     int r = TIMED(gpu_fence_wait(ctx, queue, fence, time_now() + WAIT_NS, 0, &failed));
 
     CHECK((uint32_t)failed <= VGPGPU_ERR_TIMEOUT, failed);
+    if (r == OK && failed != VGPGPU_OK)
+        __atomic_fetch_add(&drive_failures, 1, __ATOMIC_RELAXED);
     return r == OK ? gpu_status(failed) : r;
 }
 
@@ -214,8 +217,23 @@ static void context_work(unsigned round)
 
 /* ---- Threads ----------------------------------------------------------------------------------- */
 
+/* What is handed on of the configuration, to programs too. */
+static void config_look(void)
+{
+    struct vgpgpu_config c;
+
+    if (gpu_device_info(0, &c) != OK)
+        return;
+    CHECK(c.offset_align && !(c.offset_align & (c.offset_align - 1)), c.offset_align);
+    CHECK(c.max_submit_bytes <= 1u << 20 && c.max_program_bytes <= 1u << 20, c.max_submit_bytes);
+    CHECK(strnlen(c.device_name, sizeof(c.device_name)) < sizeof(c.device_name), 0);
+    for (const char *name = c.device_name; *name; name++)
+        CHECK(*name >= ' ' && *name <= '~', *name);
+}
+
 static void rounds_work(void *arg)
 {
+    config_look();
     for (unsigned round = 0; round < (uintptr_t)arg; round++)
         context_work(round);
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
@@ -246,6 +264,7 @@ bool drive(unsigned rounds)
     bool ended = true;
 
     __atomic_store_n(&stop, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&drive_failures, 0, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < ARRAY_SIZE(works); i++)
         if (thread_create("drive", works[i], (void *)(uintptr_t)rounds, &threads[i]) != OK)
             panic("no thread");

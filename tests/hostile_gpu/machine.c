@@ -352,6 +352,8 @@ static bool lie_run(const struct liar_lie *lie, const char *place, const char *a
         CHECK(lie->group == LIAR_CONFIG || lie->group == LIAR_HONEST || plugged()->told > 0, plugged()->told);
         CHECK(expect != LIAR_EXPECT_LOST || lost, lost);
         CHECK(expect != LIAR_EXPECT_ERRORS || !lost, lost);
+        CHECK(strncmp(what, "failed-fine", 11) || drive_failures > 0, drive_failures);
+        CHECK(strncmp(what, "failed-odd", 10) || drive_failures > 0, drive_failures);
     }
     if (first_wrong[0] || hangs)
         fail(what);

@@ -18,6 +18,7 @@ const struct liar *plugged(void);
 
 /* Works for `rounds` with everything there is, another thread beside it. False: they hang. */
 bool drive(unsigned rounds);
+extern unsigned drive_failures; /* work that its fence called failed, of the last drive */
 
 /* Notes what is wrong; the first counts. "": nothing is. */
 void wrong(const char *file, int line, const char *what, long value);
