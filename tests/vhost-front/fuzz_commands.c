@@ -12,7 +12,6 @@
 #include "fuzz.h"
 
 #define MAX_ITEMS 4096u /* of a launch that really runs */
-#define MAX_GROUP 64u
 
 /* A number of bytes or an offset in a buffer of the home. */
 static uint64_t random_inside(uint32_t unit)
@@ -63,22 +62,30 @@ static void items_bound(struct vgpgpu_cmd_launch *launch)
         launch->global[0] = launch->global[1] = launch->global[2] = 1;
 }
 
+/* PoCL compiles a kernel anew for each size of a work-group, which it chooses by the work-items: there are not many. */
+static void range_make(struct vgpgpu_cmd_launch *launch)
+{
+    static const uint8_t first[] = {1, 2, 3, 16, 63, 64}, others[] = {1, 2};
+    launch->dimensions = 1 + random_below(3);
+    for (unsigned i = 0; i < 3; i++) {
+        bool used = i < launch->dimensions;
+        uint32_t some = i ? others[random_below(2)] : first[random_below(launch->dimensions > 1 ? 3 : 6)];
+        launch->global[i] = !used ? 1 : one_in(30) ? random_edge() : some * (1 + random_below(2));
+        launch->local[i] = !used || one_in(4) ? 0 : one_in(30) ? random_edge() : some;
+    }
+}
+
 static void launch_make(struct front_batch *batch)
 {
     uint32_t start = batch->bytes, kernel = one_in(10) ? random_id() : 1 + random_below(2);
-    batch_launch(batch, kernel, 1 + random_below(64), random_below(3));
+    batch_launch(batch, kernel, 1u << random_below(7), random_below(3));
     if (one_in(3))
         args_random(batch);
     else
         args_fitting(batch, kernel);
     struct vgpgpu_cmd_launch *launch = (void *)(batch->commands + start);
-    if (one_in(4)) {
-        launch->dimensions = 1 + random_below(3);
-        for (unsigned i = 0; i < 3; i++) {
-            launch->global[i] = i < launch->dimensions ? 1 + random_or_edge(16) : 1;
-            launch->local[i] = i < launch->dimensions ? random_or_edge(MAX_GROUP) : 0;
-        }
-    }
+    if (one_in(4))
+        range_make(launch);
     if (one_in(2))
         bytes_spoil(&launch->kernel,
                     batch->bytes - start - offsetof(struct vgpgpu_cmd_launch, kernel));
