@@ -16,3 +16,11 @@ bool matrix_read(const struct vgpgpu_tensor *tensor, struct matrix *out)
     }
     return out->leading && out->leading <= INT32_MAX;
 }
+
+bool matrix_is_near(const struct vgpgpu_tensor *tensor, unsigned element_bytes)
+{
+    uint64_t last = tensor->offset / element_bytes;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        last += (tensor->dimensions[i] - 1) * tensor->strides[i];
+    return last <= INT32_MAX;
+}

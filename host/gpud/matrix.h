@@ -13,3 +13,6 @@ struct matrix {
 
 /* False: no elements are neighbours, or they lie too far apart for a library. */
 bool matrix_read(const struct vgpgpu_tensor *tensor, struct matrix *out);
+/* Whether each element's number, from its buffer's start on, has 31 bits: for libraries that count in int. The tensor
+ * has been checked. */
+bool matrix_is_near(const struct vgpgpu_tensor *tensor, unsigned element_bytes);

@@ -79,8 +79,8 @@ uint32_t opencl_clblast(struct device_queue *queue, const struct device_operatio
     if (operation->operation != VGPGPU_GEMM || operation->tensors[1].type != VGPGPU_F32)
         return VGPGPU_ERR_UNSUPPORTED;
     for (unsigned i = 0; i < 3 && !status; i++) {
-        if (!matrix_read(&operation->tensors[i], &sides[i]))
-            return VGPGPU_ERR_UNSUPPORTED;
+        if (!matrix_read(&operation->tensors[i], &sides[i]) || !matrix_is_near(&operation->tensors[i], sizeof(float)))
+            return VGPGPU_ERR_UNSUPPORTED; /* its kernels count elements in int */
         status = opencl_buffer_take(queue, operation->buffers[i]);
     }
     if (status)

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "host/gpud/cpu_operation.h"
+#include "host/gpud/matrix.h"
 #include "host/gpud/submit_decode.h"
 #include "tensors.h"
 
@@ -142,6 +143,22 @@ static void test_tensors(void **state)
     printf("%lu trials from seed %llu\n", trials, (unsigned long long)first);
 }
 
+/* No buffer here is so long. */
+static void test_far_matrices(void **state)
+{
+    struct vgpgpu_tensor tensor = {
+        .type = VGPGPU_F32, .rank = 2, .dimensions = {2, 8}, .strides = {1u << 30, 1}, .offset = 4ull * INT32_MAX};
+    (void)state;
+    assert_false(matrix_is_near(&tensor, 4));
+    tensor.offset = 4ull * (INT32_MAX - (1u << 30) - 7);
+    assert_true(matrix_is_near(&tensor, 4));
+    tensor.offset += 4;
+    assert_false(matrix_is_near(&tensor, 4));
+    tensor.offset = 0;
+    tensor.strides[0] = 1ull << 33;
+    assert_false(matrix_is_near(&tensor, 4));
+}
+
 /* The library keeps what it has made, and its thread, whose stack the search for leaks cannot read. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
@@ -151,7 +168,7 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_far_matrices), cmocka_unit_test(test_tensors)};
     if (argc > 1)
         trials = strtoul(argv[1], NULL, 0);
     if (argc > 2)
