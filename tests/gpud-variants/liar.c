@@ -160,24 +160,24 @@ int __wrap_link_send(int socket, const struct iovec *parts, unsigned count, cons
     memcpy(&answer, parts[0].iov_base, sizeof(answer));
     memcpy(own, parts, count * sizeof(*parts));
     own[0].iov_base = &answer;
-    switch (number_next() % 6) {
+    switch (number_next() % 24) { /* the first four have the front wait for what never comes: not often */
     case 0:
-        answer.status = (uint32_t)number_odd();
-        break;
-    case 1:
-        answer.value = (uint32_t)number_odd();
-        break;
-    case 2:
         answer.payload_bytes = number_odd();
         break;
-    case 3:
+    case 1:
         own[0].iov_len = number_next() % sizeof(answer);
         break;
-    case 4:
+    case 2:
         return 0;
-    default:
+    case 3:
         if (count > 1 && own[1].iov_len)
             own[1].iov_len = number_next() % own[1].iov_len;
+        break;
+    default:
+        if (number_next() % 2)
+            answer.status = (uint32_t)number_odd();
+        else
+            answer.value = (uint32_t)number_odd();
         break;
     }
     return __real_link_send(socket, own, count, fds, fd_count);

@@ -269,7 +269,7 @@ void operation_make(struct front_batch *batch)
     fits[operation.operation](&operation);
     for (uint32_t spoils = one_in(2) ? 0 : 1 + random_below(2); spoils && operation.count; spoils--)
         operation_spoil(&operation);
-    if (one_in(20))
+    if (one_in(10))
         operation_stretch(&operation);
     uint16_t name = one_in(60) ? (uint16_t)random_edge() : operation.operation;
     uint32_t start = batch->bytes;
