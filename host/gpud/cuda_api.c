@@ -25,9 +25,10 @@ struct name {
 
 /*
  * The first of the libraries that is there, has all the symbols and was not made for a newer driver; NULL: none.
- * What one of another age makes, this driver would refuse.
+ * What one of another age makes, this driver would refuse. *lacks: a symbol that one did not have.
  */
-static void *library_open(const struct name *names, int driver, const struct symbol *symbols, size_t count)
+static void *library_open(const struct name *names, int driver, const struct symbol *symbols, size_t count,
+                          const char **lacks)
 {
     for (; names->text; names++) {
         void *library = names->least <= driver ? dlopen(names->text, RTLD_NOW | RTLD_LOCAL) : NULL;
@@ -37,8 +38,10 @@ static void *library_open(const struct name *names, int driver, const struct sym
             found++;
         if (library && found == count)
             return library;
-        if (library)
-            dlclose(library);
+        if (!library)
+            continue;
+        *lacks = symbols[found].name;
+        dlclose(library);
     }
     return NULL;
 }
@@ -75,15 +78,19 @@ int cuda_load(char *why)
     static const struct symbol symbols[] = {CUDA_FUNCTIONS(CUDA_SYMBOL)};
 #undef CUDA_SYMBOL
     static bool open;
+    const char *lacks = NULL;
     pthread_mutex_lock(&lock);
-    void *library = open ? NULL : library_open(names, 0, symbols, sizeof(symbols) / sizeof(symbols[0]));
+    void *library = open ? NULL : library_open(names, 0, symbols, sizeof(symbols) / sizeof(symbols[0]), &lacks);
     if (library)
         *PLACE(cuda.function_param) = dlsym(library, "cuFuncGetParamInfo");
     open |= library != NULL;
     pthread_mutex_unlock(&lock);
     if (open)
         return driver_start(why);
-    snprintf(why, DEVICE_WHY_BYTES, "no CUDA driver on this host: libcuda.so.1 comes with NVIDIA's driver");
+    if (lacks)
+        snprintf(why, DEVICE_WHY_BYTES, "the CUDA driver has no %s: gpud wants one of CUDA 11 or newer", lacks);
+    else
+        snprintf(why, DEVICE_WHY_BYTES, "no CUDA driver on this host: libcuda.so.1 comes with NVIDIA's driver");
     return -1;
 }
 
@@ -96,7 +103,8 @@ bool nvrtc_load(void)
 #undef CUDA_SYMBOL
     static bool open;
     pthread_mutex_lock(&lock);
-    open = open || library_open(names, driver_major(), symbols, sizeof(symbols) / sizeof(symbols[0]));
+    const char *lacks = NULL;
+    open = open || library_open(names, driver_major(), symbols, sizeof(symbols) / sizeof(symbols[0]), &lacks);
     pthread_mutex_unlock(&lock);
     return open;
 }
@@ -110,7 +118,8 @@ bool cublas_load(void)
 #undef CUDA_SYMBOL
     static bool open;
     pthread_mutex_lock(&lock);
-    open = open || library_open(names, driver_major(), symbols, sizeof(symbols) / sizeof(symbols[0]));
+    const char *lacks = NULL;
+    open = open || library_open(names, driver_major(), symbols, sizeof(symbols) / sizeof(symbols[0]), &lacks);
     pthread_mutex_unlock(&lock);
     return open;
 }

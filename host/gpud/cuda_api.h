@@ -38,6 +38,7 @@ enum {
     CUDA_UNIFIED = 41, /* host and device have one address space */
     CUDA_MAJOR = 75,
     CUDA_MINOR = 76,
+    CUDA_ALL_MEMORY = 88, /* kernels reach all memory of the process, registered or not */
 };
 
 enum { CUDA_MODE_PROHIBITED = 2 }; /* nobody may make a context */

@@ -146,6 +146,14 @@ static void environment_set(void)
     setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
 }
 
+/* Its stray kernels, too: they are then what machine code would be, and the sandbox keeps them. */
+static void reach_tell(cuda_device device)
+{
+    if (attribute(device, CUDA_ALL_MEMORY))
+        log_line("a guest's kernels reach all memory of their device process, and its sandbox alone keeps them in: "
+                 "uvm_disable_hmm=1 for the module nvidia-uvm ends that");
+}
+
 static int cuda_open(const char *selector, struct device **out, struct device_info *info, char *why)
 {
     int there = 0, index = 0; /* index: as cuda_list() has them */
@@ -165,6 +173,7 @@ static int cuda_open(const char *selector, struct device **out, struct device_in
             snprintf(why, DEVICE_WHY_BYTES, "out of memory");
             return -1;
         }
+        reach_tell(id);
         cuda.primary_flags(id, CUDA_CONTEXT_BLOCKING);
         **out = (struct device){
             .id = id, .major = attribute(id, CUDA_MAJOR), .minor = attribute(id, CUDA_MINOR)};

@@ -225,7 +225,7 @@ cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device);
 cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device)
 {
     device_check("cuDeviceGetAttribute", device);
-    static const uint16_t values[CUDA_MINOR + 1] = {[CUDA_MAX_GROUP] = 1024,
+    static const uint16_t values[CUDA_ALL_MEMORY + 1] = {[CUDA_MAX_GROUP] = 1024,
                                                     [CUDA_MAX_GROUP_SIZE] = 1024,
                                                     [CUDA_MAX_GROUP_SIZE + 1] = 1024,
                                                     [CUDA_MAX_GROUP_SIZE + 2] = 64,
@@ -235,7 +235,7 @@ cuda_result cuDeviceGetAttribute(int *value, int which, cuda_device device)
                                                     [CUDA_MAPS_HOST] = 1,
                                                     [CUDA_UNIFIED] = 1,
                                                     [CUDA_MAJOR] = 8};
-    if (which < 0 || which > CUDA_MINOR)
+    if (which < 0 || which > CUDA_ALL_MEMORY)
         return RESULT_INVALID;
     *value = values[which];
     return 0;
