@@ -5,8 +5,8 @@
 
 #define PIECES       8u
 #define SIGNALLED_BY 5u     /* how far a fence jumps ahead */
-#define FLOOD        200000u
-#define FLOOD_STEP   64u
+#define FLOOD        50000u
+#define FLOOD_STEP   4096u /* tries to send one; an interrupt for each 16 */
 #define RANDOM_EVERY 6u /* one answer of so many is a lie */
 
 enum {
@@ -329,7 +329,7 @@ static void chain_give(struct liar *l, unsigned queue, const struct chain *c, ui
     if (is(lie, INDEX_AHEAD))
         __atomic_store_n(&r->used[1], (uint16_t)(r->used_index + r->size), __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!(r->avail[0] & VRING_AVAIL_NO_INTERRUPT))
+    if (!(r->avail[0] & VRING_AVAIL_NO_INTERRUPT) && !l->floods)
         l->calls->interrupt(l->owner, queue);
 }
 
@@ -545,13 +545,15 @@ static void submission(struct liar *l, const struct chain *c)
 static bool flood(struct liar *l)
 {
     const struct vgpgpu_event event = {VGPGPU_EVENT_FENCE, 1, 0, 0, 1};
-    unsigned i = 0;
 
-    while (l->flood && i < FLOOD_STEP && event_send(l, &event, NULL)) {
-        l->flood--;
-        i++;
-    }
-    return l->flood != 0;
+    if (!l->flood)
+        return false;
+    l->floods = true;
+    for (unsigned i = 0; i < FLOOD_STEP && l->flood; i++)
+        if (event_send(l, &event, NULL) && --l->flood % 16 == 0)
+            l->calls->interrupt(l->owner, VGPGPU_QUEUE_EVENT);
+    l->floods = false;
+    return true;
 }
 
 /* ---- The device -------------------------------------------------------------------------------- */

@@ -62,7 +62,8 @@ struct liar {
     unsigned honest;            /* so often it does not lie there */
     unsigned told;              /* lies so far */
     uint64_t state;             /* of the random numbers */
-    unsigned flood;             /* events that are still to come */
+    unsigned flood;             /* events that are still to come, */
+    bool floods;                /* as they do just now */
     bool quiet;                 /* no answer any more */
     struct liar_ring rings[VGPGPU_QUEUE_COUNT];
     uint64_t fence_pages[LIAR_CONTEXTS + 1];
