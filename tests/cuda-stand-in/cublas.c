@@ -39,6 +39,7 @@ cuda_result cublasDestroy_v2(cublas_handle handle)
 {
     call_begin("cublasDestroy_v2", true, false);
     handle_check(handle);
+    context_wait(handle->context);
     handle->context->modules--;
     counts_take(&(struct stand_in_counts){.handles = 1});
     handle->magic = MAGIC_DEAD;

@@ -453,6 +453,7 @@ cuda_result cuMemFree_v2(cuda_pointer memory);
 cuda_result cuMemFree_v2(cuda_pointer memory)
 {
     cuda_result result = call_begin("cuMemFree_v2", true, false);
+    context_wait(context_current());
     struct range *range = range_take(memory, NULL, false);
     if (!range)
         wrong("memory is freed that is not there: %#llx", (unsigned long long)memory);
@@ -501,6 +502,7 @@ cuda_result cuMemHostUnregister(void *memory);
 cuda_result cuMemHostUnregister(void *memory)
 {
     cuda_result result = call_begin("cuMemHostUnregister", true, false);
+    context_wait(context_current());
     struct range *range = range_take(0, memory, true);
     if (!range)
         wrong("memory is let go that was not registered");
@@ -567,6 +569,7 @@ cuda_result cuModuleUnload(cuda_module module);
 cuda_result cuModuleUnload(cuda_module module)
 {
     cuda_result result = call_begin("cuModuleUnload", true, false);
+    context_wait(context_current());
     if (module->magic != MAGIC_MODULE || module->context != context_current())
         wrong("a module is unloaded that is none, or in another context");
     if (__atomic_load_n(&module->in_work, __ATOMIC_ACQUIRE) && !stuck())

@@ -117,6 +117,8 @@ cuda_result cuMemHostGetDevicePointer_v2(cuda_pointer *out, void *memory, unsign
 
 /* streams.c */
 void stream_check(cuda_stream stream);
+/* Until no stream of it has work: CUDA may do so in any call that gives memory or code back. */
+void context_wait(cuda_context context);
 void op_add(struct op *op, cuda_stream stream); /* takes the op over */
 struct op *op_new(cuda_result (*run)(struct op *op));
 void stick(cuda_result result); /* all calls fail from now on */

@@ -170,6 +170,18 @@ cuda_result cuStreamSynchronize(cuda_stream stream)
     return stuck() ? stuck() : result;
 }
 
+void context_wait(cuda_context context)
+{
+    pthread_mutex_lock(&lock);
+    for (cuda_stream stream = streams; stream;) {
+        bool busy = stream->context == context && stream->pending;
+        if (busy)
+            pthread_cond_wait(&changed, &lock);
+        stream = busy ? streams : stream->next;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 cuda_result cuStreamAddCallback(cuda_stream stream, cuda_callback callback, void *data, unsigned flags);
 cuda_result cuStreamAddCallback(cuda_stream stream, cuda_callback callback, void *data, unsigned flags)
 {
