@@ -36,22 +36,43 @@ static const struct {
     [VGPGPU_SUB_BUFFER_CREATE] = {sizeof(struct vgpgpu_sub_buffer_create), control_sub_buffer_create},
 };
 
-/* Takes up what was submitted before now, so that a destruction does not overtake its users. */
-static void submissions_settle(struct machine *machine)
+/* Whether a submission of the context, or one that cannot be told, waits up to that mark. */
+static bool context_waits(struct virtqueue *queue, uint16_t mark, uint32_t context)
+{
+    static struct chain chain; /* the control thread's */
+    struct vgpgpu_submit header;
+    if (virtqueue_is_past(queue, mark))
+        return false;
+    if (queue->again_count || (uint16_t)(mark - queue->next_available) > queue->size)
+        return true;
+    for (uint16_t index = queue->next_available; index != mark; index++)
+        if (virtqueue_peek(queue, index, &chain) && chain_read(&chain, 0, &header, sizeof(header)) &&
+            header.context == context)
+            return true;
+    return false;
+}
+
+/*
+ * Takes up what was submitted to the context before now, so that a destruction does not overtake its users. That
+ * may be more than the device usually takes, because all other requests wait meanwhile.
+ */
+static void submissions_settle(struct machine *machine, uint32_t context)
 {
     struct ring *control = &machine->session.rings[VGPGPU_QUEUE_CONTROL];
     struct ring *submit = &machine->session.rings[VGPGPU_QUEUE_SUBMIT];
     ring_lock_first(submit);
     uint16_t mark = virtqueue_mark(&submit->queue);
-    bool past = virtqueue_is_past(&submit->queue, mark);
+    bool waits = context_waits(&submit->queue, mark, context);
     ring_unlock(submit);
-    while (!past && !ring_is_wanted(control)) {
+    atomic_store(&machine->settles, waits);
+    while (waits && !ring_is_wanted(control)) {
         eventfd_signal(machine->submit_wake);
         poll(NULL, 0, 1);
         ring_lock_first(submit);
-        past = virtqueue_is_past(&submit->queue, mark);
+        waits = !virtqueue_is_past(&submit->queue, mark);
         ring_unlock(submit);
     }
+    atomic_store(&machine->settles, false);
 }
 
 static uint32_t request_run(struct control_call *call)
@@ -65,7 +86,7 @@ static uint32_t request_run(struct control_call *call)
     if (call->bytes < requests[header.type].least_bytes || header.reserved)
         return VGPGPU_ERR_INVALID;
     if (requests[header.type].destroys)
-        submissions_settle(call->machine);
+        submissions_settle(call->machine, header.context);
     return requests[header.type].handle(call);
 }
 
@@ -175,16 +196,13 @@ static void chain_serve_locked(struct machine *machine, struct ring *ring, struc
         ring_push_locked(ring, chain->head, 0); /* nowhere to answer: nothing is done */
         return;
     }
-    uint32_t status = VGPGPU_ERR_LIMIT;
-    uint8_t *request = NULL;
-    if (chain->readable_bytes <= MAX_REQUEST_BYTES) {
-        request = malloc(chain->readable_bytes + 1);
-        status = VGPGPU_ERR_NO_MEMORY;
-    }
+    uint32_t status = VGPGPU_ERR_NO_MEMORY;
+    uint64_t bytes = chain->readable_bytes < MAX_REQUEST_BYTES ? chain->readable_bytes : MAX_REQUEST_BYTES;
+    uint8_t *request = malloc(bytes + 1);
     if (request) {
-        chain_read(chain, 0, request, chain->readable_bytes);
+        chain_read(chain, 0, request, bytes); /* no request is longer: what is behind is ignored */
         call.request = request;
-        call.bytes = chain->readable_bytes;
+        call.bytes = bytes;
         status = chain->refused ? request_refuse(&call) : request_run(&call);
     }
     free(request);

@@ -145,7 +145,7 @@ uint32_t control_context_create(struct control_call *call)
         return VGPGPU_ERR_INVALID;
     if (!id || id > MAX_CONTEXTS)
         return VGPGPU_ERR_ID;
-    if (machine->contexts[id] && machine->contexts[id]->epoch == RESUMED)
+    if (call->again && machine->contexts[id] && machine->contexts[id]->epoch == RESUMED)
         context_release(context_remove(machine, id)); /* killed when it had been made, not answered */
     if (machine->contexts[id])
         return VGPGPU_ERR_ID;

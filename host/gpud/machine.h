@@ -28,6 +28,7 @@
 #define MAX_SEGMENTS      16384u
 #define MAX_SUBMIT_BYTES  (256u << 10)
 #define MAX_PROGRAM_BYTES (4u << 20)
+#define ENOUGH_RUNNING    (MAX_RUNNING - VIRTQUEUE_MAX_SIZE) /* submissions; a destruction may need a ring more */
 #define STOP_LIMIT_MS     5000u /* a machine that stops waits this long for its work */
 #define END_LIMIT_MS      100u  /* and one that has gone this long */
 
@@ -157,6 +158,7 @@ struct machine {
     atomic_bool lost;           /* the front is ending: fences are not written any more */
     atomic_uint running;        /* submissions whose fences are still to come */
     atomic_bool throttled;      /* the submit thread waits for `running` to fall */
+    atomic_bool settles;        /* but not now: a destruction waits for what was submitted before it */
     atomic_uint deferred_count; /* replies that wait */
     struct deferred *deferred;  /* control thread */
     struct sealed sealed;       /* control thread */

@@ -155,6 +155,8 @@ static void submission_apply(struct submitter *submitter, struct submission *sub
     timeline_add(submission);
     if (fence_is_good(timeline, submission->fence))
         submitted_note(timeline, submission->fence);
+    if (!submission->status && atomic_load(&context->machine->running) > MAX_RUNNING)
+        submission->status = VGPGPU_ERR_NO_MEMORY; /* destructions have made it take so many */
     if (!submission->status)
         submission->status = queue_make(timeline);
     if (submission->status)
@@ -182,10 +184,10 @@ static void chain_serve_locked(struct submitter *submitter, struct ring *ring)
 /* Keeps the number of batches on the device in bounds: submission_done() wakes the thread again. */
 static bool is_full(struct machine *machine)
 {
-    if (atomic_load(&machine->running) < MAX_RUNNING)
+    if (atomic_load(&machine->running) < ENOUGH_RUNNING || atomic_load(&machine->settles))
         return false;
     atomic_store(&machine->throttled, true);
-    if (atomic_load(&machine->running) >= MAX_RUNNING)
+    if (atomic_load(&machine->running) >= ENOUGH_RUNNING)
         return true;
     atomic_store(&machine->throttled, false);
     return false;

@@ -238,6 +238,18 @@ static enum virtqueue_pop head_take(struct virtqueue *queue, struct chain *chain
     return VIRTQUEUE_CHAIN;
 }
 
+/* False: it is malformed, and no part of it is there. */
+static bool chain_collect(struct virtqueue *queue, struct chain *chain, uint16_t head)
+{
+    chain->head = head;
+    chain->readable = chain->writable = 0;
+    chain->readable_bytes = chain->writable_bytes = 0;
+    if (table_walk(queue, chain, queue->descriptors, queue->size, head, false))
+        return true;
+    chain->readable = chain->writable = 0;
+    return false;
+}
+
 enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain)
 {
     if (queue->broken)
@@ -249,11 +261,13 @@ enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain)
     chain->readable_bytes = chain->writable_bytes = 0;
     if (got != VIRTQUEUE_CHAIN)
         return got;
-    if (!table_walk(queue, chain, queue->descriptors, queue->size, chain->head, false)) {
-        chain->readable = chain->writable = 0;
-        return VIRTQUEUE_BAD_CHAIN;
-    }
-    return VIRTQUEUE_CHAIN;
+    return chain_collect(queue, chain, chain->head) ? VIRTQUEUE_CHAIN : VIRTQUEUE_BAD_CHAIN;
+}
+
+bool virtqueue_peek(struct virtqueue *queue, uint16_t index, struct chain *chain)
+{
+    uint16_t head = *(volatile uint16_t *)&queue->available->ring[index & (queue->size - 1)];
+    return head < queue->size && chain_collect(queue, chain, head);
 }
 
 bool virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)

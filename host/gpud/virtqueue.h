@@ -63,6 +63,9 @@ enum virtqueue_pop { VIRTQUEUE_EMPTY, VIRTQUEUE_CHAIN, VIRTQUEUE_BAD_CHAIN, VIRT
 /* Takes the next chain. BAD_CHAIN: only chain->head is set, and the owner pushes it back. */
 enum virtqueue_pop virtqueue_pop(struct virtqueue *queue, struct chain *chain);
 bool virtqueue_is_empty(const struct virtqueue *queue);
+/* What stands at an index of a ring that has a size: a look at a chain that may be taken later, or be another by
+ * then. False: it is none. */
+bool virtqueue_peek(struct virtqueue *queue, uint16_t index, struct chain *chain);
 /* The index that the ring has once all that is available now was taken; and whether it got there.
  */
 uint16_t virtqueue_mark(const struct virtqueue *queue);

@@ -190,6 +190,31 @@ static void test_control_requests(void **state)
     rig_close(&rig);
 }
 
+/* Megabytes behind a request are ignored, and a request is not longer than the device says it may be. */
+static void test_request_with_much_behind(void **state)
+{
+    enum { PAGES = 1536 };
+    (void)state;
+    machine_open();
+    uint64_t behind = front_pages(rig.front, PAGES), page = front_pages(rig.front, 1);
+    struct vgpgpu_context_create *request = front_at(rig.front, page);
+    const struct vgpgpu_reply *reply = front_at(rig.front, page + 2048);
+    struct front_part parts[3] = {{page, sizeof(*request), false},
+                                  {behind, PAGES * VGPGPU_PAGE, false},
+                                  {page + 2048, sizeof(*reply), true}};
+    uint16_t head;
+    uint32_t written;
+    *request = (struct vgpgpu_context_create){HEADER(VGPGPU_CONTEXT_CREATE, 2, 0), front_pages(rig.front, 1)};
+    assert_true(rig.front->config.max_program_bytes < PAGES * VGPGPU_PAGE);
+    front_post(rig.front, VGPGPU_QUEUE_CONTROL, parts, 3);
+    assert_true(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 60000, &head, &written));
+    assert_int_equal(written, sizeof(*reply));
+    assert_int_equal(reply->status, 0);
+    assert_int_equal(front_context_destroy(rig.front, 2), 0);
+    assert_alive();
+    rig_close(&rig);
+}
+
 /* ---- Commands -----------------------------------------------------------------------------------
  */
 
@@ -492,7 +517,8 @@ static void test_broken_rings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_control_requests),   cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_control_requests),   cmocka_unit_test(test_request_with_much_behind),
+        cmocka_unit_test(test_commands),
         cmocka_unit_test(test_submission_headers), cmocka_unit_test(test_descriptor_chains),
         cmocka_unit_test(test_broken_rings),
     };
