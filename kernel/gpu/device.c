@@ -152,6 +152,19 @@ void gpu_fence_event(struct gpu_device *d, uint32_t context)
     spin_unlock_irqrestore(&d->lock, flags);
 }
 
+bool gpu_is_working(struct gpu_device *d, uint32_t context)
+{
+    uint64_t flags = spin_lock_irqsave(&d->lock);
+    const struct gpu_context *ctx = gpu_table_get(&d->contexts, context);
+    bool working = false;
+
+    for (uint32_t queue = 0; ctx && queue < VGPGPU_QUEUES_PER_CONTEXT && !working; queue++)
+        working = __atomic_load_n(&ctx->fences[queue].signalled, __ATOMIC_RELAXED) <
+                  __atomic_load_n(&ctx->queues[queue].last, __ATOMIC_RELAXED);
+    spin_unlock_irqrestore(&d->lock, flags);
+    return working;
+}
+
 void gpu_device_lost(struct gpu_device *d)
 {
     uint64_t flags;

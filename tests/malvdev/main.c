@@ -1,5 +1,6 @@
 /*
- * main.c: runs all cases, or those that are named, and ends with 1 when one failed.
+ * main.c: runs all cases, or those that are named, and ends with 1 when one failed. After each one the GPU must be as
+ * it was.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -88,7 +89,7 @@ void fill_until_lost(int fd, uint32_t buffer)
     CHECK(errno == ENODEV);
 }
 
-uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items)
+uint64_t launch_on(int fd, uint32_t queue, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items)
 {
     const struct gpucmd_arg args[] = {GPUCMD_BUFFER(buffer), GPUCMD_VALUE(number)};
     const struct gpucmd_launch launch = {
@@ -98,9 +99,14 @@ uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number
 
     gpucmd_begin(&c, room, sizeof(room));
     gpucmd_launch(&c, &launch);
-    fence = batch_submit(fd, 0, &c);
+    fence = batch_submit(fd, queue, &c);
     CHECK(fence != 0);
     return fence;
+}
+
+uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items)
+{
+    return launch_on(fd, 0, kernel, buffer, number, items);
 }
 
 int fence_wait(int fd, uint32_t queue, uint64_t fence, uint64_t timeout_ns)
@@ -138,6 +144,7 @@ static const struct {
     {"managed_programs", case_managed_programs, false},
     {"managed_killed", case_managed_killed, false},
     {"managed_lost", case_managed_lost, true},
+    {"long_work", case_long_work, true},
     {"replaced", case_replaced, true},
     {"replaced_often", case_replaced_often, true},
     {"loss", case_loss, true},
@@ -151,8 +158,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (argc > 1 ? strcmp(argv[1], cases[i].name) != 0 : cases[i].by_name)
             continue;
+        struct alive before = alive_now();
+
         failure[0] = 0;
         cases[i].run();
+        alive_check(&before);
         if (failure[0])
             printf("FAIL %s: %s\n", cases[i].name, failure);
         else

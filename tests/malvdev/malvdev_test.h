@@ -41,7 +41,8 @@ uint64_t fill_submit(int fd, uint32_t queue, uint32_t buffer, uint32_t value);
  * chance. */
 void fill_until_lost(int fd, uint32_t buffer);
 
-/* Submits one launch with a buffer and a 32-bit number as arguments; the fence, or 0. */
+/* Submits one launch with a buffer and a 32-bit number as arguments; the fence, or 0. To queue 0 if none is named. */
+uint64_t launch_on(int fd, uint32_t queue, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items);
 uint64_t launch_submit(int fd, uint32_t kernel, uint32_t buffer, uint32_t number, uint64_t items);
 int fence_wait(int fd, uint32_t queue, uint64_t fence, uint64_t timeout_ns);
 
@@ -62,6 +63,7 @@ void case_bad_work(void);
 void case_waiting(void);
 void case_signals(void);
 void case_many_outstanding(void);
+void case_long_work(void); /* takes as long as the driver waits for an answer of the device */
 void case_threads(void);
 
 /* leaks.c: what is alive on the GPU, of all programs. */

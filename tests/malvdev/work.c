@@ -1,6 +1,7 @@
 /*
  * work.c: cases about submissions, fences and waiting.
  */
+#include <poll.h>
 #include <pthread.h>
 
 #include "lib/gpucmd/gpucmd.h"
@@ -162,6 +163,99 @@ void case_many_outstanding(void)
     CHECK(words && words[0] == 2000);
     close(fd);
     munmap(words, PAGE);
+}
+
+/* ---- Work that takes longer than the driver waits for an answer --------------------------------- */
+
+#define SILENCE_MS 13000 /* more than these 10 s */
+#define MANY       5000u /* more than the device takes at a time */
+
+static const char until_source[] = "__kernel void until(__global volatile uint *p, uint begun)\n"
+                                   "{\n"
+                                   "    p[1] = begun;\n"
+                                   "    while (!p[0])\n"
+                                   "        ;\n"
+                                   "}\n";
+
+struct long_work {
+    int fd;
+    uint32_t held, filled; /* buffers */
+    uint64_t fence;        /* of the last of many submissions */
+    int destroyed;         /* what destroying the first one gave */
+};
+
+/* When it has waited for the work that it knows of, there is more with the buffer. */
+static void *held_destroy(void *arg)
+{
+    struct long_work *w = arg;
+    struct malv_destroy destroy = {.kind = MALV_BUFFER, .object = w->held};
+
+    w->destroyed = ioctl(w->fd, MALV_IOC_DESTROY, &destroy);
+    return NULL;
+}
+
+static void *many_submit(void *arg)
+{
+    struct long_work *w = arg;
+
+    for (uint32_t i = 1; i <= MANY; i++)
+        w->fence = fill_submit(w->fd, 0, w->filled, i);
+    return NULL;
+}
+
+static void begun_await(const volatile uint32_t *words)
+{
+    while (!words[1])
+        poll(NULL, 0, 1);
+}
+
+/* Others come and go meanwhile. */
+static void others_pass(void)
+{
+    int fd = device_open();
+
+    buffer_create(fd, PAGE, VGPGPU_BUFFER_GUEST, NULL);
+    close(fd);
+}
+
+/* It costs nobody the device: neither a buffer that is destroyed while a kernel has it, nor submissions that do not
+ * fit. */
+void case_long_work(void)
+{
+    struct long_work w = {.fd = device_open(), .destroyed = -1};
+    uint32_t kernel = kernel_build(w.fd, until_source, "until"), before;
+    uint64_t offset;
+    volatile uint32_t *first, *second;
+    pthread_t destroyer, submitter;
+
+    before = buffer_create(w.fd, PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    first = map(w.fd, offset, PAGE);
+    w.held = buffer_create(w.fd, PAGE, VGPGPU_BUFFER_GUEST, &offset);
+    second = map(w.fd, offset, PAGE);
+    w.filled = buffer_create(w.fd, PAGE, VGPGPU_BUFFER_GUEST, NULL);
+    if (!first || !second)
+        return;
+    launch_on(w.fd, 63, kernel, before, 1, 1);
+    begun_await(first);
+    CHECK(pthread_create(&destroyer, NULL, held_destroy, &w) == 0);
+    poll(NULL, 0, 500);
+    launch_on(w.fd, 0, kernel, w.held, 1, 1); /* the destroyer waits for queue 63 by now */
+    CHECK(pthread_create(&submitter, NULL, many_submit, &w) == 0);
+    poll(NULL, 0, 500);
+    first[0] = 1;
+    begun_await(second);
+    for (int ms = 0; ms < SILENCE_MS; ms += 500) {
+        others_pass();
+        poll(NULL, 0, 500);
+    }
+    CHECK(w.destroyed == -1);
+    second[0] = 1;
+    CHECK(pthread_join(destroyer, NULL) == 0 && pthread_join(submitter, NULL) == 0);
+    CHECK(w.destroyed == 0 && w.fence != 0);
+    CHECK(fence_wait(w.fd, 0, w.fence, FOR_EVER) == 0);
+    close(w.fd);
+    munmap((void *)first, PAGE);
+    munmap((void *)second, PAGE);
 }
 
 static int shared_fd;

@@ -241,6 +241,9 @@ int gpu_device_unregister(struct gpu_device *device);
 /* A fence somebody sleeps for may have been signalled. Any context. */
 void gpu_fence_event(struct gpu_device *device, uint32_t context);
 
+/* Whether submissions of a context, which is open, are still to end. Any context. */
+bool gpu_is_working(struct gpu_device *device, uint32_t context);
+
 /* Adds the class "gpu_memory"; once, at start. */
 void gpu_memory_start(void);
 

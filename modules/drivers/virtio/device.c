@@ -77,6 +77,12 @@ void virtio_device_reset(struct virtio_device *d)
     d->transport->status_set(d, 0);
 }
 
+void virtio_device_fail(struct virtio_device *d)
+{
+    virtio_device_reset(d);
+    status_add(d, VIRTIO_STATUS_FAILED);
+}
+
 bool virtio_device_failed(struct virtio_device *d)
 {
     uint8_t status = d->transport->status(d);

@@ -13,13 +13,17 @@
 
 /* The host tells nobody when the device's process dies: the device just does not answer any more.
  */
-#define LIMIT_NS       (10 * NS_PER_SEC)
-/* For builds, and requests that may stand behind one; gpud ends a build after 60 s. */
-#define LIMIT_BUILD_NS (90 * NS_PER_SEC)
+#define LIMIT_NS      (10 * NS_PER_SEC)
+/* For builds and what else takes long, and requests that may stand behind one; gpud ends a build after 60 s. */
+#define LIMIT_SLOW_NS (90 * NS_PER_SEC)
+/* And how long work may keep back an answer; so many at a time, which leaves others room in the queue. */
+#define LIMIT_LATE_NS (150 * NS_PER_SEC)
+#define LATE_MAX      32u
 
 /* Lies on the stack of the thread that waits, until `done`. */
 struct control_call {
     struct vring_buffer buffers[2];
+    uint32_t late; /* the context whose work may keep the answer back: what is destroyed is in use; or 0 */
     bool queued;
     uint32_t written;
     bool done; /* written last, with release order: the call may be gone right after */
@@ -93,11 +97,18 @@ static bool call_queued(struct gpgpu *g, struct control_call *call)
     return true;
 }
 
-static void silence_check(struct gpgpu *g, uint64_t waited)
+/* Where work goes on that may keep the answer back, that is no silence, and the device is asked something else. */
+static void silence_check(struct gpgpu *g, const struct control_call *call, uint64_t started, uint64_t *since)
 {
-    uint64_t limit = __atomic_load_n(&g->builds, __ATOMIC_RELAXED) ? LIMIT_BUILD_NS : LIMIT_NS;
+    uint64_t limit = __atomic_load_n(&g->slow, __ATOMIC_RELAXED) ? LIMIT_SLOW_NS : LIMIT_NS;
+    uint64_t now = time_now();
 
-    if (waited < limit || g->lost)
+    if (call->late && now - started < LIMIT_LATE_NS && gpu_is_working(g->gpu, call->late)) {
+        *since = now;
+        gpgpu_alive(g);
+        return;
+    }
+    if (now - *since < limit || g->lost)
         return;
     log_error("virtio_gpgpu: the device has not answered for %lu s", limit / NS_PER_SEC);
     gpgpu_lost(g);
@@ -107,16 +118,36 @@ static void silence_check(struct gpgpu *g, uint64_t waited)
 static void call_wait(struct gpgpu *g, struct control_call *call,
                       bool (*condition)(struct gpgpu *g, struct control_call *call))
 {
-    uint64_t started = time_now(), due;
+    uint64_t started = time_now(), since = started, due;
     int r;
 
     sleepers_enter(&g->control_sleepers, g->control);
     do {
         due = time_now() + PERIOD_NS; /* however often others' answers wake this one */
         r = WAIT_UNTIL(&g->control_sleepers.queue, condition(g, call), due, 0);
-        silence_check(g, time_now() - started);
+        if (r == ERR_TIMED_OUT)
+            silence_check(g, call, started, &since);
     } while (r == ERR_TIMED_OUT && gpgpu_status_check(g) == OK);
     sleepers_leave(&g->control_sleepers, g->control);
+}
+
+static bool late_has_room(const struct gpgpu *g)
+{
+    return __atomic_load_n(&g->late, __ATOMIC_RELAXED) < LATE_MAX;
+}
+
+static void late_enter(struct gpgpu *g)
+{
+    while (__atomic_fetch_add(&g->late, 1, __ATOMIC_RELAXED) >= LATE_MAX) {
+        __atomic_fetch_sub(&g->late, 1, __ATOMIC_RELAXED);
+        WAIT_UNTIL(&g->late_room, late_has_room(g), TIME_NEVER, 0);
+    }
+}
+
+static void late_leave(struct gpgpu *g)
+{
+    __atomic_fetch_sub(&g->late, 1, __ATOMIC_RELAXED);
+    wait_wake_all(&g->late_room);
 }
 
 static void call_run(struct gpgpu *g, struct control_call *call)
@@ -141,14 +172,20 @@ static void call_run(struct gpgpu *g, struct control_call *call)
 int gpgpu_request(struct gpgpu *g, const void *request, uint32_t request_bytes, const void *reply,
                   uint32_t reply_room, struct vgpgpu_reply *header)
 {
+    const struct vgpgpu_request *what = request;
     struct control_call call = {
         .buffers = {{virt_to_phys(request), request_bytes, false},
                     {virt_to_phys(reply), reply_room, true}},
+        .late = what->type == VGPGPU_BUFFER_DESTROY ? what->context : 0,
     };
 
     if (g->lost)
         return ERR_LOST;
+    if (call.late)
+        late_enter(g);
     call_run(g, &call);
+    if (call.late)
+        late_leave(g);
     if (!call.queued || g->lost)
         return ERR_LOST;
     memcpy(header, reply, sizeof(*header));

@@ -30,7 +30,9 @@ struct gpgpu {
     void
         *reserve; /* GPGPU_RESERVE bytes for one request without payload; guarded by reserve_lock */
     struct vgpgpu_event *events; /* one page, shared with the device */
-    uint32_t builds;             /* PROGRAM_CREATE requests outstanding; atomic */
+    uint32_t late;               /* requests outstanding that are answered late; atomic */
+    struct wait_queue late_room; /* for LATE_MAX of them */
+    uint32_t slow;               /* requests outstanding that build or start something; atomic */
     bool ready;                  /* set once the queues are there */
     bool lost;                   /* set once */
 };
@@ -68,7 +70,8 @@ int gpgpu_context_create(void *driver, uint32_t context, paddr_t fence_page);
 int gpgpu_context_limit(void *driver, uint32_t context, uint32_t time_ms);
 int gpgpu_context_destroy(void *driver, uint32_t context);
 int gpgpu_create(void *driver, struct gpu_create *what);
-/* As gpgpu_status_check(), and asks the device something trivial, to see whether it answers. */
+/* As gpgpu_status_check(), and asks the device something trivial, to see whether it answers. Without memory
+ * nothing is asked. */
 int gpgpu_alive(void *driver);
 
 int gpgpu_destroy(void *driver, uint32_t context, enum gpu_object_kind kind, uint32_t id);

@@ -133,6 +133,7 @@ static void start_undo(struct gpgpu *g, int why)
     log_error("virtio_gpgpu: the device does not start: %s", status_name(why));
     if (why != ERR_NO_MEMORY) {
         gpgpu_lost(g);
+        virtio_device_fail(g->virtio);
         return;
     }
     virtio_device_reset(g->virtio);
@@ -249,6 +250,7 @@ static int gpgpu_probe(struct virtio_device *d)
     mutex_init(&g->reserve_lock);
     wait_queue_init(&g->control_sleepers.queue);
     wait_queue_init(&g->submit_sleepers.queue);
+    wait_queue_init(&g->late_room);
     r = g->reserve ? gpu_device_register(&driver_ops, g, &g->gpu) : ERR_NO_MEMORY;
     if (r != OK) {
         gpgpu_free(g);

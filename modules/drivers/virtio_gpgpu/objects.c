@@ -50,6 +50,17 @@ static int exchange_run(struct gpgpu *g, struct exchange *e)
     return r == OK ? gpu_status(e->header.status) : r;
 }
 
+/* The same for what may take the host as long as a build: starting a process is such. */
+static int exchange_run_slow(struct gpgpu *g, struct exchange *e)
+{
+    int r;
+
+    __atomic_fetch_add(&g->slow, 1, __ATOMIC_RELAXED);
+    r = exchange_run(g, e);
+    __atomic_fetch_sub(&g->slow, 1, __ATOMIC_RELAXED);
+    return r;
+}
+
 /* Requests that are a header only. A destruction must not fail for want of memory, because what it
  * is about to free is memory that the device uses: so there is a reserve. */
 static int request_plain(struct gpgpu *g, uint32_t type, uint32_t context, uint32_t object)
@@ -77,9 +88,13 @@ static int request_plain(struct gpgpu *g, uint32_t type, uint32_t context, uint3
 int gpgpu_alive(void *driver)
 {
     struct gpgpu *g = driver;
+    struct exchange e;
 
-    if (gpgpu_status_check(g) == OK)
-        request_plain(g, VGPGPU_CONTEXT_DESTROY, 0, 0);
+    if (gpgpu_status_check(g) == OK && exchange_open(&e, sizeof(struct vgpgpu_request), 0)) {
+        *(struct vgpgpu_request *)e.request = (struct vgpgpu_request){.type = VGPGPU_CONTEXT_DESTROY};
+        exchange_run(g, &e);
+        exchange_close(&e);
+    }
     return g->lost ? ERR_LOST : OK;
 }
 
@@ -124,9 +139,7 @@ int gpgpu_context_limit(void *driver, uint32_t context, uint32_t time_ms)
         .header = {.type = VGPGPU_CONTEXT_LIMIT, .context = context},
         .time_ms = time_ms,
     };
-    __atomic_fetch_add(&g->builds, 1, __ATOMIC_RELAXED); /* a process is started: it may take as long */
-    r = exchange_run(g, &e);
-    __atomic_fetch_sub(&g->builds, 1, __ATOMIC_RELAXED);
+    r = exchange_run_slow(g, &e);
     exchange_close(&e);
     return r;
 }
@@ -226,9 +239,7 @@ static int program_create(struct gpgpu *g, struct gpu_create *what)
     if (source->options_bytes)
         memcpy(text, source->options, source->options_bytes);
     memcpy(text + source->options_bytes, source->source, source->source_bytes);
-    __atomic_fetch_add(&g->builds, 1, __ATOMIC_RELAXED);
-    r = exchange_run(g, &e);
-    __atomic_fetch_sub(&g->builds, 1, __ATOMIC_RELAXED);
+    r = exchange_run_slow(g, &e);
     if (r == OK || r == ERR_BUILD)
         log_copy(source, &e);
     exchange_close(&e);

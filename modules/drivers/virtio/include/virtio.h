@@ -104,6 +104,9 @@ void virtio_device_ready(struct virtio_device *d);
 /* Stops the device: it touches no memory any more. Any context. */
 void virtio_device_reset(struct virtio_device *d);
 
+/* The same, and tells the device that its driver has given up. Any context. */
+void virtio_device_fail(struct virtio_device *d);
+
 /* Frees all queues of a device that was reset; the core does it after remove() and a failed
  * probe(). */
 void virtio_queues_free(struct virtio_device *d);
