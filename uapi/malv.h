@@ -9,7 +9,10 @@
  *   ENOMEM  no memory                E2BIG   over a limit       ENODEV  the device is gone
  *   EIO     the device failed the work   ETIME  its time limit ended it   ENOEXEC  does not build
  *   ETIMEDOUT  a wait ended first        EOPNOTSUPP  not on this back end
+ *   ENOTTY  no such call             EFAULT  a bad address
  *   EINTR   a signal came while it waited; nothing was done
+ * A field that is called reserved is 0 on the way in, else EINVAL. mmap gives EACCES for a fence page to write to, and
+ * so does mprotect, later.
  */
 #pragma once
 
@@ -24,7 +27,7 @@
 
 struct malv_info {
     uint32_t abi_version; /* out: MALV_ABI_VERSION */
-    uint32_t reserved;
+    uint32_t reserved;    /* out: 0 */
     struct vgpgpu_config config; /* out: the device's configuration space */
 };
 
@@ -61,15 +64,15 @@ struct malv_program_create {
     uint32_t options_bytes;
     uint32_t log_bytes;
     uint32_t kind;    /* in: enum vgpgpu_program_kind */
-    uint32_t program; /* out */
-    uint32_t reserved;
+    uint32_t program;  /* out */
+    uint32_t reserved; /* in: 0 */
 };
 
 struct malv_kernel_create {
     uint32_t program;   /* in */
     uint32_t kernel;    /* out */
     uint32_t arg_count; /* out */
-    uint32_t reserved;
+    uint32_t reserved;  /* in: 0 */
     char name[64]; /* in: NUL-terminated */
 };
 

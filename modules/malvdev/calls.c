@@ -86,7 +86,7 @@ static long call_program_create(struct malv_file *f, void *arg)
 
     if ((uint64_t)p->source_bytes + p->options_bytes > limit)
         return malv_errno(ERR_RANGE);
-    if (p->source_bytes == 0 || (p->options_bytes && !p->options))
+    if (p->source_bytes == 0 || (p->options_bytes && !p->options) || p->reserved)
         return ERR_INVALID;
     block = kmalloc((size_t)p->source_bytes + p->options_bytes + MIN(p->log_bytes, LOG_BYTES_MAX));
     if (!block)
@@ -107,7 +107,7 @@ static long call_kernel_create(struct malv_file *f, void *arg)
 {
     struct malv_kernel_create *k = arg;
 
-    if (strnlen(k->name, sizeof(k->name)) == sizeof(k->name))
+    if (strnlen(k->name, sizeof(k->name)) == sizeof(k->name) || k->reserved)
         return ERR_INVALID;
     return malv_errno(gpu_kernel_create(f->ctx, k->program, k->name, &k->kernel, &k->arg_count));
 }

@@ -171,6 +171,29 @@ static void program_refused(int fd, struct malv_program_create program, int numb
     CHECK_ERRNO(ioctl(fd, MALV_IOC_PROGRAM_CREATE, &program), number);
 }
 
+/* As long as the device says that one may be, and a byte longer. */
+static void longest_program(int fd)
+{
+    static const char text[] = "__kernel void end(void) {}";
+    struct malv_program_create program = {.kind = VGPGPU_PROGRAM_OPENCL_C};
+    struct malv_info info = {0};
+    char *source;
+
+    CHECK(ioctl(fd, MALV_IOC_INFO, &info) == 0);
+    source = malloc(info.config.max_program_bytes + 1ul);
+    CHECK(source != NULL);
+    if (!source)
+        return;
+    memset(source, '\n', info.config.max_program_bytes + 1ul);
+    memcpy(source + info.config.max_program_bytes - strlen(text), text, strlen(text));
+    program.source = (uintptr_t)source;
+    program.source_bytes = info.config.max_program_bytes + 1;
+    program_refused(fd, program, E2BIG);
+    program.source_bytes--;
+    CHECK(ioctl(fd, MALV_IOC_PROGRAM_CREATE, &program) == 0);
+    free(source);
+}
+
 void case_programs(void)
 {
     static const char bad[] = "__kernel void broken( {";
@@ -196,9 +219,16 @@ void case_programs(void)
     program_refused(fd, program, EINVAL);
     program.source_bytes = 1u << 31;
     program_refused(fd, program, E2BIG);
+    program.source_bytes = 1;
+    program.reserved = 1;
+    program_refused(fd, program, EINVAL);
     CHECK_ERRNO(ioctl(fd, MALV_IOC_KERNEL_CREATE, &kernel), ENOENT);
+    kernel.reserved = 1;
+    CHECK_ERRNO(ioctl(fd, MALV_IOC_KERNEL_CREATE, &kernel), EINVAL);
+    kernel.reserved = 0;
     memset(kernel.name, 'k', sizeof(kernel.name));
     CHECK_ERRNO(ioctl(fd, MALV_IOC_KERNEL_CREATE, &kernel), EINVAL);
+    longest_program(fd);
     close(fd);
 }
 
