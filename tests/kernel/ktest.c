@@ -81,15 +81,32 @@ static void stacks_fill(void)
     crew_end(&crew, 60);
 }
 
+/* What is alive on the GPU is what was before the case. */
+static void gpu_settled_expect(const struct gpu_stats *before)
+{
+    struct gpu_stats now;
+
+    gpu_stats(&now);
+    for (unsigned kind = 0; kind < GPU_OBJECT_KINDS; kind++)
+        EXPECT(now.objects[kind] == before->objects[kind]);
+    EXPECT(now.contexts == before->contexts);
+    EXPECT(now.memory == before->memory);
+    EXPECT(now.batches == before->batches);
+    EXPECT(now.managed == before->managed && now.resident == before->resident);
+}
+
 static void case_run(const struct ktest_suite *suite, const struct ktest_case *c)
 {
     uint64_t before = memory_free(), after;
+    struct gpu_stats gpu;
     char line[240];
 
     failure[0] = note[0] = '\0';
+    gpu_stats(&gpu);
     c->run();
     memory_settle();
     after = memory_free();
+    gpu_settled_expect(&gpu);
     if (after + LEAK_SLACK < before && !failure[0])
         snprintf(failure, sizeof(failure), "%lu KiB of memory lost", (before - after) >> 10);
     if (failure[0]) {

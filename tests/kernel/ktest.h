@@ -2,7 +2,8 @@
  * ktest.h: suites of tests that run in kernel threads.
  *
  * A case is a function that returns when it is done; EXPECT notes a failure and goes on. After each
- * case the machine must have its memory back: the runner compares (LEAK_SLACK allows for caches).
+ * case the machine must have its memory back, and what is alive on the GPU must be what was before:
+ * the runner compares (LEAK_SLACK allows for caches).
  */
 #pragma once
 

@@ -260,5 +260,6 @@ int main(void)
     notify_test();
     limit_test();
     malv_device_close(device);
+    report_gpu_empty();
     return failed;
 }

@@ -146,5 +146,6 @@ int main(void)
     layer_norm_case();
     refused_case();
     malv_device_close(device);
+    report_gpu_empty();
     return failed;
 }
