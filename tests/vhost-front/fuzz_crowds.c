@@ -14,11 +14,13 @@
 #define MOST_LAUNCHES 300u
 #define MOST_WAITING  6000u /* submissions: more than gpud has under way at a time */
 
+static bool narrow; /* all launches of a submission are of one work-group, which gpud gives to one thread */
+
 static void launch_add(struct front_batch *batch, uint32_t buffer, int value, uint32_t value_bytes)
 {
     static const uint8_t sizes[] = {1, 1, 4, 32, 64, 65, 200};
     uint64_t bytes[2] = {(uint32_t)value};
-    uint32_t items = sizes[random_below(sizeof(sizes))];
+    uint32_t items = sizes[random_below(narrow ? 5 : sizeof(sizes))];
     batch_launch(batch, 1, items, one_in(2) ? 0 : one_in(2) ? items : 1);
     batch_arg_buffer(batch, buffer, 0);
     batch_arg_value(batch, bytes, value_bytes);
@@ -44,7 +46,7 @@ static void beside_submit(uint32_t *queue)
 }
 
 /* In order the last of them is what is there; one that is wrong is an error of all. */
-void crowd_step(void)
+static void crowd_submit(bool alone)
 {
     uint32_t queue = home_queue_next(), count = 1 + random_below(one_in(3) ? MOST_LAUNCHES : 40), last = queue;
     struct front_batch *batch = rig_batch(&fuzz.rig);
@@ -59,7 +61,7 @@ void crowd_step(void)
     fuzz.home_fences[queue]++;
     front_submit_flags(fuzz.rig.front, FUZZ_HOME, queue, fuzz.home_fences[queue], unordered, batch->commands,
                        batch->bytes);
-    for (uint32_t more = random_below(3); more; more--)
+    for (uint32_t more = alone ? 0 : random_below(3); more; more--)
         beside_submit(&last);
     uint32_t status = home_outcome(queue);
     if (wrong ? status != VGPGPU_ERR_EXEC : status != VGPGPU_OK)
@@ -69,6 +71,13 @@ void crowd_step(void)
         assert_int_equal(*second, value);
     for (; last > queue; last--)
         assert_int_equal(home_wait(last), 0);
+}
+
+void crowd_step(void)
+{
+    narrow = one_in(3);
+    for (uint32_t row = narrow ? 6 : 1; row; row--)
+        crowd_submit(row > 1);
 }
 
 /* ---- */
@@ -96,7 +105,7 @@ static void submit_until_full(void)
     batch_barrier(batch);
     for (unsigned i = 0; i < MOST_WAITING; i++) {
         uint16_t head;
-        uint32_t written, queue = 1 + random_below(VGPGPU_QUEUES_PER_CONTEXT - 1);
+        uint32_t written, queue = one_in(8) ? 1 + random_below(VGPGPU_QUEUES_PER_CONTEXT - 1) : 1;
         while (ring->free_count < 8)
             if (!front_take(front, VGPGPU_QUEUE_SUBMIT, 300, &head, &written))
                 return;

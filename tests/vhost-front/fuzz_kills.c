@@ -16,7 +16,7 @@
 #define POSTED      6u           /* requests in work at the kill */
 #define REQUEST_ROOM (64u << 10) /* what is longer is left out */
 #define LATE_MS     5000u
-#define APART_S     1.5          /* from one front's death to the next: a keeper has its limit */
+#define APART_S     1.2          /* from one front's death to the next: a keeper has its limit */
 
 unsigned kills_of_fronts, kills_lost;
 
@@ -67,7 +67,7 @@ void kill_step(void)
         submit_step();
     for (unsigned i = 0; i < POSTED; i++)
         request_put(i);
-    nanosleep(&(struct timespec){.tv_nsec = random_below(one_in(2) ? 3000000 : 100000)}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = random_below(one_in(4) ? 2000000 : 150000)}, NULL);
     bool killed = rig_kill(front_dies ? "gpud-front" : "gpud-device");
     if (front_dies) {
         kills_of_fronts += killed;

@@ -24,7 +24,7 @@
 #define CHECK_EVERY  5000u
 #define RACE_EVERY   1000u
 #define FLOOD_EVERY  2000u
-#define KILL_EVERY   3000u
+#define KILL_EVERY   1500u
 #define FULL_EVERY   20000u
 #define BOMB_EVERY   250000u
 #define COMPLETE_FROM 20000u /* iterations that meet every outcome */
