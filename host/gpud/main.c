@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "broker.h"
+#include "cache.h"
 #include "log.h"
 #include "user.h"
 
@@ -211,11 +212,28 @@ static void descriptors_close(int but)
     }
 }
 
+/* Lists the devices, or finds the one. PoCL wants a folder for that, and who runs gpud may have no home. 0, or -1
+ * after a line in the log. */
+static int device_ask(const struct options *options, struct device_info *info)
+{
+    const struct broker_settings *broker = &options->broker;
+    struct cache_folder folder;
+    char why[DEVICE_WHY_BYTES];
+    int error;
+    if (cache_folder_make(&folder, geteuid()) == 0)
+        setenv("POCL_CACHE_DIR", folder.path, 1);
+    if (options->list)
+        error = devices_show(broker->ops);
+    else if ((error = broker_probe(broker->ops, broker->selector, info, why)) != 0)
+        log_line("%s", why);
+    cache_folder_remove(&folder);
+    return error;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.broker = {.selector = "auto", .ready_fd = -1, .time_limit = 60}};
     struct device_info info;
-    char why[DEVICE_WHY_BYTES];
     const char *limit = getenv("GPUD_TIME_LIMIT");
     if (limit && time_limit_set(&options.broker, limit))
         return 2;
@@ -228,14 +246,12 @@ int main(int argc, char **argv)
         return parsed < 0 ? 2 : 0;
     descriptors_close(options.broker.ready_fd);
     options.broker.ops = device_ops_select(&options.broker.selector);
-    if (options.list)
-        return devices_show(options.broker.ops);
     if (options.broker.cache && cache_prepare(options.broker.cache))
         return 1;
-    if (broker_probe(options.broker.ops, options.broker.selector, &info, why)) {
-        log_line("%s", why);
+    if (device_ask(&options, &info))
         return 1;
-    }
+    if (options.list)
+        return 0;
     if (!user_of_sharers())
         log_line("machines' processes are root's: this root may not become another user, or is not to");
     memory_limit(&info, options.memory);
