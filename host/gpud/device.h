@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "sandbox.h"
 #include "uapi/virtio_gpgpu.h"
 
 struct device;
@@ -103,7 +102,6 @@ typedef void (*device_reached)(void *token, uint32_t status, uint64_t start_ns, 
 
 struct device_ops {
     const char *name;
-    enum sandbox_kind sandbox; /* for the process that opens a device */
 
     /* Finds up to `room` devices. 0, or -1 with a line in `why`. */
     int (*list)(struct device_info *infos, unsigned room, unsigned *count, char *why);

@@ -285,7 +285,6 @@ static void cuda_buffer_destroy(struct device_buffer *buffer)
 
 const struct device_ops device_cuda = {
     .name = "cuda",
-    .sandbox = SANDBOX_CUDA,
     .list = cuda_list,
     .open = cuda_open,
     .close = cuda_close,

@@ -12,7 +12,6 @@
 #include <unistd.h>
 #include "log.h"
 #include "memory_limit.h"
-#include "sandbox.h"
 #include "sandbox_calls.h"
 
 /* How often oneDNN's threads look for more work before they sleep: some tenths of a millisecond,
@@ -166,7 +165,7 @@ _Noreturn void engine_main(const struct engine_settings *settings)
     calls_watch(); /* which the sandbox does not allow any more */
     memory_limit_enter(settings->memory);
     if (!engine.shared || !folder_tell(settings->folder, folder, sizeof(folder)) ||
-        sandbox_enter(settings->ops->sandbox, folder, settings->user))
+        sandbox_enter(settings->sandbox, folder, settings->user))
         _exit(1);
     if (engine.ops->open(settings->selector, &engine.device, &engine.info, why)) {
         log_line("%s", why);

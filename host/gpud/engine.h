@@ -12,11 +12,13 @@
 #include <pthread.h>
 #include <sys/types.h>
 #include "link.h"
+#include "sandbox.h"
 #include "submit_decode.h"
 
 struct engine_settings {
     const struct device_ops *ops;
     const char *selector;
+    enum sandbox_kind sandbox;
     const char *folder; /* for temporary files and built kernels, */
     uid_t user;         /* whose it is, and the process will be */
     int socket;         /* to the front */

@@ -136,6 +136,7 @@ static _Noreturn void device_child(struct keeper *keeper, unsigned device, int s
                                        .shared = keeper->ends.shared[device],
                                        .ended = keeper->ends.ended};
     const struct device_info *info = &keeper->settings->info;
+    settings.sandbox = info->type == VGPGPU_DEVICE_CPU ? SANDBOX_KERNELS : SANDBOX_DRIVER;
     if (info->type == VGPGPU_DEVICE_CPU) /* others have memory of their own */
         settings.memory = info->global_memory;
     setpgid(0, 0); /* it is ended with all that it starts */

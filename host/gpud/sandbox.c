@@ -52,7 +52,7 @@ struct ruleset {
 #define MORE_TASKS 1024u        /* beyond what the user runs already: the limit is the user's */
 #define FILE_BYTES (1ull << 30) /* one file of the cache */
 #define OPEN_FILES 1024u
-#define CUDA_FILES 16384u /* its driver opens the device many times */
+#define DRIVER_FILES 16384u /* a GPU's driver opens the device many times */
 
 /* Processes and threads of a user. */
 static rlim_t tasks_count(uid_t user)
@@ -179,10 +179,10 @@ static void library_folders_allow(int rules)
 }
 
 /*
- * CUDA's driver names its threads by writing /proc/self/task/N/comm, and does not start where it may not. The
+ * NVIDIA's driver names its threads by writing /proc/self/task/N/comm, and does not start where it may not. The
  * folder's descriptor stays open: the rule is the inode's, and the next look-up would make another.
  */
-static void cuda_allow(int rules, const struct ruleset *set)
+static void driver_allow(int rules, const struct ruleset *set)
 {
     static const char *const facts[] = {"/etc/nvidia", "/run/opengl-driver", "/proc/filesystems", "/proc/self/exe"};
     paths_allow(rules, facts, LENGTH(facts), READ_RIGHTS);
@@ -213,8 +213,8 @@ static void files_shut(enum sandbox_kind kind, const char *folder)
     paths_allow(rules, linkers, LENGTH(linkers), RUN_RIGHTS);
     devices_allow(rules, (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_IOCTL) & set.files);
     path_allow(rules, folder, set.files & ~LANDLOCK_ACCESS_FS_EXECUTE);
-    if (kind == SANDBOX_CUDA)
-        cuda_allow(rules, &set);
+    if (kind == SANDBOX_DRIVER)
+        driver_allow(rules, &set);
     rules_enter(rules);
 }
 
@@ -246,7 +246,7 @@ int sandbox_enter(enum sandbox_kind kind, const char *folder, uid_t user)
 {
     const char *wish = getenv("GPUD_SANDBOX");
     pid_t parent = getppid();
-    rights_drop(kind == SANDBOX_CUDA ? CUDA_FILES : OPEN_FILES);
+    rights_drop(kind == SANDBOX_DRIVER ? DRIVER_FILES : OPEN_FILES);
     limit_set(RLIMIT_NPROC, tasks_count(user) + MORE_TASKS);
     if (!is_left_away(wish, "files"))
         files_shut(kind, folder);

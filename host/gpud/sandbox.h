@@ -6,7 +6,7 @@
 /* Whose code runs in a device process, beside gpud's own. */
 enum sandbox_kind {
     SANDBOX_KERNELS, /* a guest's kernels, as machine code (PoCL): a call that is not expected ends the process */
-    SANDBOX_CUDA,    /* NVIDIA's driver, whose calls nobody lists: such a call is refused */
+    SANDBOX_DRIVER,  /* a GPU's driver, whose calls nobody lists (NVIDIA's, above all): such a call is refused */
 };
 
 /*
@@ -18,7 +18,7 @@ enum sandbox_kind {
  *
  * GPUD_SANDBOX in the environment leaves away what it names, "files", "calls", "users" or "none" of them, and says so in the
  * log: to find out what a driver that does not start would need. "strict" has a call that is not expected end the
- * process with SANDBOX_CUDA too, so that the log names it.
+ * process with SANDBOX_DRIVER too, so that the log names it.
  */
 int sandbox_enter(enum sandbox_kind kind, const char *folder, uid_t user);
 /* Shuts a front in: the same, and it sees no file at all and starts nothing. */

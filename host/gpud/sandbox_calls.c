@@ -6,7 +6,7 @@
  *
  * Three answers: allowed; refused with an error, for what libraries try and do without; and SIGSYS,
  * which ends the process, for all others: ptrace, mount, bpf, keys, kernel modules, other processes'
- * memory, io_uring and whatever a newer kernel brings. Where the device is CUDA's these are not there, as in an old
+ * memory, io_uring and whatever a newer kernel brings. Where the device is a GPU these are not there, as in an old
  * kernel: its driver is not ours to list, it changes with each release, and no kernel of a guest is machine code
  * beside it.
  */
@@ -213,10 +213,10 @@ static const struct {
 };
 
 /*
- * CUDA's driver binds a socket without a name in the file system and listens on it, to hand its memory to other
+ * NVIDIA's driver binds a socket without a name in the file system and listens on it, to hand its memory to other
  * processes that know of it, and does not start where it may not. Nobody is answered on it: accept() is refused.
  */
-static const int cuda_allowed[] = {CALL(bind), CALL(listen), CALL(setsockopt)};
+static const int driver_allowed[] = {CALL(bind), CALL(listen), CALL(setsockopt)};
 
 /* The front: its memory and threads, the descriptors that it is given, time. */
 static const int front_allowed[] = {
@@ -332,16 +332,16 @@ static void ioctl_rules(struct filter *filter)
                     SCMP_A1(SCMP_CMP_MASKED_EQ, bit, ~terminal & bit));
 }
 
-static bool is_cudas(int call)
+static bool is_drivers(int call)
 {
-    for (size_t i = 0; i < sizeof(cuda_allowed) / sizeof(cuda_allowed[0]); i++)
-        if (cuda_allowed[i] == call)
+    for (size_t i = 0; i < sizeof(driver_allowed) / sizeof(driver_allowed[0]); i++)
+        if (driver_allowed[i] == call)
             return true;
     return call == CALL(socket) || call == CALL(socketpair);
 }
 
 /* Sockets of this host alone; not of datagrams, which can be sent to any that has a name. */
-static void cuda_socket_rules(struct filter *filter, int call)
+static void driver_socket_rules(struct filter *filter, int call)
 {
     const scmp_datum_t kind = 0xf;
     static const scmp_datum_t fine[] = {SOCK_STREAM, SOCK_SEQPACKET};
@@ -352,12 +352,12 @@ static void cuda_socket_rules(struct filter *filter, int call)
     }
 }
 
-static void cuda_rules(struct filter *filter)
+static void driver_rules(struct filter *filter)
 {
-    for (size_t i = 0; i < sizeof(cuda_allowed) / sizeof(cuda_allowed[0]); i++)
-        rule_add(filter, SCMP_ACT_ALLOW, cuda_allowed[i]);
-    cuda_socket_rules(filter, CALL(socket));
-    cuda_socket_rules(filter, CALL(socketpair));
+    for (size_t i = 0; i < sizeof(driver_allowed) / sizeof(driver_allowed[0]); i++)
+        rule_add(filter, SCMP_ACT_ALLOW, driver_allowed[i]);
+    driver_socket_rules(filter, CALL(socket));
+    driver_socket_rules(filter, CALL(socketpair));
 }
 
 static void filter_fill(struct filter *filter)
@@ -365,10 +365,10 @@ static void filter_fill(struct filter *filter)
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
         rule_add(filter, SCMP_ACT_ALLOW, allowed[i]);
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-        if (filter->kind != SANDBOX_CUDA || !is_cudas(refused[i].call))
+        if (filter->kind != SANDBOX_DRIVER || !is_drivers(refused[i].call))
             rule_add(filter, SCMP_ACT_ERRNO((uint32_t)refused[i].error), refused[i].call);
-    if (filter->kind == SANDBOX_CUDA)
-        cuda_rules(filter);
+    if (filter->kind == SANDBOX_DRIVER)
+        driver_rules(filter);
     clone_rules(filter);
     kill_rules(filter);
     handler_rules(filter);
@@ -412,7 +412,7 @@ static int filter_enter(void (*fill)(struct filter *filter), enum sandbox_kind k
 
 int sandbox_calls_shut(enum sandbox_kind kind, bool strict)
 {
-    bool refuses = kind == SANDBOX_CUDA && !strict;
+    bool refuses = kind == SANDBOX_DRIVER && !strict;
     return filter_enter(filter_fill, kind, refuses ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_TRAP);
 }
 
