@@ -2,6 +2,7 @@
  * control.c: control requests. Many threads may have one outstanding; whoever finds finished ones
  * takes them for all. Waiting spins a moment first, because the device answers small requests fast.
  */
+#include <microlake/boot.h>
 #include <microlake/cpu.h>
 #include <microlake/log.h>
 #include <microlake/memory.h>
@@ -13,12 +14,12 @@
 
 /* The host tells nobody when the device's process dies: the device just does not answer any more.
  */
-#define LIMIT_NS      (10 * NS_PER_SEC)
+#define LIMIT_NS     (10 * NS_PER_SEC)
 /* For builds and what else takes long, and requests that may stand behind one; gpud ends a build after 60 s. */
-#define LIMIT_SLOW_NS (90 * NS_PER_SEC)
+#define LIMIT_SLOW_S 90u
 /* And how long work may keep back an answer; so many at a time, which leaves others room in the queue. */
-#define LIMIT_LATE_NS (150 * NS_PER_SEC)
-#define LATE_MAX      32u
+#define LIMIT_LATE_S 150u
+#define LATE_MAX     32u
 
 /* Lies on the stack of the thread that waits, until `done`. */
 struct control_call {
@@ -97,13 +98,27 @@ static bool call_queued(struct gpgpu *g, struct control_call *call)
     return true;
 }
 
+/* The option gpu.patience says it where the host gives work and builds another time than it usually does; 0: for ever. */
+static uint64_t patience(unsigned usual_s)
+{
+    uint64_t seconds = MIN(boot_option_number("gpu.patience", usual_s), UINT32_MAX);
+
+    return seconds ? seconds * NS_PER_SEC : UINT64_MAX;
+}
+
+static uint64_t silence_limit(const struct gpgpu *g)
+{
+    if (!__atomic_load_n(&g->slow, __ATOMIC_RELAXED))
+        return LIMIT_NS;
+    return MAX(LIMIT_SLOW_S * NS_PER_SEC, patience(LIMIT_SLOW_S));
+}
+
 /* Where work goes on that may keep the answer back, that is no silence, and the device is asked something else. */
 static void silence_check(struct gpgpu *g, const struct control_call *call, uint64_t started, uint64_t *since)
 {
-    uint64_t limit = __atomic_load_n(&g->slow, __ATOMIC_RELAXED) ? LIMIT_SLOW_NS : LIMIT_NS;
-    uint64_t now = time_now();
+    uint64_t limit = silence_limit(g), now = time_now();
 
-    if (call->late && now - started < LIMIT_LATE_NS && gpu_is_working(g->gpu, call->late)) {
+    if (call->late && now - started < patience(LIMIT_LATE_S) && gpu_is_working(g->gpu, call->late)) {
         *since = now;
         gpgpu_alive(g);
         return;
