@@ -1,6 +1,6 @@
 /*
  * full_test.c: work that stands still, and more submissions behind it than the device takes: everything else of the
- * machine goes on, and what cannot be taken any more is told so.
+ * machine goes on, and what cannot be taken any more is told so. And what is destroyed while it is in use.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,8 +80,37 @@ static void test_too_many(void **state)
     rig_close(&rig);
 }
 
+/* What a submission uses lives to its end, and a kernel without its program, whose number serves another. */
+static void test_used_and_destroyed(void **state)
+{
+    static const char other[] = "kernel void set(global volatile int *c) { c[2] = 9; }";
+    struct rig rig;
+    (void)state;
+    volatile int *cells = standing_open(&rig);
+    assert_int_equal(front_destroy(rig.front, VGPGPU_PROGRAM_DESTROY, 1, 1), 0);
+    assert_int_equal(front_program(rig.front, 1, 1, other, NULL, 0), 0);
+    batch_launch(rig_batch(&rig), 1, 1, 1); /* the first program's kernel still */
+    batch_arg_buffer(rig.batch, 1, 0);
+    rig_submit(&rig, 0);
+    assert_int_equal(front_destroy(rig.front, VGPGPU_KERNEL_DESTROY, 1, 1), 0);
+    uint64_t count;
+    assert_int_equal(front_kernel(rig.front, 1, 1, 1, "set", &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(rig.slots[0].signalled, 0);
+    cells[0] = 1;
+    assert_int_equal(rig_wait(&rig, 0), 0);
+    assert_int_equal(cells[2], 0);
+    batch_launch(rig_batch(&rig), 1, 1, 1);
+    batch_arg_buffer(rig.batch, 1, 0);
+    rig_submit(&rig, 0);
+    assert_int_equal(rig_wait(&rig, 0), 0);
+    assert_int_equal(cells[2], 9);
+    rig_close(&rig);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_destroying_goes_on), cmocka_unit_test(test_too_many)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_destroying_goes_on), cmocka_unit_test(test_too_many),
+                                       cmocka_unit_test(test_used_and_destroyed)};
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
