@@ -404,6 +404,40 @@ static void early_ends_are_followed(void **state)
     }
 }
 
+/* Six networks, of which one is mostly asked again: of those that are asked seldom LRU has buffers that were touched
+ * longer ago than the history reaches. */
+static struct trace networks(unsigned requests_count, unsigned again)
+{
+    unsigned asked = 0;
+    struct writer w;
+
+    write_begin(&w);
+    for (unsigned i = 0; i < 6 * 40; i++)
+        fprintf(w.out, "n %u 1 %u\nt %u o\nb\n", i, i % 40 < 38 ? 65536 : 8192, i);
+    for (unsigned n = 0; n < requests_count; n++) {
+        asked = random_below(100) < again ? asked : random_below(6);
+        for (unsigned i = 0; i < 38 * 16; i++) {
+            fprintf(w.out, "t %u w\nt %u o\n", asked * 40 + 38 + i % 2, asked * 40 + 39 - i % 2);
+            fprintf(w.out, i % 16 ? "b\n" : "t %u r\nb\n", asked * 40 + i / 16);
+        }
+    }
+    return write_end(&w);
+}
+
+static void long_ago_costs_little(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    for (before = 1; before <= 8; before++) {
+        struct outcome o;
+
+        seed = before;
+        o = judge(networks(100, 60), 50 + 5 * (unsigned)before, NULL);
+        assert_true(o.own * 100 <= o.lru * 105);
+    }
+}
+
 /* Who knows the chances is better than LRU, and no better than who knows how they fall, and than what can be. */
 static void informed_is_between(void **state)
 {
@@ -463,7 +497,8 @@ int main(void)
         cmocka_unit_test(chance_costs_little),      cmocka_unit_test(enemies_cost_little),
         cmocka_unit_test(corrupt_words_are_survived), cmocka_unit_test(answers_are_in_the_list),
         cmocka_unit_test(new_buffers_inherit),      cmocka_unit_test(programs_are_told_apart),
-        cmocka_unit_test(early_ends_are_followed),  cmocka_unit_test(informed_is_between),
+        cmocka_unit_test(early_ends_are_followed),
+        cmocka_unit_test(long_ago_costs_little),  cmocka_unit_test(informed_is_between),
         cmocka_unit_test(informed_bound_is_as_by_hand),
     };
 

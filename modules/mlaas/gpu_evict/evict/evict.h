@@ -11,10 +11,11 @@
  * leaves; about whom nothing is believed leaves as in LRU. Guesses are in the program's own touches; how fast each
  * program touches makes them comparable.
  *
- * Beside that LRU is simulated, exactly while its buffers are among the last EVICT_HISTORY touches. To choose
- * otherwise than LRU puts bytes at risk: what LRU would still have, and what LRU has copied out already. No more
- * is risked than was won so far and a small part of the quota (and twice the largest buffer: less would not do for
- * one): so the bytes moved are never more than 1 + 1/24 times LRU's, plus that.
+ * Beside that LRU is simulated. Of what it has from before the last EVICT_HISTORY touches only sums are kept, by
+ * stretches of touches, EVICT_STRETCHES of them; in case of doubt it has the buffer that comes back. To choose otherwise
+ * than LRU puts bytes at risk: what LRU would still have, and what LRU has copied out already. No more is risked than was
+ * won so far and a small part of the quota (or twice the largest buffer: less would not do for one): so the bytes
+ * moved are never more than 1 + 1/28 times LRU's, plus that.
  */
 #pragma once
 
@@ -23,10 +24,12 @@
 
 #include <microlake/gpu_memory.h>
 
-#define EVICT_HISTORY  5376u /* touches */
-#define EVICT_INDEX    4096u /* pairs of touches, by their hash */
-#define EVICT_TIMES    3u    /* that the same order was before are regarded */
-#define EVICT_PROGRAMS 16u   /* whose order is followed; of more, some share */
+#define EVICT_HISTORY   5376u /* touches */
+#define EVICT_INDEX     4096u /* pairs of touches, by their hash */
+#define EVICT_STRETCH   256u  /* touches, from before the history */
+#define EVICT_STRETCHES 128u
+#define EVICT_TIMES     3u    /* that the same order was before are regarded */
+#define EVICT_PROGRAMS  16u   /* whose order is followed; of more, some share */
 
 enum evict_guess {
     EVICT_ALIGNED, /* when it was touched next where the same order was before */
@@ -64,6 +67,11 @@ struct evict_program {
     uint16_t names;    /* keys given */
 };
 
+/* What LRU has that was touched last in those touches, and what the device has not of that. Units. */
+struct evict_stretch {
+    uint32_t units, risked;
+};
+
 /* The history: entry n of all touches lies at n % EVICT_HISTORY. Entries of one key are linked. */
 struct evict {
     evict_model_fn *model;
@@ -77,6 +85,8 @@ struct evict {
     uint64_t risked;        /* it has that, and the device has not */
     uint64_t owed;          /* it has copied that out, or never changed it, and the device has to do it yet */
     uint32_t largest;       /* buffer so far, units */
+    uint32_t gone;          /* entries ahead of it: it has given up, for certain */
+    struct evict_stretch all_beyond, beyond[EVICT_STRETCHES]; /* what it has from before the history */
     struct evict_sample sample;
     struct evict_program programs[EVICT_PROGRAMS];
     uint16_t keys[EVICT_HISTORY];   /* the program's place in 4 bits, and a number of its own */

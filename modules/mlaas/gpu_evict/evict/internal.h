@@ -119,16 +119,31 @@ static inline bool lru_has(const struct evict *e, uint32_t n)
     return n != NOWHERE && n - e->tail < e->next - e->tail;
 }
 
-/* The simulated LRU has the buffer touched whose entry so far was n; copied: it would have to be copied in. What it
- * keeps of the flags: DIRTY or 0. */
-uint16_t lru_touch(struct evict *e, uint32_t n, bool copied, uint32_t units);
+static inline uint32_t stretch_of(uint32_t n)
+{
+    return n / EVICT_STRETCH % EVICT_STRETCHES;
+}
+
+/* It may have b, which is known. */
+static inline bool lru_may_have(const struct evict *e, const struct gpu_memory_buffer *b)
+{
+    uint32_t n = (uint32_t)b->data[PLACE];
+
+    if (!b->data[GAPS] || lru_has(e, n))
+        return b->data[GAPS];
+    return (int32_t)(n - e->gone) >= 0 && (int32_t)(n - e->tail) < 0 && e->beyond[stretch_of(n)].units;
+}
+
+/* The simulated LRU has b touched, whose entry so far was n; copied: it would have to be copied in. What it keeps of
+ * the flags: DIRTY or 0. */
+uint16_t lru_touch(struct evict *e, const struct gpu_memory_buffer *b, uint32_t n, bool copied);
 
 /* There will be one entry more; the oldest may go for it. Then: it has become the entry n. */
 void lru_make_place(struct evict *e);
 void lru_add(struct evict *e, uint32_t n);
 
-/* Whether the device may give up the buffer of entry n, which LRU has. */
-bool affordable(const struct evict *e, uint32_t n, bool dirty);
+/* Whether the device may give up b, which LRU may have. */
+bool affordable(const struct evict *e, const struct gpu_memory_buffer *b);
 
 /* ---- order.c ----------------------------------------------------------------------------------- */
 

@@ -52,14 +52,14 @@ struct best {
     uint64_t worth;
 };
 
-/* found[1]: of those whom LRU has; found[0]: of the others. Returns who was touched longest ago. */
+/* found[1]: of those whom LRU may have; found[0]: of the others. Returns who was touched longest ago. */
 static uint32_t best_find(const struct evict *e, const struct gpu_memory_question *q, struct best found[2])
 {
     uint32_t oldest = 0;
 
     for (uint32_t i = 0; i < q->count; i++) {
         struct gpu_memory_buffer *b = q->list[i];
-        bool risky = b->known && b->data[GAPS] && lru_has(e, (uint32_t)b->data[PLACE]);
+        bool risky = b->known && lru_may_have(e, b);
         uint64_t value = worth(e, q, b);
 
         oldest = b->last < q->list[oldest]->last ? i : oldest;
@@ -82,7 +82,7 @@ uint32_t evict_victim(struct evict *e, const struct gpu_memory_question *q)
     struct best best = found[0], risky = found[1];
 
     if (risky.place != GPU_MEMORY_NONE && (best.place == GPU_MEMORY_NONE || risky.worth > best.worth) && e->unit &&
-        affordable(e, own_entry(e, q->list[risky.place]), q->list[risky.place]->dirty))
+        affordable(e, q->list[risky.place]))
         best = risky;
     if (q->optional)
         return best.place != GPU_MEMORY_NONE && surely_far(e, q, q->list[best.place]) ? best.place : GPU_MEMORY_NONE;

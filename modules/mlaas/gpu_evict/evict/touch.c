@@ -65,7 +65,7 @@ void evict_touch(struct evict *e, struct gpu_memory_buffer *b, const struct gpu_
     unsigned slot = touch_begin(e, b, t);
     struct evict_program *p = &e->programs[slot];
     uint32_t own = own_entry(e, b), prior = own, units = size_units(e, b->bytes);
-    uint16_t dirty = lru_touch(e, own, t->copied, units), key;
+    uint16_t dirty = lru_touch(e, b, own, t->copied), key;
     bool first;
 
     e->largest = units > e->largest ? units : e->largest;
