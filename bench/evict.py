@@ -10,6 +10,9 @@ traces are drawn, and their bytes added. For those whose requests are drawn inde
 knows the chances but not how they fall (informed), and fewer than which nobody moves in the mean who does not know that
 (online_bound).
 
+evict_onnx_NAME: requests to networks of torchvision, whose graphs (bench/gpu-traces/graphs) came through ONNX
+(tools/train/gpu_walk.py), in mixes that tools/train/gpu_graphs.py draws; four draws, like those by chance.
+
 evict_beside_lru: the worst ratio to LRU of all traces and quotas, those without any order and those made to mislead too.
 
 evict_machine_NET_moved, _us: a machine in which the same program trains or runs a network with a quota of 0.6, once under
@@ -26,6 +29,7 @@ import tempfile
 from measure import TEST_ARCHIVE, CannotMeasure, figure_row, make_row, need_files, progress, run_machine
 
 sys.path.insert(0, "tools/train")
+import gpu_graphs  # noqa: E402
 import gpu_traces  # noqa: E402
 
 REPLAY = "build/bench/gpu-replay"
@@ -45,8 +49,9 @@ EVICT = "modules=gpu_evict gpu_memory=gpu_evict"
 GENERATED = ["train_resnet", "train_vgg_adam", "train_gpt", "train_gpt_recompute", "train_gpt_fresh", "train_wide_mlp",
              "train_lstm", "train_lstm_lengths", "train_evaluate", "infer_resnet", "infer_gpt", "infer_batches",
              "infer_exits", "infer_fresh", "two_servers", "serve_and_train"]
+GRAPHS = ["onnx_pipeline", "onnx_servers", "onnx_turns"]
 WITHOUT_ORDER = ["random_even", "random_zipf", "adverse_flips", "adverse_edge", "adverse_windows"]
-TRACE_ROWS = ([f"evict_recorded_{name}" for name in RECORDED] + [f"evict_{name}" for name in GENERATED + WITHOUT_ORDER] +
+TRACE_ROWS = ([f"evict_recorded_{name}" for name in RECORDED] + [f"evict_{name}" for name in GENERATED + GRAPHS + WITHOUT_ORDER] +
               ["evict_beside_lru"])
 MACHINE_ROWS = [f"evict_machine_{net}_{what}" for net in NETS for what in ("moved", "us")]
 COST_ROWS = ["evict_touch", "evict_victim"]
@@ -88,6 +93,9 @@ def traces_write(folder):
         gpu_traces.write(f"{folder}/{seed}", "held", seed)
         for name in BY_CHANCE:
             paths["evict_" + name].append(f"{folder}/{seed}/{name}.trace")
+    for seed in DRAWS:
+        for name, path in gpu_graphs.write(f"{folder}/graphs{seed}", seed).items():
+            paths.setdefault("evict_" + name, []).append(path)
     for path in sorted(glob.glob("bench/gpu-traces/held/*.trace")):
         paths["evict_recorded_" + os.path.basename(path)[:-6]] = [path]
     return paths
