@@ -120,7 +120,7 @@ void gpu_context_close(struct gpu_context *ctx)
     number_set(d, ctx->id, GPU_TAKEN);
     d->ops->context_destroy(d->driver, ctx->id);
     number_set(d, ctx->id, NULL);
-    gpu_residency_free(d, resident);
+    gpu_residency_left(ctx, resident);
     objects_free(ctx);
     gpu_memory_unref(ctx->fence_memory);
     kfree(ctx);

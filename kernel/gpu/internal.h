@@ -165,9 +165,9 @@ int gpu_residency_manage(struct gpu_context *ctx, uint32_t id);
 void gpu_residency_drop(struct gpu_context *ctx, struct gpu_buffer *b);
 
 /* All of a context's, whose work has ended. The bytes on the device, which are free once it has destroyed
- * the context: gpu_residency_free() is told then. */
+ * the context: until gpu_residency_left() says so whoever wants room waits, instead of finding none. */
 uint64_t gpu_residency_leave(struct gpu_context *ctx);
-void gpu_residency_free(struct gpu_device *d, uint64_t bytes);
+void gpu_residency_left(struct gpu_context *ctx, uint64_t bytes);
 
 /* gpu_submit() in a context with managed buffers. */
 int gpu_residency_submit(struct gpu_context *ctx, uint32_t queue, struct vgpgpu_submit *batch,

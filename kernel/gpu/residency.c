@@ -531,16 +531,14 @@ uint64_t gpu_residency_leave(struct gpu_context *ctx)
         forget(r, m);
         bytes += m->device_id ? m->view.bytes : 0;
     }
-    mutex_unlock(&gpu_residency_lock);
     return bytes;
 }
 
-void gpu_residency_free(struct gpu_device *d, uint64_t bytes)
+void gpu_residency_left(struct gpu_context *ctx, uint64_t bytes)
 {
-    if (!bytes)
+    if (!ctx->manages)
         return;
-    mutex_lock(&gpu_residency_lock);
-    d->residency.resident -= bytes;
+    ctx->device->residency.resident -= bytes;
     gpu_count(&gpu_counters.resident, -(int64_t)bytes);
     mutex_unlock(&gpu_residency_lock);
 }
