@@ -292,13 +292,14 @@ static void used_push(struct liar_ring *r, uint32_t id, uint32_t written)
     __atomic_store_n(&r->used[1], ++r->used_index, __ATOMIC_RELEASE);
 }
 
-/* Over all that only the driver should write. */
+/* Over all that only the driver should write, with addresses where there is no memory: it finds them there itself. */
 static void scribble(struct liar *l, struct liar_ring *r)
 {
-    uint8_t *desc = (uint8_t *)(uintptr_t)r->desc;
+    struct vring_desc *desc = (struct vring_desc *)(uintptr_t)r->desc;
 
-    for (size_t i = 0; i < r->size * sizeof(*r->desc); i++)
-        desc[i] = (uint8_t)number(l);
+    for (uint16_t i = 0; i < r->size; i++)
+        desc[i] = (struct vring_desc){number(l) | 1ull << 63, (uint32_t)number(l), (uint16_t)number(l),
+                                      (uint16_t)number(l)};
 }
 
 static void chain_give(struct liar *l, unsigned queue, const struct chain *c, uint32_t written,

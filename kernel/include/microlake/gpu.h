@@ -144,8 +144,8 @@ bool gpu_fence_poll(struct gpu_context *ctx, uint32_t queue, uint64_t fence);
  * Waits until time `due` (absolute; TIME_NEVER) for a fence: spins for about as long as this
  * queue's waits usually take when that is short, then sleeps. flags: enum wait_flags. OK when
  * signalled, and then *failed (may be NULL) is the device's status of the queue's first failed
- * submission up to the fence. ERR_TIMED_OUT, ERR_INTERRUPTED, ERR_LOST, ERR_INVALID (never
- * submitted).
+ * submission up to the fence; VGPGPU_ERR_EXEC where that makes no sense. ERR_TIMED_OUT,
+ * ERR_INTERRUPTED, ERR_LOST, ERR_INVALID (never submitted).
  */
 int gpu_fence_wait(struct gpu_context *ctx, uint32_t queue, uint64_t fence, uint64_t due,
                    unsigned flags, enum vgpgpu_status *failed);

@@ -1,7 +1,8 @@
 /*
  * gpu_liar_test.c: the lives of tests/hostile_gpu/machine.c, without a machine: each lie at each place, many by chance,
  * and by chance with memory that runs out. What is read or written out of bounds, freed twice, used late or left over
- * is the sanitizers' business; nobody may wait for what nobody would end. FUZZ_SEED=N is another run, LIE=WHAT one lie.
+ * is the sanitizers' business; nobody may wait for what nobody would end. FUZZ_SEED=N is another run, FUZZ_LIVES=N a longer
+ * one, LIE=WHAT one lie.
  */
 #include "tests/unit/nucleus/stand_ins.h"
 
@@ -12,9 +13,20 @@
 
 #define LIVES 3000u
 
-static uint64_t seed(void)
+static uint64_t setting(const char *name, uint64_t fallback)
 {
-    return getenv("FUZZ_SEED") ? strtoull(getenv("FUZZ_SEED"), NULL, 0) : 1;
+    return getenv(name) ? strtoull(getenv(name), NULL, 0) : fallback;
+}
+
+/* Each life is the same whatever was before it. */
+static bool life_step(void)
+{
+    static unsigned seen;
+
+    if (lives != seen)
+        random_seed(m.liar.state);
+    seen = lives;
+    return device_step();
 }
 
 static int machine_begin(void **state)
@@ -26,9 +38,9 @@ static int machine_begin(void **state)
     for (unsigned i = 0; i < manifest_count && !loaded; i++)
         if (!strcmp(manifests[i]->name, "virtio_gpgpu"))
             loaded = manifests[i]->init() == OK;
-    random_seed(seed());
+    random_seed(setting("FUZZ_SEED", 1));
     log_forget();
-    world_step = device_step;
+    world_step = life_step;
     return 0;
 }
 
@@ -36,7 +48,7 @@ static void run(const char *what, uint64_t count, unsigned fail_every)
 {
     world_what = what;
     world_lives = count;
-    world_seed = seed();
+    world_seed = setting("FUZZ_SEED", 1);
     world_fails = fail_every;
     failures = 0;
     assert_int_equal(hostile_main(), 0);
@@ -52,7 +64,7 @@ static void each_lie_at_each_place(void **state)
 static void by_chance_often(void **state)
 {
     (void)state;
-    run("random", LIVES, 0);
+    run("random", setting("FUZZ_LIVES", LIVES), 0);
 }
 
 static void mistakes_of_callers(void **state)
@@ -64,7 +76,7 @@ static void mistakes_of_callers(void **state)
 static void by_chance_without_memory(void **state)
 {
     (void)state;
-    run("random", LIVES, 40);
+    run("random", setting("FUZZ_LIVES", LIVES), 40);
 }
 
 int main(void)
