@@ -125,6 +125,10 @@ static int options_parse(int argc, char **argv, struct options *options)
             options->broker.socket = optarg;
             break;
         case 'd':
+            if (!*optarg) { /* which is a part of every name */
+                log_line("--device wants a name or an index of --list");
+                return -1;
+            }
             options->broker.selector = optarg;
             break;
         case 'c':

@@ -243,15 +243,17 @@ static int valued_option_take(char **words, struct run_options *out)
         size_t length = strlen(valued_options[i].name);
         if (strncmp(words[0], valued_options[i].name, length))
             continue;
-        if (words[0][length] == '=')
-            return valued_options[i].parse(words[0] + length + 1, out) ? 1 : -1;
-        if (words[0][length])
+        bool here = words[0][length] == '=';
+        const char *value = here ? words[0] + length + 1 : words[1];
+        if (words[0][length] && !here)
             continue;
-        if (!words[1] || !words[1][0]) {
-            message("%s needs a value; see malv --help", words[0]);
+        if (!value || !*value) {
+            message("%s needs a value; see malv --help", valued_options[i].name);
             return -1;
         }
-        return valued_options[i].parse(words[1], out) ? 2 : -1;
+        if (!valued_options[i].parse(value, out))
+            return -1;
+        return here ? 1 : 2;
     }
     return 0;
 }
