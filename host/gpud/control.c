@@ -128,7 +128,8 @@ static bool reply_defer(struct machine *machine, struct control_call *call,
     *deferred = (struct deferred){.next = machine->deferred,
                                   .object = call->dying_object,
                                   .context = call->dying_context,
-                                  .chain = copy};
+                                  .chain = copy,
+                                  .memory = guest_memory_hold(call->memory)};
     machine->deferred = deferred;
     atomic_fetch_add(&machine->deferred_count, 1);
     return true;
@@ -172,6 +173,7 @@ static void deferred_finish_locked(struct machine *machine, struct ring *ring)
         uint32_t written = reply_write(deferred->chain, VGPGPU_OK, 0, NULL, 0);
         ring_push_locked(ring, deferred->chain->head, written);
         free(deferred->chain);
+        guest_memory_release(deferred->memory);
         free(deferred);
         atomic_fetch_sub(&machine->deferred_count, 1);
     }
@@ -235,7 +237,7 @@ static void ring_serve(struct machine *machine, struct chain *chain)
             if (ring_is_wanted(ring))
                 break;
         }
-        more = more || !virtqueue_is_empty(&ring->queue);
+        more = more || (!atomic_load(&ring->stops) && !virtqueue_is_empty(&ring->queue));
         ring_unlock(ring);
     }
 }

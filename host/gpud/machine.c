@@ -71,6 +71,17 @@ static void call_wait(struct machine *machine)
     }
 }
 
+/* Until the control thread has done what it had taken when its ring began to stop. */
+static void control_settle(struct machine *machine)
+{
+    struct ring *control = &machine->session.rings[VGPGPU_QUEUE_CONTROL];
+    atomic_fetch_add(&control->wanted, 1);
+    for (call_wait(machine); pthread_mutex_trylock(&control->lock); call_wait(machine))
+        poll(NULL, 0, 1);
+    atomic_fetch_sub(&control->wanted, 1);
+    ring_unlock(control);
+}
+
 static void on_ring_changed(void *owner, unsigned index)
 {
     struct machine *machine = owner;
@@ -82,7 +93,7 @@ static int on_ring_stopping(void *owner, unsigned index)
     struct machine *machine = owner;
     if (index != VGPGPU_QUEUE_CONTROL)
         return 0;
-    call_wait(machine);
+    control_settle(machine);
     return count_wait(machine, &machine->deferred_count);
 }
 

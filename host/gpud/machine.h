@@ -110,6 +110,7 @@ struct deferred {
     struct context *context;
     uint16_t head;
     struct chain *chain; /* where the reply goes */
+    struct guest_memory *memory; /* held: the chain points into it */
 };
 
 /* What the time limit looks at. */

@@ -47,6 +47,8 @@ void eventfd_signal(int fd)
 bool ring_pop_locked(struct ring *ring, struct chain *chain)
 {
     bool was_broken = ring->queue.broken;
+    if (atomic_load(&ring->stops))
+        return false;
     for (;;) {
         switch (virtqueue_pop(&ring->queue, chain)) {
         case VIRTQUEUE_CHAIN:

@@ -13,6 +13,7 @@ struct ring {
     pthread_mutex_t lock;
     atomic_uint wanted;     /* the vhost-user thread waits for the lock: the server lets go */
     struct virtqueue queue; /* lock; has a size while the ring runs */
+    atomic_bool stops;      /* nothing more is taken out of it */
     int kick;               /* lock; or -1 */
     int call;               /* lock; or -1 */
     int error;              /* lock; or -1 */

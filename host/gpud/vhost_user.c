@@ -124,12 +124,18 @@ static enum outcome set_owner(struct vhost_session *session, struct vhost_messag
     return DONE;
 }
 
+/* What has been taken out of it is answered before it stops, and nothing more is taken meanwhile. */
 static enum outcome ring_stop(struct vhost_session *session, unsigned index)
 {
-    if (session->calls->ring_stopping(session->owner, index))
+    struct ring *ring = &session->rings[index];
+    atomic_store(&ring->stops, true);
+    if (session->calls->ring_stopping(session->owner, index)) {
+        atomic_store(&ring->stops, false);
         return REFUSED;
+    }
     session->setup[index].has_kick = false;
     ring_update(session, index);
+    atomic_store(&ring->stops, false);
     return session->calls->ring_stopped(session->owner, index) ? REFUSED : DONE;
 }
 

@@ -315,10 +315,20 @@ void front_pause(struct front *front)
         ring_start(front, i, bases[i]);
 }
 
-void front_reset(struct front *front)
+void front_reset_begin(struct front *front)
 {
     for (unsigned i = 0; i < VGPGPU_QUEUE_COUNT; i++)
         ring_stop(front, i);
+}
+
+void front_reset(struct front *front)
+{
+    front_reset_begin(front);
+    front_reset_end(front);
+}
+
+void front_reset_end(struct front *front)
+{
     for (unsigned i = 0; i < VGPGPU_QUEUE_COUNT; i++) {
         queue_clear(front, i);
         ring_start(front, i, 0);

@@ -108,6 +108,9 @@ bool front_take(struct front *front, unsigned queue, int timeout_ms, uint16_t *h
                 uint32_t *written);
 /* Disconnects and connects the rings again, as a machine does whose driver resets the device. */
 void front_reset(struct front *front);
+/* The two halves of that: the rings stand still between them. */
+void front_reset_begin(struct front *front);
+void front_reset_end(struct front *front);
 /* Stops and restarts the rings where they are, as a paused machine does. */
 void front_pause(struct front *front);
 

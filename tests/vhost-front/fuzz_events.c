@@ -29,8 +29,7 @@ static void event_cause(void)
     __atomic_store_n(&slot->wait, fence, __ATOMIC_SEQ_CST);
     front_submit(fuzz.rig.front, FUZZ_HOME, 0, fence, NULL, 0);
     while (__atomic_load_n(&slot->signalled, __ATOMIC_ACQUIRE) < fence)
-        sched_yield();
-    __atomic_store_n(&slot->wait, VGPGPU_NOBODY_WAITS, __ATOMIC_RELAXED);
+        sched_yield(); /* the device looks at ->wait after that: it stays as it is */
 }
 
 /* Takes what comes of one event; the front's own chains go back. Returns how many of the fuzz's came. */

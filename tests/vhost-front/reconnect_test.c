@@ -218,6 +218,83 @@ static void test_rings_under_way(void **state)
 #define TEST(test, how) \
     {#test " " #how, test, NULL, NULL, (void *)(uintptr_t)&(const struct death){how}}
 
+/* ---- A reset while destructions wait for work */
+
+#define DESTROYED 30u /* buffers */
+#define LARGE     (64ull << 20)
+
+/* All that keeps the device busy for a while, and then names them. */
+static void buffers_use(struct rig *rig)
+{
+    struct front_batch *batch = rig_batch(rig);
+    batch_fill(batch, 1, 0, LARGE, "a", 1);
+    for (uint32_t i = 2; i < 2 + DESTROYED; i++)
+        batch_fill(batch, i, 0, 4096, "b", 1);
+    front_submit(rig->front, 1, 0, 1, batch->commands, batch->bytes);
+}
+
+/* Requests that another thread makes available, when the ring is about to stop. */
+struct destroyer {
+    struct front *front;
+    uint16_t index; /* then */
+    unsigned pause_us;
+};
+
+static void destroyer_prepare(struct destroyer *destroyer, struct front *front, uint64_t page)
+{
+    struct front_queue *queue = &front->queues[VGPGPU_QUEUE_CONTROL];
+    *destroyer = (struct destroyer){.front = front, .index = queue->available->index};
+    for (uint16_t i = 0; i < DESTROYED; i++) {
+        uint64_t guest = page + i * 64u;
+        *(struct vgpgpu_request *)front_at(front, guest) =
+            (struct vgpgpu_request){.type = VGPGPU_BUFFER_DESTROY, .context = 1, .object = 2u + i};
+        queue->descriptors[2 * i] = (struct front_descriptor){
+            guest, sizeof(struct vgpgpu_request), FRONT_NEXT, (uint16_t)(2 * i + 1)};
+        queue->descriptors[2 * i + 1] = (struct front_descriptor){guest + 32, 32, FRONT_WRITE, 0};
+        queue->available->ring[destroyer->index++ % FRONT_QUEUE_SIZE] = (uint16_t)(2 * i);
+    }
+}
+
+static void *destroyer_run(void *argument)
+{
+    struct destroyer *destroyer = argument;
+    struct front_queue *queue = &destroyer->front->queues[VGPGPU_QUEUE_CONTROL];
+    uint64_t one = 1;
+    usleep(destroyer->pause_us);
+    __atomic_store_n(&queue->available->index, destroyer->index, __ATOMIC_RELEASE);
+    (void)!write(queue->kick, &one, sizeof(one));
+    return NULL;
+}
+
+/* What the driver has reset has no answer any more, but what it asks afterwards. */
+static void test_reset_while_destructions_wait(void **state)
+{
+    struct rig rig;
+    struct destroyer destroyer;
+    pthread_t thread;
+    uint16_t head;
+    uint32_t written;
+    (void)state;
+    rig_open(&rig);
+    uint64_t page = front_pages(rig.front, 1);
+    for (unsigned round = 0; round < 40; round++) {
+        assert_int_equal(front_buffer_device(rig.front, 1, 1, LARGE), 0);
+        for (uint32_t i = 2; i < 2 + DESTROYED; i++)
+            assert_int_equal(front_buffer_device(rig.front, 1, i, 4096), 0);
+        buffers_use(&rig);
+        destroyer_prepare(&destroyer, rig.front, page);
+        destroyer.pause_us = round % 60;
+        assert_int_equal(pthread_create(&thread, NULL, destroyer_run, &destroyer), 0);
+        front_reset_begin(rig.front);
+        pthread_join(thread, NULL);
+        front_reset_end(rig.front);
+        assert_int_equal(front_context_create(rig.front, 1, rig.fence_guest), 0);
+        poll(NULL, 0, 3);
+        assert_false(front_take(rig.front, VGPGPU_QUEUE_CONTROL, 0, &head, &written));
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +302,7 @@ int main(void)
         TEST(test_request_under_way, front_kill), TEST(test_request_under_way, keeper_kill),
         TEST(test_any_moment, front_kill),        TEST(test_any_moment, keeper_kill),
         cmocka_unit_test(test_rings_under_way),
+        cmocka_unit_test(test_reset_while_destructions_wait),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
