@@ -382,14 +382,22 @@ void remote_destroy(struct remote *remote, uint32_t epoch, uint32_t handle)
     device_wake(remote->shared);
 }
 
+/* What a device process that is gone has not read nobody will. */
+static bool is_unread(struct remote *remote, uint32_t epoch, uint64_t posted)
+{
+    pthread_mutex_lock(&remote->lock);
+    bool there = remote->state != REMOTE_NONE && atomic_load(&remote->epoch) == epoch;
+    pthread_mutex_unlock(&remote->lock);
+    return there && atomic_load_explicit(&remote->shared->consumed, memory_order_acquire) < posted;
+}
+
 void remote_settle(struct remote *remote, uint32_t epoch)
 {
     uint64_t begun = now_us();
     pthread_mutex_lock(&remote->lock);
     uint64_t posted = remote->posted;
     pthread_mutex_unlock(&remote->lock);
-    while (atomic_load(&remote->epoch) == epoch &&
-           atomic_load_explicit(&remote->shared->consumed, memory_order_acquire) < posted) {
+    while (is_unread(remote, epoch, posted)) {
         if (now_us() - begun < 200) {
             sched_yield();
             continue;
