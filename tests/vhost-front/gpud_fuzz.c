@@ -27,7 +27,7 @@
 #define KILL_EVERY   1500u
 #define FULL_EVERY   20000u
 #define BOMB_EVERY   250000u
-#define COMPLETE_FROM 20000u /* iterations that meet every outcome */
+#define COMPLETE_FROM 60000u /* iterations, for each outcome to have come */
 
 static unsigned long iterations = 20000;
 
