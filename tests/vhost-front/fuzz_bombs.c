@@ -17,15 +17,6 @@
 
 unsigned bombs_seen, bombs_lost;
 
-/* A few lines that are gigabytes to the compiler. */
-static const char expansion[] = "#define A x[0]++;\n"
-                                "#define B A A A A A A A A A A A A A A A A\n"
-                                "#define C B B B B B B B B B B B B B B B B\n"
-                                "#define D C C C C C C C C C C C C C C C C\n"
-                                "#define E D D D D D D D D D D D D D D D D\n"
-                                "#define F E E E E E E E E E E E E E E E E\n"
-                                "kernel void bomb(global volatile int *x) { F }\n";
-
 /* Loops that are written out. */
 static const char unrolling[] =
     "kernel void bomb(global volatile int *x) {\n"
@@ -62,7 +53,7 @@ static char *text_make(unsigned which)
     static const char head[] = "kernel void bomb(global int *x) { x[0] = ";
     switch (which) {
     case 0:
-        return strdup(expansion);
+        return strdup(rig_bomb);
     case 1:
         return strdup(unrolling);
     case 2:

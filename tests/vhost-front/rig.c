@@ -20,6 +20,15 @@
 #include <unistd.h>
 #include "rig.h"
 
+const char rig_bomb[] =
+    "#define A x[0]++;\n"
+    "#define B A A A A A A A A A A A A A A A A\n"
+    "#define C B B B B B B B B B B B B B B B B\n"
+    "#define D C C C C C C C C C C C C C C C C\n"
+    "#define E D D D D D D D D D D D D D D D D\n"
+    "#define F E E E E E E E E E E E E E E E E\n"
+    "kernel void bomb(global volatile int *x) { F }\n";
+
 static char folder[] = "/tmp/gpud-test-XXXXXX";
 static char socket_path[64];
 static char cache_path[64];

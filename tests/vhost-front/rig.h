@@ -65,6 +65,8 @@ void *rig_guest_buffer(struct rig *rig, uint32_t buffer, uint64_t pages);
 void rig_kernel(struct rig *rig, uint32_t id, const char *name, const char *source, uint64_t args);
 /* A machine with a page of its own as buffer 1, which it returns, and kernel 1. */
 void *rig_open_with(struct rig *rig, const char *name, const char *source, uint64_t args);
+/* A program of a few lines that are gigabytes to the compiler. */
+extern const char rig_bomb[];
 /* Starts the batch anew. */
 struct front_batch *rig_batch(struct rig *rig);
 void rig_submit(struct rig *rig, uint32_t queue);

@@ -71,3 +71,9 @@ bool trial_is_right(const struct trial *trial);
 
 /* ---- What must come of it (expect.c). NULL, or what is wrong. */
 const char *trial_expect(const struct trial *trial);
+
+/* ---- What came of it (outcomes.c): counts it. NULL, or what is wrong; memory was kept before. */
+const char *outcome_judge(const struct trial *trial, bool right, uint32_t status);
+/* How often an operation was done. */
+unsigned long outcomes_done(uint16_t operation);
+void outcomes_print(void);
