@@ -31,7 +31,7 @@ static void *library_open(const struct name *names, int driver, const struct sym
                           const char **lacks)
 {
     for (; names->text; names++) {
-        void *library = names->least <= driver ? dlopen(names->text, RTLD_NOW | RTLD_LOCAL) : NULL;
+        void *library = !driver || names->least <= driver ? dlopen(names->text, RTLD_NOW | RTLD_LOCAL) : NULL;
         size_t found = 0;
         while (library && found < count &&
                (*symbols[found].place = dlsym(library, symbols[found].name)))
@@ -48,11 +48,12 @@ static void *library_open(const struct name *names, int driver, const struct sym
 
 #define PLACE(api) (void **)&api
 
-/* As CUDA's version / 1000. */
+/* As CUDA's version / 1000; 0: there is no driver, and nothing must fit to it. */
 static int driver_major(void)
 {
     int version = 0;
-    cuda.driver_version(&version);
+    if (cuda.driver_version)
+        cuda.driver_version(&version);
     return version / 1000;
 }
 
