@@ -69,11 +69,13 @@ static bool was_killed(pid_t child)
 
 static unsigned kills;
 
-/* A taker ended: it was killed, or its next mmap() was refused, which needs a little memory too. */
+/* A taker ended: it was killed, or its next mmap() was refused, which needs a little memory too, as fork() does. */
 static bool gave_way(pid_t child)
 {
     int status;
 
+    if (child < 0)
+        return errno == ENOMEM;
     if (waitpid(child, &status, 0) != child)
         return false;
     if (WIFEXITED(status))
