@@ -334,8 +334,10 @@ static void submit_parts(struct front *front, const void *header, uint32_t heade
     front_post(front, VGPGPU_QUEUE_SUBMIT, &part, 1);
     uint16_t head;
     uint32_t written;
-    if (guest == front->request_guest)
-        front_take(front, VGPGPU_QUEUE_SUBMIT, 60000, &head, &written);
+    const struct front_queue *queue = &front->queues[VGPGPU_QUEUE_SUBMIT];
+    while (guest == front->request_guest && queue->used_seen != queue->available->index &&
+           front_take(front, VGPGPU_QUEUE_SUBMIT, 60000, &head, &written))
+        ; /* others may be before it */
 }
 
 void front_submit_flags(struct front *front, uint32_t context, uint32_t queue, uint64_t fence,

@@ -54,6 +54,8 @@ uint32_t home_wait(uint32_t queue)
         (struct vgpgpu_fence_slot *)front_at(fuzz.rig.front, fuzz.home_page) + queue;
     uint64_t fence = fuzz.home_fences[queue];
     if (front_wait(fuzz.rig.front, slot, fence, 50, SLOW_MS)) {
+        print_error("queue %u of the home waits for %llu, signalled is %llu\n", queue, (unsigned long long)fence,
+                    (unsigned long long)slot->signalled);
         stacks_show();
         assert_int_equal(front_wait(fuzz.rig.front, slot, fence, 50, LATE_MS), 0);
     }
