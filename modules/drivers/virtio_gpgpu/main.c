@@ -272,6 +272,7 @@ static void gpgpu_remove(struct virtio_device *d)
         gpgpu_control_lost(g);
         gpgpu_submit_lost(g);
     }
+    virtio_queues_free(d); /* none of their handlers runs any more after that, on no CPU */
     /* The object layer holds this module while somebody uses the device, so nobody does. */
     gpu_device_unregister(g->gpu);
     gpgpu_free(g);
