@@ -83,8 +83,8 @@ void bomb_step(void)
     uint32_t status = front_program(fuzz.rig.front, FUZZ_HOME, 2, text, NULL, 0);
     print_message("bomb %u: status %u after %.1f s\n", which, status, rig_seconds() - begun);
     free(text);
-    if (which == 0)
-        assert_int_equal(status, VGPGPU_ERR_TIMEOUT);
+    if (which == 0) /* one of its two limits, of time and of memory, ends it: which one, is the host's */
+        assert_true(status == VGPGPU_ERR_TIMEOUT || status == VGPGPU_ERR_LOST);
     assert_true(status == VGPGPU_OK || status == VGPGPU_ERR_BUILD || status == VGPGPU_ERR_NO_MEMORY ||
                 status == VGPGPU_ERR_LOST || status == VGPGPU_ERR_TIMEOUT);
     machine_start_over();
