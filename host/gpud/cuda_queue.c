@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "device_cuda.h"
+#include "clock.h"
 
 #define USUAL_GROUP 256u /* work-items of a work-group, when the device chooses */
 #define MOST_DEEP   64u  /* of them along the third axis */
@@ -16,13 +16,6 @@ struct batch {
     void *token;
     uint64_t start_ns;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void cuda_queue_begin(struct device_queue *queue)
 {

@@ -131,7 +131,6 @@ void opencl_batch_finish(struct batch *batch, uint32_t status);
 void opencl_signal_tell(struct batch *batch, device_reached reached, void *token, uint32_t status);
 /* Gives OpenCL a signal. */
 uint32_t opencl_signal_enqueue(struct device_queue *queue, device_reached reached, void *token);
-uint64_t opencl_now_ns(void);
 
 /* opencl_operation.c. Whether a function of this process moves so much, which opencl_move() then does. */
 bool opencl_moves(const struct device_queue *queue, const struct device_buffer *source,

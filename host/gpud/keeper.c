@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "cache.h"
+#include "clock.h"
 #include "engine.h"
 #include "front.h"
 #include "link.h"
@@ -45,13 +45,6 @@ struct keeper {
     uint64_t deaths_ns; /* when the deaths of fronts so far will be forgotten, a second each */
     pid_t devices[KEEPER_DEVICES]; /* 0: there is none */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void signals_restore(void)
 {

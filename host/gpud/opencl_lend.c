@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "device_opencl.h"
 
 #define PARK_AFTER 3u         /* narrow batches that follow each other */
@@ -33,8 +34,8 @@ static void CL_CALLBACK park_run(void *argument)
 {
     const struct parked *parked = argument;
     struct opencl_park *park = parked->park;
-    uint64_t now = opencl_now_ns(), end = now + PARK_NS;
-    for (; atomic_load(&park->turn) == parked->turn && now < end; now = opencl_now_ns()) {
+    uint64_t now = now_ns(), end = now + PARK_NS;
+    for (; atomic_load(&park->turn) == parked->turn && now < end; now = now_ns()) {
         const struct timespec left = {.tv_nsec = (long)(end - now)};
         syscall(SYS_futex, &park->turn, FUTEX_WAIT_PRIVATE, parked->turn, &left, NULL, 0);
     }

@@ -9,6 +9,7 @@
  */
 #include <poll.h>
 #include <stdlib.h>
+#include "clock.h"
 #include "device_opencl.h"
 
 /* What a native kernel gets, a copy that OpenCL makes. */
@@ -138,7 +139,7 @@ static void gate_open(cl_event gate)
 void opencl_batch_run(struct device_queue *queue)
 {
     struct batch *batch = queue->direct_batch;
-    batch->start_ns = opencl_now_ns();
+    batch->start_ns = now_ns();
     for (unsigned i = 0; i < queue->direct_left; i++) {
         struct direct_operation *direct = &queue->direct[i];
         if (direct->reached)

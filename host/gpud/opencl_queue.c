@@ -6,17 +6,10 @@
 #include "device_opencl.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include "checked.h"
+#include "clock.h"
 
 #define LOCAL_ALIGN 128u /* each local argument starts at a multiple of this, bytes */
-
-uint64_t opencl_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 uint32_t opencl_queue_create(struct device_context *context, struct device_queue **out)
 {
@@ -53,7 +46,7 @@ uint32_t opencl_begin(struct device_queue *queue)
     if (!queue->start_ns) {
         if (!queue->is_lent)
             opencl_unpark(queue->context->device);
-        queue->start_ns = opencl_now_ns();
+        queue->start_ns = now_ns();
         status = opencl_direct_gate(queue);
     }
     return status ? status : opencl_direct_give(queue);
@@ -288,7 +281,7 @@ static void batch_release(struct batch *batch)
 void opencl_signal_tell(struct batch *batch, device_reached reached, void *token, uint32_t status)
 {
     uint32_t failed = atomic_load(&batch->status);
-    reached(token, failed ? failed : status, batch->start_ns, opencl_now_ns());
+    reached(token, failed ? failed : status, batch->start_ns, now_ns());
 }
 
 /* What a signal's event gets. */
@@ -369,7 +362,7 @@ void opencl_batch_finish(struct batch *batch, uint32_t status)
     uint32_t failed = atomic_load(&batch->status);
     if (batch->told)
         atomic_fetch_sub(&batch->told->under_way, 1);
-    batch->done(batch->token, failed ? failed : status, batch->start_ns, opencl_now_ns());
+    batch->done(batch->token, failed ? failed : status, batch->start_ns, now_ns());
     batch_release(batch);
 }
 
@@ -389,7 +382,7 @@ static void batch_end_waiting(struct device_queue *queue, struct batch *batch, d
     opencl.Finish(queue->handle);
     if (batch)
         batch_release(batch);
-    done(token, VGPGPU_ERR_NO_MEMORY, start_ns, opencl_now_ns());
+    done(token, VGPGPU_ERR_NO_MEMORY, start_ns, now_ns());
 }
 
 /* The callback tells of the end, which may come at once. */

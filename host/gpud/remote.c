@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "keeper.h"
 #include "log.h"
 #include "machine.h"
@@ -298,9 +298,7 @@ void remote_handle_drop(struct remote *remote, uint32_t epoch, uint32_t handle)
 
 static uint64_t now_us(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    return now_ns() / 1000u;
 }
 
 static void device_wake(struct link_shared *shared)

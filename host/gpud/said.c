@@ -3,21 +3,14 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "log.h"
 
 #define SECOND_NS  1000000000u
 #define LEAST_LEFT 20u /* before a machine that has said too much is heard again */
 #define PIECE      16384u
 #define PIECES     256u /* at the end: more than any pipe has in it */
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 int said_make(struct said *said, const char *who)
 {

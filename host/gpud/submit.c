@@ -12,8 +12,8 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "checked.h"
+#include "clock.h"
 #include "log.h"
 #include "submit_decode.h"
 
@@ -28,13 +28,6 @@ struct submitter {
     struct chain chain;
     _Alignas(8) uint8_t commands[MAX_SUBMIT_BYTES];
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Lengths and the commands' copy. */
 static uint32_t commands_read(struct submitter *submitter, const struct vgpgpu_submit *header)

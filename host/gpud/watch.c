@@ -3,19 +3,12 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <time.h>
+#include "clock.h"
 #include "remote.h"
 
 /* The thread looks this many times within a limit, at most once in LEAST_MS. */
 #define LOOKS    8u
 #define LEAST_MS 20u
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int watch_init(struct watch *watch, uint64_t limit_ns)
 {

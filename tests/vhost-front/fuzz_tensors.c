@@ -92,10 +92,10 @@ static void trial_step(void)
     wrongs += !right;
     if (!right && (status == VGPGPU_ERR_EXEC || status == VGPGPU_ERR_LOST))
         wrong = "what is wrong came to the device";
-    if (wrong)
+    if (wrong) {
         fprintf(stderr, "status %u: ", status);
-    if (wrong)
         trial_fail(wrong);
+    }
 }
 
 /* The operations that the device has must have been done. */
